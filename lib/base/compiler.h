@@ -1,0 +1,13 @@
+/* What differs between compilers; nothing else in the tree asks which one it is. */
+#ifndef LOAM__COMPILER_H
+#define LOAM__COMPILER_H
+
+#if defined(__GNUC__)
+#define LOAM__PRINTF(text, first) __attribute__((format(printf, text, first)))
+#define LOAM__INLINE static inline __attribute__((always_inline))
+#else
+#define LOAM__PRINTF(text, first)
+#define LOAM__INLINE static inline
+#endif
+
+#endif

@@ -1,0 +1,45 @@
+/* The operating system, behind one face; os_*.c hold the differences. */
+#ifndef LOAM__OS_H
+#define LOAM__OS_H
+
+#include "base.h"
+
+/* ---- files ---- */
+typedef struct loam__map {
+    const uint8_t *data;
+    uint64_t size;
+} loam__map;
+
+/* Map a whole file read-only. Errors: NOT_FOUND, DIRECTORY, EMPTY, IO, NOMEM. */
+loam_status loam__map_file(loam__base *b, const char *path, loam__map *map);
+void loam__unmap_file(loam__map *map); /* a zeroed map is fine */
+
+/* ---- time and machine ---- */
+uint64_t loam__now_ns(void);            /* monotonic */
+int64_t loam__civil_seconds(void);      /* UTC */
+uint32_t loam__cpu_count(void);         /* processors this process may use */
+uint64_t loam__memory_total(void);      /* bytes the system or the cgroup has; 0: unknown */
+uint64_t loam__memory_available(void);  /* bytes they would still give; 0: unknown */
+
+/* ---- threads ---- */
+typedef struct loam__mutex { void *impl[6]; } loam__mutex;
+typedef struct loam__cond { void *impl[8]; } loam__cond;
+typedef struct loam__thread { /* must not move while the thread runs */
+    void *impl[2];
+    void (*fn)(void *arg);
+    void *arg;
+} loam__thread;
+
+bool loam__mutex_init(loam__mutex *m);
+void loam__mutex_destroy(loam__mutex *m);
+void loam__mutex_lock(loam__mutex *m);
+void loam__mutex_unlock(loam__mutex *m);
+bool loam__cond_init(loam__cond *c);
+void loam__cond_destroy(loam__cond *c);
+void loam__cond_wait(loam__cond *c, loam__mutex *m);
+void loam__cond_wake_all(loam__cond *c);
+bool loam__thread_start(loam__thread *t, void (*fn)(void *arg), void *arg);
+void loam__thread_join(loam__thread *t);
+void loam__cpu_pause(void); /* inside a spin loop */
+
+#endif
