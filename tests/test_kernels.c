@@ -12,14 +12,13 @@
 
 static const float untouched = -12345.0f;
 
-/* ---- matrix products
- * --------------------------------------------------------------------------------------------- */
+/* ---- matrix products -------------------------------------------------------------------- */
 
 typedef struct product {
     const loam__format *f;
     size_t rows, k, cols, w_row_bytes;
     void *w_memory;
-    const uint8_t *w;
+    uint8_t *w;
     float *x;      /* [cols][k] */
     float *scalar; /* [cols][rows], what the scalar row gives */
     double *size;  /* [cols][rows], sum |w * x| */
@@ -241,9 +240,8 @@ static void check_wild_numbers(const loam__cpu_isa *isa, const loam__cpu_matmul 
     }
     p->x[random_size(r, 0, p->k * p->cols - 1)] = INFINITY;
     p->x[random_size(r, 0, p->k * p->cols - 1)] = -FLT_MAX;
-    uint8_t *w = (uint8_t *)p->w_memory + (p->w - (const uint8_t *)p->w_memory);
     for (size_t i = 0; i < p->k / p->f->block_values * p->f->block_bytes; i++)
-        w[i] = (uint8_t)(random_u64(r) % 2 ? random_u64(r) : 0xff);
+        p->w[i] = (uint8_t)(random_u64(r) % 2 ? random_u64(r) : 0xff);
     multiply(row, p, p->rows, p->cols, y);
     free(y);
 }
@@ -274,8 +272,7 @@ static void test_find_matmul__takes_the_best_row_at_or_below_a_set(void **state)
     }
 }
 
-/* ---- number by number
- * -------------------------------------------------------------------------------------------- */
+/* ---- number by number ------------------------------------------------------------------- */
 
 /* Sizes around the widths of vectors, and some that models have. */
 static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 576, 1537};
@@ -502,9 +499,7 @@ static void test_kv_write__is_bit_exact(void **state)
     }
 }
 
-/* ---- attention
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- attention -------------------------------------------------------------------------- */
 
 enum { KV_HEADS = 2, KV_HEAD = 1 }; /* in a block, and the one that is asked for */
 

@@ -23,7 +23,7 @@ loam_status loam_quant_decode(loam_format type, const void *blocks, float *value
     const loam__format *f = loam__format_find(type);
     uint64_t bytes;
     if (!f) return LOAM_ERR_TENSOR_TYPE;
-    if (!loam__format_row_bytes(f, n, &bytes)) return LOAM_ERR_ARG;
+    if (!loam__format_row_bytes(f, n, &bytes) || bytes != (size_t)bytes) return LOAM_ERR_ARG;
     if (n == 0) return LOAM_OK;
     if (!blocks || !values) return LOAM_ERR_ARG;
     f->decode(blocks, values, n);

@@ -42,7 +42,7 @@ uint16_t loam__f32_to_f16(float f)
     uint32_t bits = bits_of(f), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu, half;
     if (magnitude > 0x7f800000u) {
         half = 0x7e00u | (magnitude >> 13 & 0x3ffu);
-    } else if (magnitude >= 0x477ff000u) { /* 65520 is half way to the number after the largest */
+    } else if (magnitude >= 0x47800000u) { /* 2^16; just below, rounding carries into infinity */
         half = 0x7c00u;
     } else if (magnitude >= 0x38800000u) { /* 2^-14: normal in both formats */
         half = round_shift(magnitude - (112u << 23), 13);
