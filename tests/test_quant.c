@@ -18,9 +18,9 @@ static void decode(loam_format type, const void *block, float *values, size_t n)
     assert_int_equal(loam_quant_decode(type, block, values, n), LOAM_OK);
 }
 
-/* ---- blocks by hand: in those of 32, byte i holds the nibbles i and 15 - i
- * -------------------------------------- */
+/* ---- blocks by hand --------------------------------------------------------------------- */
 
+/* In blocks of 32 byte i holds the nibbles i and 15 - i. */
 static void put_nibbles(uint8_t *p)
 {
     for (int i = 0; i < 16; i++)
