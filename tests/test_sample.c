@@ -292,6 +292,24 @@ static void test_top_p__prefers_the_lowest_ids_on_a_tie(void **state)
     expect_shares(&how, logits, two, 4, NULL, 0);
 }
 
+static void test_top_p__counts_a_long_flat_tail(void **state)
+{
+    enum { N = 10001 };
+    /* Weights 1, and 10000 times 1/10000: p 0.75 takes the first and half the tail */
+    loam__candidate left[N];
+    loam_sampling how = warm();
+    loam__choice c = {.how = &how, .left = left, .n = N, .best = 0.0f};
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        left[i] = (loam__candidate){i == 5000 ? 0.0f : -9.21034037f, (loam_token)i};
+    how.top_p = 0.75f;
+    loam__sample_top_p(&c);
+    assert_in_range(c.n, 4999, 5003);
+    assert_int_equal(left[0].token, 5000);
+    assert_int_equal(left[1].token, 0);
+    assert_int_equal(left[4000].token, 3999);
+}
+
 static void test_min_p__keeps_a_share_of_the_largest(void **state)
 {
     const double shares[] = {0.1, 0.4, 0.2, 0.3};
@@ -611,6 +629,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_top_p__keeps_the_fewest_that_reach_p),
     cmocka_unit_test(test_top_p__counts_shares_of_what_top_k_left),
     cmocka_unit_test(test_top_p__prefers_the_lowest_ids_on_a_tie),
+    cmocka_unit_test(test_top_p__counts_a_long_flat_tail),
     cmocka_unit_test(test_min_p__keeps_a_share_of_the_largest),
     cmocka_unit_test(test_filters__see_the_shares_before_the_temperature),
     cmocka_unit_test(test_penalties__count_what_is_recent),

@@ -5,7 +5,6 @@
 #define LOAM__SAMPLE_CHAIN_H
 
 #include <math.h>
-#include <string.h>
 
 #include "sample.h"
 
@@ -59,28 +58,20 @@ typedef bool (*loam__order)(const loam__candidate *a, const loam__candidate *b);
 void loam__heap_make(loam__candidate *heap, size_t n, loam__order first);
 void loam__heap_sink(loam__candidate *heap, size_t n, size_t at, loam__order first);
 
-/* ---- weights ---- */
+/* ---- weights (weights.c) ---- */
 
-/* e^x for x <= 0, and exactly 0 below the normal range: of our own, so that the same seed gives the
- * same text with every C library, and so that loops over a vocabulary become vector code. x = k ln
- * 2 + r with |r| <= ln 2 / 2, ln 2 in two parts so that k ln 2 is exact enough; then the power
- * series of e^r, whose rest is under 1e-8, times 2^k. */
-static inline float loam__exp(float x)
+/* e^x for x <= 0, and exactly 0 from -87 down. */
+float loam__exp(float x);
+
+#define LOAM__WEIGH 64u
+
+/* The weights of n <= LOAM__WEIGH candidates, where the best of all weighs 1; gives their sum. */
+double loam__weigh(const loam__candidate *left, size_t n, float best, float *weights);
+
+/* How many of n candidates from start on are weighed at once. */
+static inline size_t loam__weigh_width(size_t n, size_t start)
 {
-    float from = x > -87.0f ? x : -87.0f;
-    int32_t k = (int32_t)(from * 1.44269504f - 0.5f);
-    float r = from - (float)k * 0.693359375f + (float)k * 2.12194440e-4f;
-    float series = 1.0f / 720 + r * (1.0f / 5040);
-    uint32_t bits = (uint32_t)(k + 127) << 23;
-    float power;
-    series = 1.0f / 120 + r * series;
-    series = 1.0f / 24 + r * series;
-    series = 1.0f / 6 + r * series;
-    series = 0.5f + r * series;
-    series = 1.0f + r * series;
-    series = 1.0f + r * series;
-    memcpy(&power, &bits, sizeof power);
-    return x > -87.0f ? series * power : 0.0f;
+    return n - start < LOAM__WEIGH ? n - start : LOAM__WEIGH;
 }
 
 /* ---- random numbers (random.c) ---- */

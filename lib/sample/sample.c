@@ -50,9 +50,12 @@ static loam_token draw(loam__choice *c, uint64_t random[4])
     double sum = 0.0, reached = 0.0, aim;
     size_t chosen = 0;
     if (c->n == 1) return c->left[0].token;
-    for (size_t i = 0; i < c->n; i++) {
-        c->left[i].logit = loam__exp(c->left[i].logit - c->best);
-        sum += c->left[i].logit;
+    for (size_t start = 0; start < c->n; start += LOAM__WEIGH) {
+        float weights[LOAM__WEIGH];
+        size_t n = loam__weigh_width(c->n, start);
+        sum += loam__weigh(c->left + start, n, c->best, weights);
+        for (size_t i = 0; i < n; i++)
+            c->left[start + i].logit = weights[i];
     }
     aim = (double)(loam__random_next(random) >> 11) * 0x1p-53 * sum;
     for (size_t i = 0; i < c->n && reached <= aim; i++) {

@@ -1,5 +1,7 @@
 /* Top-p: keep the fewest candidates, the likely ones first, whose probabilities reach p (A.
  * Holtzman and others, "The Curious Case of Neural Text Degeneration", 2019). */
+#include <string.h>
+
 #include "chain.h"
 
 /* Sum of all weights, relative to the best candidate. Those that cannot be needed are dropped on
@@ -10,10 +12,12 @@ static double drop_hopeless(loam__choice *c, float p)
     float cut = (1.0f - p) / (float)c->n;
     double sum = 0.0;
     size_t kept = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        float weight = loam__exp(c->left[i].logit - c->best);
-        sum += weight;
-        if (weight >= cut) c->left[kept++] = c->left[i];
+    for (size_t start = 0; start < c->n; start += LOAM__WEIGH) {
+        float weights[LOAM__WEIGH];
+        size_t n = loam__weigh_width(c->n, start);
+        sum += loam__weigh(c->left + start, n, c->best, weights);
+        for (size_t i = 0; i < n; i++)
+            if (weights[i] >= cut) c->left[kept++] = c->left[start + i];
     }
     c->n = kept;
     return sum;
