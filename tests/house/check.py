@@ -1,8 +1,5 @@
 #!/usr/bin/env python3
-"""The house rules that a machine can check, on the sources and on the built library.
-
-check.py [--build FOLDER]    without a build only the sources are checked
-"""
+"""The house rules that a machine can check, on the sources and on the built library."""
 import argparse
 import pathlib
 import re
@@ -13,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A room may include base and the rooms before it (DESIGN: the rooms of the house).
-ROOMS = ["base", "gguf", "quant", "text", "chat", "graph", "model", "kv", "plan", "sample", "run", "api"]
+ROOMS = "base gguf quant text chat graph model kv plan sample run api".split()
 BASE_DOORS = {"lib/base/base.h", "lib/base/os.h", "lib/base/compiler.h"}
 # What a backend may take from the library, and who may name the built-in backend.
 BACKEND_ROOMS = {"base", "quant"}
@@ -25,19 +22,22 @@ C_HEADERS = set("""assert complex ctype errno fenv float inttypes iso646 limits 
     threads time uchar wchar wctype""".split())
 LIBRARY_HEADERS = {"pcre2.h", "utf8proc.h"}
 
-ENDS_THE_HOST = "abort exit _exit _Exit quick_exit assert __assert_fail raise kill signal sigaction longjmp"
+ENDS_THE_HOST = """abort exit _exit _Exit quick_exit assert __assert_fail raise kill signal
+    sigaction longjmp"""
 PRINTS = """printf vprintf fprintf vfprintf puts putchar putc fputs fputc fwrite perror
     __printf_chk __fprintf_chk __vfprintf_chk"""
-STREAMS = "stdin stdout stderr"
-ENVIRONMENT = "getenv secure_getenv setenv unsetenv putenv setlocale uselocale fesetround feenableexcept _mm_setcsr"
+STREAMS = r"\b(?:stdin|stdout|stderr)\b"
+ENVIRONMENT = """getenv secure_getenv setenv unsetenv putenv setlocale uselocale fesetround
+    feenableexcept _mm_setcsr"""
 HIDDEN_STATE = "strtok rand srand random srandom drand48 gmtime localtime strerror"
 LOCALE = "strtod strtof strtold atof sscanf isalpha isalnum isspace isupper islower tolower toupper"
-MEMORY = "malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign strdup strndup asprintf alloca"
+MEMORY = """malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign strdup
+    strndup asprintf alloca"""
 FORBIDDEN = f"{ENDS_THE_HOST} {PRINTS} {ENVIRONMENT} {HIDDEN_STATE} {LOCALE}".split()
 ALLOCATOR = "lib/base/alloc.c"
 
 SYSTEM_MACROS = r"_WIN32|_WIN64|__linux__|__APPLE__|__FreeBSD__|__unix__|__ANDROID__"
-CPU_MACROS = r"__x86_64__|__i386__|__SSE\w*__|__AVX\w*__|__FMA__|__F16C__|__aarch64__|__arm__|__ARM_\w+"
+CPU_MACROS = r"__x86_64__|__i386__|__(?:SSE|AVX)\w*__|__FMA__|__F16C__|__aarch64__|__ARM_\w+"
 COMPILER_MACROS = r"__GNUC__|__clang__|_MSC_VER|__attribute__|__builtin_\w+|__declspec"
 
 
@@ -82,7 +82,7 @@ def rule_no_forbidden_calls():
     bad = []
     for path, text in sources("lib", "backends"):
         names = FORBIDDEN + ([] if path == ALLOCATOR else MEMORY.split())
-        wrong = find(call(names), code_of(text)) + find(r"\b(?:" + "|".join(STREAMS.split()) + r")\b", code_of(text))
+        wrong = find(call(names) + "|" + STREAMS, code_of(text))
         bad += [f"{path}:{line}: {name}" for line, name in wrong]
     return bad
 
@@ -178,7 +178,8 @@ def rule_public_headers_compile_alone():
             run = subprocess.run(
                 [compiler, f"-std={standard}", "-Wall", "-Wextra", "-pedantic", "-Werror",
                  f"-I{ROOT / 'include'}", "-fsyntax-only", "-x", language, "-"],
-                input=f"#include <loam/{header.name}>\nint loam_alone;\n", text=True, capture_output=True)
+                input=f"#include <loam/{header.name}>\nint loam_alone;\n",
+                text=True, capture_output=True)
             if run.returncode:
                 bad.append(f"{header.name} as {standard}:\n{run.stderr}")
     return bad
@@ -210,12 +211,12 @@ def declared():
     names = set()
     for header in (ROOT / "include/loam").glob("*.h"):
         code = re.sub(r"^\s*#.*$", "", code_of(header.read_text(encoding="utf-8")), flags=re.M)
-        names |= {re.search(r"(\w+)\s*\(", d).group(1) for d in re.findall(r"\bLOAM_API\b([^;{]*)", code)}
+        names |= set(re.findall(r"\bLOAM_API\b[^;{(]*?(\w+)\s*\(", code))
     return names
 
 
 def rule_no_mutable_data(build):
-    """Neither at file scope nor as a function's static: data that relocation fills in is const."""
+    """Neither at file scope nor as a function's static; what relocation fills in is const."""
     return [f"{member}: {name} ({section or 'common'})"
             for name, kind, section, member in symbols(build / "libloam_inside.a")
             if kind in "bBdDCsSgG" and not section.startswith(".data.rel.ro")]
@@ -227,22 +228,24 @@ def rule_global_names_begin_with_loam(build):
             if not name.startswith("loam_")]
 
 
-def compare(what, exported):
-    return ([f"{what} exports {name}, which no public header declares" for name in sorted(exported - declared())]
-            + [f"{what} lacks {name}, which a public header declares" for name in sorted(declared() - exported)])
+def compare(library, exported):
+    wanted = declared()
+    return ([f"{library} exports {name}, which no header declares" for name in exported - wanted]
+            + [f"{library} lacks {name}, which a header declares" for name in wanted - exported])
 
 
 def rule_exports_are_the_public_functions(build):
     shared = symbols("-D", "--defined-only", build / "libloam.so")
     static = symbols("--extern-only", "--defined-only", build / "libloam.a")
-    return (compare("libloam.so", {name for name, kind, _, _ in shared if kind != "A"})
-            + compare("libloam.a", {name for name, _, _, _ in static}))
+    return (compare("libloam.so", {name for name, kind, *_ in shared if kind != "A"})
+            + compare("libloam.a", {name for name, *_ in static}))
 
 
 def rule_no_forbidden_imports(build):
-    """What the sources hide from a search: macros, addresses of functions, what a compiler puts in."""
-    bad = [f"libloam.so needs {name}" for name, *_ in symbols("-D", "--undefined-only", build / "libloam.so")
-           if name in FORBIDDEN + STREAMS.split()]
+    """What a search of the sources misses: macros, addresses of functions, what a compiler adds."""
+    bad = [f"libloam.so needs {name}"
+           for name, *_ in symbols("-D", "--undefined-only", build / "libloam.so")
+           if name in FORBIDDEN or re.fullmatch(STREAMS, name)]
     bad += [f"{member}: needs {name}"
             for name, _, _, member in symbols("--undefined-only", build / "libloam_inside.a")
             if name in MEMORY.split() and member != pathlib.Path(ALLOCATOR).name + ".o"]
@@ -250,17 +253,20 @@ def rule_no_forbidden_imports(build):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, help="folder of a build without sanitizers")
+    parser = argparse.ArgumentParser(description="Check the house rules that a machine can check.")
+    parser.add_argument("--build", type=pathlib.Path,
+                        help="folder of a build without sanitizers; without it only the sources "
+                             "are checked")
     build = parser.parse_args().build
-    rules = [(name[5:].replace("_", " "), rule) for name, rule in globals().items() if name.startswith("rule_")]
+    rules = [(name[5:].replace("_", " "), rule)
+             for name, rule in globals().items() if name.startswith("rule_")]
     ran = failed = 0
     for name, rule in rules:
         needs_build = rule.__code__.co_argcount > 0
         if needs_build and not build:
             print(f"skip  {name}: no build is given")
             continue
-        bad = rule(build) if needs_build else rule()
+        bad = sorted(rule(build) if needs_build else rule())
         ran += 1
         failed += bool(bad)
         print(f"{'FAIL' if bad else 'ok  '}  {name}")
