@@ -18,7 +18,8 @@ typedef struct loam__entry {
 typedef struct loam__meta {
     loam__entry *entries;
     loam__index index;
-    uint64_t end; /* of the metadata in the part */
+    loam__arena arena; /* keys, and the tables of elements */
+    uint64_t end;      /* of the metadata in the part */
 } loam__meta;
 
 typedef struct loam__slot { /* a tensor */
@@ -35,9 +36,9 @@ struct loam__gguf {
     loam__part *parts;
     loam__meta meta; /* of part 0 */
     loam__slot *slots;
-    size_t n_slots;
+    size_t n_slots, slots_capacity;
     loam__index tensors;
-    loam__arena arena; /* names and tables */
+    loam__arena arena; /* names of tensors */
 };
 
 /* header.c: read one part's header; its tensors are added to g. meta is zero before and to be freed

@@ -1,5 +1,6 @@
 /* Metadata values, once the header is checked. */
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "inside.h"
@@ -165,7 +166,7 @@ loam_status loam__gguf_want_f32(const loam__gguf *g, const char *key, float *val
     if (!scalar(g, key, &i, &st)) return st;
     if (loam__gguf_f64(g, i, 0, &v) != LOAM_OK) return unwanted(g, key, "a number");
     /* what is finite must stay so; infinities and NaN are the reader's to judge */
-    if ((v > (double)FLT_MAX || v < -(double)FLT_MAX) && v - v == 0)
+    if ((v > (double)FLT_MAX || v < -(double)FLT_MAX) && isfinite(v))
         return unwanted(g, key, "in the range of a 32-bit float");
     *value = (float)v;
     return LOAM_OK;
