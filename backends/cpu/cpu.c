@@ -60,11 +60,10 @@ static loam_status cpu_open(const loam_backend_host *host, void **self)
     loam__base b;
     loam_status st = loam__base_init(&b, host->hooks);
     *self = NULL;
-    if (st != LOAM_OK) return st;
-    loam__cpu *cpu = loam__alloc_aligned(&b, sizeof *cpu, LOAM__ALIGN);
+    loam__cpu *cpu = st == LOAM_OK ? loam__alloc_aligned(&b, sizeof *cpu, LOAM__ALIGN) : NULL;
     if (!cpu) {
         if (host->fail) host->fail(host->fail_ctx, b.error);
-        return LOAM_ERR_NOMEM;
+        return st != LOAM_OK ? st : LOAM_ERR_NOMEM;
     }
     cpu->base = b;
     cpu->host = *host;

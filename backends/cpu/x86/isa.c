@@ -1,0 +1,41 @@
+/* The table of the AVX2 kernels. Built without their flags: it is read on every x86-64 CPU. */
+#include "avx2.h"
+
+#include <cpuid.h>
+
+/* The CPU has AVX2, FMA and F16C, and the system saves the registers that they use. */
+static bool avx2_present(void)
+{
+    const unsigned wanted = bit_FMA | bit_F16C | bit_AVX | bit_OSXSAVE;
+    const uint32_t sse_and_ymm_saved = 6;
+    unsigned a, b, c, d;
+    uint32_t saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & wanted) != wanted) return false;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved & sse_and_ymm_saved) != sse_and_ymm_saved) return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+}
+
+/* Errors seen on random rows are about half of these: F32 sums in another order, and int8 activations. */
+/* clang-format off */
+static const loam__cpu_matmul matmuls[] = {
+    { LOAM_TYPE_F32,  2e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare, loam__avx2_multiply_f32 },
+    { LOAM_TYPE_F16,  2e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare, loam__avx2_multiply_f16 },
+    { LOAM_TYPE_BF16, 2e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare, loam__avx2_multiply_bf16 },
+    { LOAM_TYPE_Q4_0, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q4_0 },
+    { LOAM_TYPE_Q4_1, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q4_1 },
+    { LOAM_TYPE_Q5_0, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q5_0 },
+    { LOAM_TYPE_Q5_1, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q5_1 },
+    { LOAM_TYPE_Q8_0, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q8_0 },
+    { LOAM_TYPE_Q4_K, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q4_k },
+    { LOAM_TYPE_Q5_K, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q5_k },
+    { LOAM_TYPE_Q6_K, 5e-3f, loam__avx2_q8_bytes,  loam__avx2_q8_prepare,  loam__avx2_multiply_q6_k },
+    { 0, 0, NULL, NULL, NULL },
+};
+/* clang-format on */
+
+const loam__cpu_isa loam__cpu_avx2 = {
+    .name = "avx2",
+    .present = avx2_present,
+    .matmuls = matmuls,
+};
