@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the fuzzer's seeds: make_gguf.py FOLDER. Each is a tiny container, whole or with one fault."""
+"""Write the seeds of the GGUF fuzzer: make_gguf.py FOLDER. Tiny containers, some of them broken."""
 import struct
 import sys
 from pathlib import Path
