@@ -132,6 +132,7 @@ json_t *answer_json(const answer *a, const generation *g, size_t n_prompt)
     put(object, "text", json_text(a->words.p, a->words.n));
     put(object, "tokens", json_ids(&a->tokens));
     put_count(object, "prompt_tokens", n_prompt);
+    put_count(object, "prefill_tokens", a->prefilled);
     put(object, "prefill_tok_s", json_speed((double)a->prefilled, a->prefill_s));
     put(object, "decode_tok_s", json_speed((double)a->decoded, a->decode_s));
     put(object, "finish", json_string(a->finish));

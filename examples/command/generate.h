@@ -40,8 +40,8 @@ loam_status generation_start(loam *m, const generation *g);
 loam_status generate(loam *m, const ids *prompt, const generation *g, answer *a);
 void answer_free(answer *a);
 
-/* {"text", "tokens", "prompt_tokens", speeds, "finish", "seed"}; n_prompt: all of the prompt,
- * prefilled now or held. */
+/* The object that --json prints. n_prompt: all tokens of the prompt, of which some may have been in
+ * the sequence. */
 json_t *answer_json(const answer *a, const generation *g, size_t n_prompt);
 
 #endif

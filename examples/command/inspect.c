@@ -120,6 +120,7 @@ static json_t *json_number(const inspect *x, size_t i, uint64_t e, int32_t type)
     uint64_t natural;
     int64_t whole;
     double real;
+    char digits[24];
 
     if (type == LOAM_META_F32 || type == LOAM_META_F64) {
         if (loam_gguf_get_f64(x->g, i, e, &real) != LOAM_OK || !isfinite(real)) return json_null();
@@ -129,9 +130,10 @@ static json_t *json_number(const inspect *x, size_t i, uint64_t e, int32_t type)
         return loam_gguf_get_u64(x->g, i, e, &natural) == LOAM_OK ? json_boolean(natural)
                                                                   : json_null();
     if (loam_gguf_get_i64(x->g, i, e, &whole) == LOAM_OK) return json_integer(whole);
-    if (loam_gguf_get_u64(x->g, i, e, &natural) == LOAM_OK)
-        return json_real((double)natural); /* over 2^63 */
-    return json_null();
+    if (loam_gguf_get_u64(x->g, i, e, &natural) != LOAM_OK) return json_null();
+    snprintf(digits, sizeof digits, "%" PRIu64,
+             natural); /* over 2^63: more than jansson's integers hold */
+    return json_string(digits);
 }
 
 static json_t *json_element(const inspect *x, size_t i, uint64_t e, int32_t type)
