@@ -185,6 +185,16 @@ def rule_public_headers_compile_alone():
     return bad
 
 
+def rule_the_readme_example_compiles():
+    example = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    if not example:
+        return ["README.md has no example in C"]
+    run = subprocess.run(
+        ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}",
+         "-fsyntax-only", "-x", "c", "-"], input=example.group(1), text=True, capture_output=True)
+    return [run.stderr] if run.returncode else []
+
+
 # ---- rules on the built library ----
 
 def nm(*arguments):
