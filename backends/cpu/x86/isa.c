@@ -17,7 +17,8 @@ static bool avx2_present(void)
 }
 
 /* F32 sums in another order have shown errors of 2e-7. An int8 activation is off by up to 1/254 of
- * the largest in its 32; in rows of a single block, the worst case, random ones show half of this. */
+ * the largest in its 32; in rows of a single block, the worst case, random ones show half of this.
+ */
 /* clang-format off */
 static const loam__cpu_matmul matmuls[] = {
     { LOAM_TYPE_F32,   1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare, loam__avx2_multiply_f32 },
