@@ -70,7 +70,8 @@ uint64_t loam__cursor_count(loam__cursor *c, uint64_t limit, uint64_t min_bytes)
     if (count > limit) {
         c->status =
             loam__fail(c->base, LOAM_ERR_LIMIT,
-                       "%s: %s is %llu, loam's limit is %llu; the file is damaged or not for loam",
+                       "%s: %s: a count or length of %llu is over loam's limit of %llu; the file "
+                       "is damaged, get it again",
                        c->part->label, c->what, (ull)count, (ull)limit);
     } else if (count > left(c) / min_bytes) {
         truncated(c, count * min_bytes - left(c)); /* limit * min_bytes is far below 2^64 */

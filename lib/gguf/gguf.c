@@ -9,32 +9,32 @@
 
 typedef unsigned long long ull; /* for %llu */
 
+#define NOT_SAID UINT64_MAX
+
 /* What the metadata of one part say about the split; a file that is not split is part 0 of 1. */
 typedef struct split {
-    uint64_t no, count, tensors;
-    bool has_tensors;
+    uint64_t no, count;
+    uint64_t tensors; /* in all parts, or NOT_SAID */
 } split;
 
+/* A key that is absent leaves *value as it is. */
 static loam_status split_number(loam__gguf *g, size_t part, const loam__meta *meta, const char *key,
-                                uint64_t *value, bool *found)
+                                uint64_t *value)
 {
     int64_t i = loam__index_find(&meta->index, key);
-    *found = i >= 0;
     if (i < 0) return LOAM_OK;
     const loam__entry *e = &meta->entries[i];
-    if (e->type != LOAM_META_ARRAY &&
-        loam__gguf_unsigned(loam__part_head(&g->parts[part]), e, 0, value))
-        return LOAM_OK;
+    const uint8_t *header = loam__part_head(&g->parts[part]);
+    if (e->type != LOAM_META_ARRAY && loam__gguf_unsigned(header, e, 0, value)) return LOAM_OK;
     return loam__fail(g->base, LOAM_ERR_CORRUPT, "%s: %s is not a whole number; get the file again",
                       g->parts[part].label, key);
 }
 
 static loam_status split_of(loam__gguf *g, size_t part, const loam__meta *meta, split *s)
 {
-    bool found;
     loam_status st;
-    *s = (split){.no = 0, .count = 1};
-    if ((st = split_number(g, part, meta, "split.count", &s->count, &found)) != LOAM_OK) return st;
+    *s = (split){.no = 0, .count = 1, .tensors = NOT_SAID};
+    if ((st = split_number(g, part, meta, "split.count", &s->count)) != LOAM_OK) return st;
     if (s->count <= 1) { /* merged models keep the keys, with a count of 0 */
         s->count = 1;
         return LOAM_OK;
@@ -43,12 +43,12 @@ static loam_status split_of(loam__gguf *g, size_t part, const loam__meta *meta, 
         return loam__fail(g->base, LOAM_ERR_LIMIT,
                           "%s is one of %llu parts, loam's limit is %u; merge them into fewer",
                           g->parts[part].label, (ull)s->count, LOAM__GGUF_PARTS_MAX);
-    if ((st = split_number(g, part, meta, "split.no", &s->no, &found)) != LOAM_OK) return st;
+    if ((st = split_number(g, part, meta, "split.no", &s->no)) != LOAM_OK) return st;
     if (s->no >= s->count)
         return loam__fail(g->base, LOAM_ERR_CORRUPT,
-                          "%s says that it is part %llu of %llu; get it again",
-                          g->parts[part].label, (ull)s->no + 1, (ull)s->count);
-    return split_number(g, part, meta, "split.tensors.count", &s->tensors, &s->has_tensors);
+                          "%s says that split.no is %llu and split.count %llu; get it again",
+                          g->parts[part].label, (ull)s->no, (ull)s->count);
+    return split_number(g, part, meta, "split.tensors.count", &s->tensors);
 }
 
 /* ---- building ---- */
@@ -95,11 +95,11 @@ static loam_status read_further(loam__gguf *g, uint32_t part, const split *first
                         "the parts of one model in order",
                         p->label, (ull)s.no + 1, (ull)s.count, (unsigned long)part + 1,
                         (ull)first->count);
-    if (st == LOAM_OK && s.has_tensors && first->has_tensors && s.tensors != first->tensors)
-        st = loam__fail(
-            g->base, LOAM_ERR_CORRUPT,
-            "%s belongs to a model of %llu tensors, the first part to one of %llu; get both again",
-            p->label, (ull)s.tensors, (ull)first->tensors);
+    if (st == LOAM_OK && s.tensors != NOT_SAID && s.tensors != first->tensors)
+        st = loam__fail(g->base, LOAM_ERR_CORRUPT,
+                        "%s belongs to a model of %llu tensors, unlike the first part; get the "
+                        "parts of one model",
+                        p->label, (ull)s.tensors);
     loam__gguf_meta_free(g->base, &meta);
     return st == LOAM_OK ? loam__part_shrink(g->base, p, 0) : st;
 }
@@ -108,7 +108,7 @@ static loam_status read_further(loam__gguf *g, uint32_t part, const split *first
 static loam_status finish(loam__gguf *g, const split *first)
 {
     loam_status st;
-    if (first->has_tensors && first->tensors != g->n_slots)
+    if (first->tensors != NOT_SAID && first->tensors != g->n_slots)
         return loam__fail(g->base, LOAM_ERR_CORRUPT,
                           "%s: the parts hold %zu tensors instead of %llu; get them again",
                           g->parts[0].label, g->n_slots, (ull)first->tensors);
@@ -117,11 +117,10 @@ static loam_status finish(loam__gguf *g, const split *first)
         const loam__slot *s = &g->slots[i];
         st = loam__index_add(&g->tensors, s->name);
         if (st != LOAM_OK)
-            return loam__fail(
-                g->base, st, "%s: tensor '%s' %s; the file is damaged or hostile, get it again",
-                g->parts[s->part].label, loam__gguf_show(s->name).text,
-                st == LOAM_ERR_CORRUPT ? "is there twice"
-                                       : "has a name that collides with too many others");
+            return loam__fail(g->base, st, "%s: tensor '%s' %s; the file is damaged, get it again",
+                              g->parts[s->part].label, loam__gguf_show(s->name).text,
+                              st == LOAM_ERR_CORRUPT ? "is there twice"
+                                                     : "collides with too many others by its name");
     }
     if ((st = loam__part_shrink(g->base, &g->parts[0], g->meta.end)) != LOAM_OK) return st;
     return loam__gguf_string_tables(g);
@@ -138,11 +137,11 @@ static size_t split_suffix(char suffix[SUFFIX_MAX], uint64_t no, uint64_t count)
                             (unsigned)count);
 }
 
-/* How long the name is in front of that suffix; 0 if it does not end so. */
-static size_t split_prefix(const char *path, uint64_t no, uint64_t count)
+/* How long a first part's name is in front of that suffix; 0 if it does not end so. */
+static size_t split_prefix(const char *path, uint64_t count)
 {
     char suffix[SUFFIX_MAX];
-    size_t n = strlen(path), m = split_suffix(suffix, no, count);
+    size_t n = strlen(path), m = split_suffix(suffix, 0, count);
     return n > m && memcmp(path + n - m, suffix, m) == 0 ? n - m : 0;
 }
 
@@ -163,7 +162,7 @@ static loam_status map_further(loam__gguf *g, const char *path, size_t prefix, u
 
 static loam_status open_further_files(loam__gguf *g, const char *path, const split *first)
 {
-    size_t prefix = split_prefix(path, first->no, first->count);
+    size_t prefix = split_prefix(path, first->count);
     const char *label = g->parts[0].label;
     if (first->no != 0)
         return loam__fail(
@@ -173,8 +172,7 @@ static loam_status open_further_files(loam__gguf *g, const char *path, const spl
     if (!prefix)
         return loam__fail(g->base, LOAM_ERR_ARG,
                           "%s is the first of %llu parts, but its name does not end in "
-                          "-00001-of-%05u.gguf, so the others cannot be "
-                          "found; give all parts their names back",
+                          "-00001-of-%05u.gguf; give all parts their names back",
                           label, (ull)first->count, (unsigned)first->count);
     for (uint32_t part = 1; part < first->count; part++) {
         g->n_parts = part + 1;

@@ -7,14 +7,14 @@
 
 typedef unsigned long long ull; /* for %llu */
 
-#define ENTRY_MIN                                                                                  \
-    14u /* bytes of the smallest entry: length and one byte of key, type, one byte of value */
-#define TENSOR_MIN                                                                                 \
-    33u /* of the smallest tensor description: length and byte of name, n_dims, one dim, type,     \
-           offset */
+/* The smallest entry: length and one byte of a key, a type, one byte of value. */
+#define ENTRY_MIN 14u
+/* The smallest tensor description: length and one byte of a name, n_dims, one dim, type, offset. */
+#define TENSOR_MIN 33u
+#define STRING_MIN 8u  /* a length */
+#define ARRAY_MIN  12u /* a type and a length */
 
-/* Bytes of a fixed-size value, by type; 0 for strings and arrays. */
-static const uint8_t value_bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+const uint8_t loam__gguf_value_bytes[LOAM__META_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 loam__shown loam__gguf_show(const char *name)
 {
@@ -31,9 +31,9 @@ loam__shown loam__gguf_show(const char *name)
 /* clang-format off */
 static const struct { uint8_t at, n; const char *bytes, *hint; } foreign[] = {
     { 0,  7, "version",          "a Git LFS pointer: run git lfs pull" },
-    { 0,  4, "PK\3\4",           "a zip archive, perhaps a PyTorch checkpoint: unpack or convert it" },
+    { 0,  4, "PK\3\4",           "a zip archive, perhaps of PyTorch: unpack or convert it" },
     { 8,  2, "{\"",              "perhaps safetensors: convert it to GGUF" },
-    { 0,  1, "<",                "perhaps a web page saved in place of the file: download it again" },
+    { 0,  1, "<",                "perhaps a web page in place of the file: download it again" },
     { 0,  1, "{",                "perhaps JSON: name the GGUF file beside it" },
     { 0,  2, "\x1f\x8b",         "a gzip archive: unpack it" },
     { 0,  4, "ggml",             "a model from before GGUF: get a GGUF version of it" },
@@ -79,15 +79,14 @@ static loam_status read_version(loam__cursor *c, uint32_t *version)
     uint32_t v = *version = loam__cursor_u32(c);
     if (c->status != LOAM_OK) return c->status;
     if ((v & 0xffff) == 0 && v != 0)
-        return c->status = loam__fail(
-                   c->base, LOAM_ERR_ENDIAN,
-                   "%s is a big-endian GGUF file; loam reads little-endian ones: convert it",
-                   c->part->label);
+        return loam__fail(c->base, LOAM_ERR_ENDIAN,
+                          "%s is a big-endian GGUF file; loam reads little-endian ones: convert it",
+                          c->part->label);
     if (v != 2 && v != 3)
-        return c->status = loam__fail(c->base, LOAM_ERR_VERSION,
-                                      "%s has GGUF version %lu; loam reads 2 and 3: get a current "
-                                      "version of the model or of loam",
-                                      c->part->label, (unsigned long)v);
+        return loam__fail(c->base, LOAM_ERR_VERSION,
+                          "%s has GGUF version %lu; loam reads 2 and 3: get a current version "
+                          "of the model or of loam",
+                          c->part->label, (unsigned long)v);
     return LOAM_OK;
 }
 
@@ -98,13 +97,10 @@ static void corrupt(loam__cursor *c, const char *why, unsigned long number)
                    c->part->label, c->what, why, number);
 }
 
-/* Step over values after checking them. depth counts the arrays that are open. */
-static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned depth);
-
 static uint32_t read_type(loam__cursor *c)
 {
     uint32_t type = loam__cursor_u32(c);
-    if (type < sizeof value_bytes) return type;
+    if (type < LOAM__META_TYPES) return type;
     corrupt(c, "has the unknown value type", type);
     return 0;
 }
@@ -118,10 +114,9 @@ static void read_array(loam__cursor *c, unsigned depth, uint32_t *type, uint64_t
         return;
     }
     *type = read_type(c);
-    uint32_t bytes = value_bytes[*type];
-    if (*type == LOAM_META_STRING)
-        bytes = 8; /* at least its length, and an array's type and length */
-    if (*type == LOAM_META_ARRAY) bytes = 12;
+    uint32_t bytes = loam__gguf_value_bytes[*type];
+    if (*type == LOAM_META_STRING) bytes = STRING_MIN;
+    if (*type == LOAM_META_ARRAY) bytes = ARRAY_MIN;
     *count = loam__cursor_count(c, LOAM__GGUF_HEADER_MAX, bytes);
 }
 
@@ -135,6 +130,7 @@ static void skip_bools(loam__cursor *c, uint64_t count)
     }
 }
 
+/* Step over values and check them. depth counts the arrays that are open. */
 static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned depth)
 {
     uint64_t n;
@@ -150,49 +146,51 @@ static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned
             if (c->status == LOAM_OK) skip_values(c, element, n, depth + 1);
         }
     } else {
-        loam__cursor_take(
-            c, count * value_bytes[type]); /* loam__cursor_count() has checked the product */
+        /* loam__cursor_count() has checked the product */
+        loam__cursor_take(c, count * loam__gguf_value_bytes[type]);
     }
 }
 
-static loam_status read_entry(loam__gguf *g, loam__cursor *c, loam__entry *entry)
+static loam_status read_entry(loam__cursor *c, loam__meta *meta, loam__entry *entry)
 {
-    entry->key = loam__cursor_name(c, LOAM__GGUF_KEY_MAX, &g->arena);
+    char what[sizeof(loam__shown) + 24];
+    entry->key = loam__cursor_name(c, LOAM__GGUF_KEY_MAX, &meta->arena);
+    if (!entry->key) return c->status;
+    snprintf(what, sizeof what, "metadata key '%s'", loam__gguf_show(entry->key).text);
+    c->what = what;
     uint32_t type = read_type(c), element = type;
     entry->count = 1;
     if (c->status == LOAM_OK && type == LOAM_META_ARRAY) read_array(c, 1, &element, &entry->count);
-    if (c->status != LOAM_OK) return c->status;
     entry->type = (int32_t)type;
     entry->element = (int32_t)element;
     entry->at = c->at;
-    skip_values(c, element, entry->count, 1);
+    if (c->status == LOAM_OK) skip_values(c, element, entry->count, 1);
+    c->what = "the header";
     return c->status;
 }
 
-static loam_status read_entries(loam__gguf *g, loam__cursor *c, uint64_t n, loam__meta *meta)
+static loam_status read_entries(loam__cursor *c, uint64_t n, loam__meta *meta)
 {
     char what[48];
-    loam_status st = loam__index_init(g->base, &meta->index, (uint32_t)n);
+    loam__arena_init(&meta->arena, c->base, 0);
+    loam_status st = loam__index_init(c->base, &meta->index, (uint32_t)n);
     if (st != LOAM_OK) return st;
-    meta->entries = loam__alloc_array(g->base, (size_t)n, sizeof *meta->entries);
+    meta->entries = loam__alloc_array(c->base, (size_t)n, sizeof *meta->entries);
     if (!meta->entries) return LOAM_ERR_NOMEM;
-    c->what = what;
     for (uint64_t i = 0; i < n; i++) {
+        loam__entry *entry = &meta->entries[i];
         snprintf(what, sizeof what, "metadata entry %llu", (ull)i);
-        if (read_entry(g, c, &meta->entries[i]) != LOAM_OK) break;
-        st = loam__index_add(&meta->index, meta->entries[i].key);
-        if (st != LOAM_OK) {
-            c->status = loam__fail(
-                g->base, st,
-                "%s: metadata key '%s' %s; the file is damaged or hostile, get it again",
-                c->part->label, loam__gguf_show(meta->entries[i].key).text,
-                st == LOAM_ERR_CORRUPT ? "is there twice" : "collides with too many others");
-            break;
-        }
+        c->what = what;
+        if ((st = read_entry(c, meta, entry)) != LOAM_OK) return st;
+        if ((st = loam__index_add(&meta->index, entry->key)) == LOAM_OK) continue;
+        const char *why =
+            st == LOAM_ERR_CORRUPT ? "is there twice" : "collides with too many others";
+        return loam__fail(c->base, st,
+                          "%s: metadata key '%s' %s; the file is damaged, get it again",
+                          c->part->label, loam__gguf_show(entry->key).text, why);
     }
-    c->what = "the header";
     meta->end = c->at;
-    return c->status;
+    return LOAM_OK;
 }
 
 static loam_status read_alignment(loam__cursor *c, const loam__meta *meta, uint64_t *align)
@@ -202,14 +200,14 @@ static loam_status read_alignment(loam__cursor *c, const loam__meta *meta, uint6
     if (i < 0) return LOAM_OK;
     const loam__entry *e = &meta->entries[i];
     bool whole =
-        loam__gguf_unsigned(loam__part_head(c->part), e, 0, align) && e->type != LOAM_META_ARRAY;
+        e->type != LOAM_META_ARRAY && loam__gguf_unsigned(loam__part_head(c->part), e, 0, align);
     if (whole && *align >= LOAM__GGUF_ALIGN_MIN && *align <= LOAM__GGUF_ALIGN_MAX &&
         (*align & (*align - 1)) == 0)
         return LOAM_OK;
-    return c->status = loam__fail(
-               c->base, LOAM_ERR_CORRUPT,
-               "%s: general.alignment is not a power of two from %u to %u; get the file again",
-               c->part->label, LOAM__GGUF_ALIGN_MIN, LOAM__GGUF_ALIGN_MAX);
+    return loam__fail(c->base, LOAM_ERR_CORRUPT,
+                      "%s: general.alignment is not a power of two from %u to %u; get the file "
+                      "again",
+                      c->part->label, LOAM__GGUF_ALIGN_MIN, LOAM__GGUF_ALIGN_MAX);
 }
 
 loam_status loam__gguf_header(loam__gguf *g, uint32_t part, loam__meta *meta)
@@ -225,7 +223,7 @@ loam_status loam__gguf_header(loam__gguf *g, uint32_t part, loam__meta *meta)
     c.what = "the number of metadata entries";
     uint64_t n_entries = loam__cursor_count(&c, LOAM__GGUF_KEYS_MAX, ENTRY_MIN);
     if (c.status != LOAM_OK) return c.status;
-    if ((st = read_entries(g, &c, n_entries, meta)) != LOAM_OK) return st;
+    if ((st = read_entries(&c, n_entries, meta)) != LOAM_OK) return st;
     if ((st = read_alignment(&c, meta, &align)) != LOAM_OK) return st;
     return loam__gguf_slots(g, &c, part, n_tensors, align);
 }
@@ -234,6 +232,7 @@ void loam__gguf_meta_free(loam__base *b, loam__meta *meta)
 {
     loam__index_free(b, &meta->index);
     loam__free(b, meta->entries);
+    loam__arena_free(&meta->arena);
     *meta = (loam__meta){0};
 }
 
@@ -244,7 +243,7 @@ loam_status loam__gguf_string_tables(loam__gguf *g)
         loam__entry *entry = &g->meta.entries[i];
         if (entry->type != LOAM_META_ARRAY || entry->element != LOAM_META_STRING) continue;
         entry->elements =
-            loam__arena_alloc(&g->arena, (size_t)entry->count * sizeof *entry->elements);
+            loam__arena_alloc(&g->meta.arena, (size_t)entry->count * sizeof *entry->elements);
         if (!entry->elements) return LOAM_ERR_NOMEM;
         uint64_t at = entry->at;
         for (uint64_t e = 0; e < entry->count; e++) {

@@ -6,6 +6,11 @@
 #include "gguf.h"
 #include "index.h"
 
+#define LOAM__META_TYPES 13 /* LOAM_META_U8 to LOAM_META_F64 */
+
+/* Bytes of a fixed-size value, by type; 0 for strings and arrays. */
+extern const uint8_t loam__gguf_value_bytes[LOAM__META_TYPES];
+
 typedef struct loam__entry {
     const char *key;
     int32_t type, element; /* LOAM_META_*; element as type unless it is an array */
@@ -18,13 +23,14 @@ typedef struct loam__entry {
 typedef struct loam__meta {
     loam__entry *entries;
     loam__index index;
-    uint64_t end; /* of the metadata in the part */
+    loam__arena arena; /* keys, and the tables of elements */
+    uint64_t end;      /* of the metadata in the part */
 } loam__meta;
 
 typedef struct loam__slot { /* a tensor */
     const char *name;
-    uint64_t dims[4], offset,
-        size; /* offset: of the data section until it is placed, then of the part */
+    uint64_t dims[4], size;
+    uint64_t offset; /* from the start of the data until it is placed, then of the part */
     uint32_t type, n_dims, part;
 } loam__slot;
 
@@ -35,9 +41,9 @@ struct loam__gguf {
     loam__part *parts;
     loam__meta meta; /* of part 0 */
     loam__slot *slots;
-    size_t n_slots;
+    size_t n_slots, slots_capacity;
     loam__index tensors;
-    loam__arena arena; /* names and tables */
+    loam__arena arena; /* names of tensors */
 };
 
 /* header.c: read one part's header; its tensors are added to g. meta is zero before and to be freed

@@ -28,14 +28,12 @@ static loam_status measure(const loam__cursor *c, loam__slot *s)
     if (!layout)
         return loam__fail(c->base, LOAM_ERR_TENSOR_TYPE,
                           "%s: tensor '%s' has number format %lu, which loam does not know; get "
-                          "the model in another format "
-                          "or a newer loam",
+                          "the model in another format, or a newer loam",
                           c->part->label, loam__gguf_show(s->name).text, (unsigned long)s->type);
     if (s->dims[0] % layout->block_values != 0)
         return loam__fail(c->base, LOAM_ERR_TENSOR_SHAPE,
-                          "%s: tensor '%s' has rows of %llu values, but %s packs them by %lu; the "
-                          "file is damaged or was "
-                          "badly converted",
+                          "%s: tensor '%s' has rows of %llu values, but %s packs them by %lu; "
+                          "the file was badly converted, get another",
                           c->part->label, loam__gguf_show(s->name).text, (ull)s->dims[0],
                           layout->name, (unsigned long)layout->block_values);
     if (!loam__mul_u64(values / layout->block_values, layout->block_bytes, &s->size))
@@ -82,10 +80,16 @@ static loam_status place(const loam__cursor *c, loam__slot *slots, size_t n, uin
     if (needed <= c->part->size) return LOAM_OK;
     return loam__fail(c->base, LOAM_ERR_TRUNCATED,
                       "%s is cut short: its tensors need %llu bytes and it has %llu, %llu are "
-                      "missing; it is a partial "
-                      "download, get it again",
+                      "missing; it is a partial download, get it again",
                       c->part->label, (ull)needed, (ull)c->part->size,
                       (ull)(needed - c->part->size));
+}
+
+static void swap(uint32_t *a, uint32_t *b)
+{
+    uint32_t t = *a;
+    *a = *b;
+    *b = t;
 }
 
 static void sift(const loam__slot *slots, uint32_t *order, size_t root, size_t n)
@@ -93,9 +97,7 @@ static void sift(const loam__slot *slots, uint32_t *order, size_t root, size_t n
     for (size_t child; (child = 2 * root + 1) < n; root = child) {
         if (child + 1 < n && slots[order[child]].offset < slots[order[child + 1]].offset) child++;
         if (slots[order[root]].offset >= slots[order[child]].offset) return;
-        uint32_t t = order[root];
-        order[root] = order[child];
-        order[child] = t;
+        swap(&order[root], &order[child]);
     }
 }
 
@@ -107,9 +109,7 @@ static void sort_by_offset(const loam__slot *slots, uint32_t *order, size_t n)
     for (size_t i = n / 2; i-- > 0;)
         sift(slots, order, i, n);
     for (size_t i = n; i-- > 1;) {
-        uint32_t t = order[0];
-        order[0] = order[i];
-        order[i] = t;
+        swap(&order[0], &order[i]);
         sift(slots, order, 0, i);
     }
 }
@@ -132,30 +132,40 @@ static loam_status check_overlap(const loam__cursor *c, const loam__slot *slots,
     return st;
 }
 
+/* Room for n more slots, zeroed; doubling keeps many parts together linear. */
+static loam_status grow(loam__gguf *g, size_t n)
+{
+    size_t total = g->n_slots + n, capacity = g->slots_capacity, bytes;
+    if (total > capacity) {
+        capacity = total > 2 * capacity ? total : 2 * capacity;
+        if (!loam__mul_size(capacity, sizeof *g->slots, &bytes)) return LOAM_ERR_NOMEM;
+        loam__slot *slots = loam__realloc(g->base, g->slots, bytes);
+        if (!slots) return LOAM_ERR_NOMEM;
+        g->slots = slots;
+        g->slots_capacity = capacity;
+    }
+    memset(g->slots + g->n_slots, 0, n * sizeof *g->slots);
+    return LOAM_OK;
+}
+
 loam_status loam__gguf_slots(loam__gguf *g, loam__cursor *c, uint32_t part, uint64_t n,
                              uint64_t align)
 {
     char what[48];
-    size_t total = g->n_slots + (size_t)n, bytes;
+    loam_status st;
     if (n == 0) return LOAM_OK;
-    if (total > LOAM__GGUF_TENSORS_MAX)
+    if (n > LOAM__GGUF_TENSORS_MAX - g->n_slots)
         return loam__fail(g->base, LOAM_ERR_LIMIT,
-                          "%s brings the tensors to %zu, loam's limit is %llu", c->part->label,
-                          total, (ull)LOAM__GGUF_TENSORS_MAX);
-    loam__slot *slots = NULL;
-    if (loam__mul_size(total, sizeof *slots, &bytes))
-        slots = loam__realloc(g->base, g->slots, bytes);
-    if (!slots) return LOAM_ERR_NOMEM;
-    g->slots = slots;
-    slots += g->n_slots;
-    memset(slots, 0, (size_t)n * sizeof *slots);
+                          "%s brings the tensors to more than %llu, which is loam's limit",
+                          c->part->label, (ull)LOAM__GGUF_TENSORS_MAX);
+    if ((st = grow(g, (size_t)n)) != LOAM_OK) return st;
+    loam__slot *slots = g->slots + g->n_slots;
     c->what = what;
     for (uint64_t i = 0; i < n; i++) {
         snprintf(what, sizeof what, "tensor description %llu", (ull)i);
-        loam_status st = read_slot(g, c, part, align, &slots[i]);
-        if (st != LOAM_OK) return st;
+        if ((st = read_slot(g, c, part, align, &slots[i])) != LOAM_OK) return st;
     }
-    g->n_slots = total;
-    loam_status st = place(c, slots, (size_t)n, align);
-    return st == LOAM_OK ? check_overlap(c, slots, (size_t)n) : st;
+    g->n_slots += (size_t)n;
+    if ((st = place(c, slots, (size_t)n, align)) != LOAM_OK) return st;
+    return check_overlap(c, slots, (size_t)n);
 }
