@@ -160,8 +160,9 @@ static void run_rope_table(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         float *table = (float *)(void *)(op->scratch + t * op->scratch_stride);
-        for (uint32_t i = 0; i < op->node.u.rope.rotary_values / 2; i++) {
-            float angle = (float)r->step->positions[t] * src_row(op, 1, 0)[i];
+        float turn = (float)r->step->positions[t];
+        for (uint32_t i = 0; i < op->node.u.rope.rotary_values / 2; i++, turn *= op->node.u.rope.step) {
+            float angle = turn * src_row(op, 1, 0)[i];
             table[2 * i] = cosf(angle) * magnitude;
             table[2 * i + 1] = sinf(angle) * magnitude;
         }
@@ -369,7 +370,7 @@ typedef struct emitter {
     uint8_t *scratch;
     int32_t prepared_value; /* what the prepared columns hold now */
     void (*prepared_by)(const float *x, size_t k, void *column);
-    struct { int32_t frequencies; float magnitude; uint64_t at; } tables[ROPE_TABLES];
+    struct { const loam_node *rope; uint64_t at; } tables[ROPE_TABLES]; /* the first node that needs each */
     uint32_t n_tables;
 } emitter;
 
@@ -418,13 +419,18 @@ static void emit_matmul(emitter *e, const loam_node *node)
     e->prepared_by = m->prepare;
 }
 
+static bool same_table(const loam_node *a, const loam_node *b)
+{
+    return a->src[1] == b->src[1] && a->u.rope.step == b->u.rope.step && a->u.rope.magnitude == b->u.rope.magnitude &&
+           a->u.rope.rotary_values == b->u.rope.rotary_values;
+}
+
 /* The table of this rotation, made by an op of its own where it is first needed. */
 static loam_status emit_rope(emitter *e, const loam_node *node)
 {
     size_t row = round_up(node->u.rope.rotary_values * sizeof(float));
     uint32_t i = 0;
-    while (i < e->n_tables && (e->tables[i].frequencies != node->src[1] ||
-                               e->tables[i].magnitude != node->u.rope.magnitude))
+    while (i < e->n_tables && !same_table(e->tables[i].rope, node))
         i++;
     if (i == ROPE_TABLES)
         return loam__fail(&e->cpu->base, LOAM_ERR_UNSUPPORTED, "more than %d different rotations in a model",
@@ -432,8 +438,7 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
     const op_kind *steps[] = { &rope_table_kind, &rope_kind };
     bool ready = i < e->n_tables;
     if (!ready) {
-        e->tables[i].frequencies = node->src[1];
-        e->tables[i].magnitude = node->u.rope.magnitude;
+        e->tables[i].rope = node;
         e->tables[i].at = e->table_bytes;
         e->table_bytes += value_of(e->g, node->dst)->rows * row;
         e->n_tables++;

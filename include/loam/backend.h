@@ -61,7 +61,7 @@ enum {
     LOAM_OP_RMS_NORM = 3,   /* each group of src1.cols values of a row: x / sqrt(mean(x^2) + eps) * src1   u.norm */
     LOAM_OP_ADD = 4,        /* dst = src0 + src1 */
     LOAM_OP_GLU = 5,        /* dst = act(src0) * src1                                    u.glu */
-    LOAM_OP_ROPE = 6,       /* rotary position embedding of each head of a row           u.rope; src1 inverse frequencies */
+    LOAM_OP_ROPE = 6,       /* rotary position embedding of each head of a row           u.rope; src1 scales of angles */
     LOAM_OP_KV_WRITE = 7,   /* dst is a KV value: put row t of src0 at the position of token t   u.kv */
     LOAM_OP_ATTENTION = 8,  /* src0 queries, src1 K cells, src2 V cells                  u.attention */
     LOAM_OP_PICK_ROWS = 9,  /* dst[j] = src0[output_rows[j]] */
@@ -83,8 +83,10 @@ typedef struct loam_node {
         struct { float scale; } embed;
         struct { float eps; } norm;
         struct { int32_t act; } glu;
-        /* angle = position * src1[i], i < rotary_values / 2; results times magnitude; the rest of a head is copied */
-        struct { int32_t style; uint32_t heads, head_values, rotary_values; float magnitude; } rope;
+        /* Pair i < rotary_values / 2 turns by a[i] * src1[i], where a[0] is the position and a[i + 1] = a[i] * step, each
+         * product rounded to F32: models are compared by logits that are made so. Results times magnitude; the rest
+         * of a head is copied. */
+        struct { int32_t style; uint32_t heads, head_values, rotary_values; float step, magnitude; } rope;
         struct { uint32_t heads, head_values, block_tokens; } kv;
         /* query head h uses KV head h / (heads / kv_heads); a key at distance >= window is not seen (window 0: all);
          * weights softmax(softcap(scale * q.k)), softcap 0: none */

@@ -206,20 +206,21 @@ loam__v loam__op_glu(loam__graph *g, loam__v gate, loam__v up, int32_t act)
     return dst;
 }
 
-loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v frequencies, loam__rope_shape s)
+loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v scales, loam__rope_shape s)
 {
     if (!check(g,
                is_activation(g, x) && cols(g, x) == (uint64_t)s.heads * s.head_values && s.rotary_values % 2 == 0 &&
-                   s.rotary_values <= s.head_values && cols(g, frequencies) == s.rotary_values / 2,
+                   s.rotary_values <= s.head_values && cols(g, scales) == s.rotary_values / 2,
                "rotary embedding"))
         return -1;
     loam__v dst = add_activation(g, g->values[x].row_count, cols(g, x));
-    loam_node *node = add_node(g, LOAM_OP_ROPE, dst, x, frequencies, -1);
+    loam_node *node = add_node(g, LOAM_OP_ROPE, dst, x, scales, -1);
     if (!node) return dst;
     node->u.rope.style = s.style;
     node->u.rope.heads = s.heads;
     node->u.rope.head_values = s.head_values;
     node->u.rope.rotary_values = s.rotary_values;
+    node->u.rope.step = s.step;
     node->u.rope.magnitude = s.magnitude;
     return dst;
 }

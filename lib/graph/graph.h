@@ -14,7 +14,7 @@ typedef int32_t loam__v; /* a value; -1: none */
 /* Where a value's bytes come from: the core's own side of a loam_value. */
 typedef struct loam__origin {
     int64_t tensor;     /* of a weight or constant: index in the container; -1: computed */
-    int32_t rope;       /* of a constant: which rotary frequencies; -1: none */
+    int32_t rope;       /* of a constant: which rope's scales; -1: none */
     int32_t first, last; /* of an activation: the nodes that make and last read it */
 } loam__origin;
 
@@ -52,9 +52,9 @@ loam__v loam__op_glu(loam__graph *g, loam__v gate, loam__v up, int32_t act);
 typedef struct loam__rope_shape {
     int32_t style; /* LOAM_ROPE_* */
     uint32_t heads, head_values, rotary_values;
-    float magnitude;
+    float step, magnitude;
 } loam__rope_shape;
-loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v frequencies, loam__rope_shape shape);
+loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v scales, loam__rope_shape shape);
 
 void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads, uint32_t block_tokens);
 

@@ -27,12 +27,14 @@ static loam__v head_norm(loam__model *m, loam__v x, const char *name)
 
 static loam__v rotate(loam__model *m, loam__v x, int32_t style, uint32_t heads, uint32_t rope)
 {
+    const loam__rope *r = &m->geometry.ropes[rope];
     loam__rope_shape shape = {
         .style = style,
         .heads = heads,
         .head_values = m->geometry.k_values,
-        .rotary_values = m->geometry.ropes[rope].rotary_values,
-        .magnitude = m->rope_magnitude[rope],
+        .rotary_values = r->rotary_values,
+        .step = loam__rope_step(r),
+        .magnitude = loam__rope_magnitude(r),
     };
     return loam__op_rope(&m->graph, x, m->rope_values[rope], shape);
 }

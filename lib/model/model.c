@@ -294,7 +294,6 @@ loam_status loam__model_build(loam__model *m, const loam__model_options *options
         loam_status st = check_factors(m, &geo->ropes[i]);
         if (st != LOAM_OK) return st;
         m->rope_values[i] = loam__graph_constant(&m->graph, geo->ropes[i].rotary_values / 2, -1, (int32_t)i);
-        m->rope_magnitude[i] = loam__rope_magnitude(&geo->ropes[i]);
     }
     m->arch->graph(m);
     return m->graph.status;

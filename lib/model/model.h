@@ -74,8 +74,7 @@ struct loam__model {
     loam__model_options options;
     loam__geometry geometry;
     loam__graph graph;
-    loam__v rope_values[LOAM__ROPES];   /* constants that hold the frequencies; -1: not made yet */
-    float rope_magnitude[LOAM__ROPES];
+    loam__v rope_values[LOAM__ROPES]; /* constants that hold the scales of each rope */
 };
 
 /* The architecture and the geometry of a container. b and g are kept; free it on failure too. */
@@ -104,8 +103,10 @@ loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style); /*
 loam__v loam__block_gated_ffn(loam__model *m, loam__v x, int32_t act);
 void loam__block_head(loam__model *m, loam__v x);          /* picked rows, last norm, logits */
 
-/* Rotary frequencies (rope.c): [rotary_values / 2]. factors: [rotary_values / 2] or NULL. */
-void loam__rope_frequencies(const loam__rope *rope, const float *factors, float *frequencies);
+/* Rotary embedding as LOAM_OP_ROPE wants it (rope.c): the step of the angles from pair to pair, what scales the angle
+ * of each pair ([rotary_values / 2]; factors: as many, or NULL), and what scales the results. */
+float loam__rope_step(const loam__rope *rope);
+void loam__rope_scales(const loam__rope *rope, const float *factors, float *scales);
 float loam__rope_magnitude(const loam__rope *rope);
 
 #endif

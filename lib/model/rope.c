@@ -19,17 +19,20 @@ static double kept(const loam__rope *r, uint32_t i)
     return 1.0 - fmin(1.0, fmax(0.0, y));
 }
 
-void loam__rope_frequencies(const loam__rope *r, const float *factors, float *frequencies)
+float loam__rope_step(const loam__rope *r)
+{
+    return powf(r->base, -2.0f / (float)r->rotary_values);
+}
+
+void loam__rope_scales(const loam__rope *r, const float *factors, float *scales)
 {
     for (uint32_t i = 0; i < r->rotary_values / 2; i++) {
-        double plain = pow((double)r->base, -2.0 * i / r->rotary_values);
-        if (factors) plain /= factors[i];
-        double scaled = r->scaling == LOAM__ROPE_PLAIN ? plain : plain / r->factor;
+        double scale = r->scaling == LOAM__ROPE_PLAIN ? 1.0 : 1.0 / r->factor;
         if (r->scaling == LOAM__ROPE_YARN) {
             double keep = kept(r, i);
-            scaled = scaled * (1.0 - keep) + plain * keep;
+            scale = scale * (1.0 - keep) + keep;
         }
-        frequencies[i] = (float)scaled;
+        scales[i] = (float)(factors ? scale / factors[i] : scale);
     }
 }
 

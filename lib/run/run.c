@@ -70,7 +70,7 @@ static loam_status upload_constant(loam__run *run, uint32_t index)
         const loam__rope *rope = &p->model.geometry.ropes[origin->rope];
         float *factors = rope->factors >= 0 ? values + v->cols : NULL;
         if (factors) st = read_vector(run, rope->factors, v->cols, bytes, factors);
-        if (st == LOAM_OK) loam__rope_frequencies(rope, factors, values);
+        if (st == LOAM_OK) loam__rope_scales(rope, factors, values);
     } else if (st == LOAM_OK) {
         st = read_vector(run, origin->tensor, v->cols, bytes, values);
     }
