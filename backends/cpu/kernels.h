@@ -59,6 +59,7 @@ typedef struct loam__cpu_isa {
                  uint32_t rotary_values); /* cos_sin: [rotary_values / 2][2], times magnitude already */
     void (*kv_write)(const float *x, void *cells, loam_format type, size_t n); /* F32 to cells */
     void (*attention)(const loam__attention_args *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
+    size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0: 2^18 */
 } loam__cpu_isa;
 
 extern const loam__cpu_isa loam__cpu_scalar;

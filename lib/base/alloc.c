@@ -40,6 +40,7 @@ loam_status loam__base_init(loam__base *b, const loam_hooks *hooks)
     st = loam__options_read(&b->hooks, sizeof b->hooks, sizeof b->hooks, hooks);
     if (st == LOAM_OK && b->hooks.flags != 0) st = LOAM_ERR_NEWER;
     if (st != LOAM_OK) memset(&b->hooks, 0, sizeof b->hooks);
+    b->hooks.struct_size = sizeof b->hooks; /* handed on to backends */
     if (!b->hooks.alloc) b->hooks.alloc = default_alloc;
     if (st != LOAM_OK) loam__fail(b, st, "hooks: struct_size or flags are not of this library; call loam_hooks_init() first");
     return st;

@@ -1,0 +1,33 @@
+#include "kernels.h"
+
+static const loam__cpu_isa *const sets[] = {
+    /* lowest first; one line each */
+    &loam__cpu_scalar,
+#if defined(__x86_64__)
+    &loam__cpu_avx2,
+#endif
+};
+
+const loam__cpu_isa *loam__cpu_isa_at(size_t i)
+{
+    return i < sizeof sets / sizeof sets[0] ? sets[i] : NULL;
+}
+
+static const loam__cpu_matmul *find_own(const loam__cpu_isa *isa, loam_format type)
+{
+    for (const loam__cpu_matmul *row = isa->matmuls; row->multiply; row++)
+        if (row->type == type) return row;
+    return NULL;
+}
+
+const loam__cpu_matmul *loam__cpu_find_matmul(const loam__cpu_isa *isa, loam_format type)
+{
+    size_t i = sizeof sets / sizeof sets[0];
+    while (i > 0 && sets[i - 1] != isa)
+        i--;
+    for (; i > 0; i--) {
+        const loam__cpu_matmul *row = find_own(sets[i - 1], type);
+        if (row) return row;
+    }
+    return NULL;
+}

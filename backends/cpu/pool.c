@@ -1,0 +1,215 @@
+#include "pool.h"
+
+#include <stdatomic.h>
+
+#include "lib/base/os.h"
+
+/* How long a thread looks for work before it sleeps: some 40 microseconds, more than the gap between two ops of a step
+ * and far less than a scheduler's slice. */
+#define SPINS 2000u
+
+#define CLOSED (1u << 31) /* in gate: no worker may join any more */
+
+typedef struct worker {
+    loam__thread thread;
+    struct loam__pool *pool;
+    uint32_t index;
+} worker;
+
+struct loam__pool {
+    loam__base *base;
+    uint32_t threads, n_started, spins;
+    worker *workers;
+    bool has_mutex, has_work_cond, has_done_cond;
+    loam__mutex mutex;
+    loam__cond work_cond, done_cond;
+    atomic_uint generation; /* counts jobs; workers wait for it to change */
+    atomic_uint sleepers;
+    atomic_bool quit;
+    /* the job: written while the gate is closed and nobody is inside */
+    loam__job job;
+    atomic_uint gate;       /* workers that joined, and CLOSED */
+    atomic_uint finished;   /* of those that joined */
+    atomic_bool caller_sleeps;
+    _Alignas(64) atomic_uint next;
+    _Alignas(64) atomic_int stop; /* status of the one that asked to stop */
+};
+
+static void work(loam__pool *pool, uint32_t index)
+{
+    const loam__job *job = &pool->job;
+    while (atomic_load_explicit(&pool->stop, memory_order_relaxed) == LOAM_OK) {
+        uint32_t slice = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (slice >= job->n_slices) {
+            atomic_fetch_sub_explicit(&pool->next, 1, memory_order_relaxed);
+            break;
+        }
+        job->fn(job->ctx, slice, index);
+        int32_t stop = job->should_stop ? job->should_stop(job->stop_ctx) : LOAM_OK;
+        if (stop != LOAM_OK) atomic_store_explicit(&pool->stop, stop, memory_order_relaxed);
+    }
+}
+
+/* ---- own threads ---- */
+
+static bool join_job(loam__pool *pool)
+{
+    unsigned gate = atomic_load(&pool->gate);
+    while (!(gate & CLOSED))
+        if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) return true;
+    return false;
+}
+
+static void leave_job(loam__pool *pool)
+{
+    atomic_fetch_add(&pool->finished, 1);
+    if (atomic_load(&pool->caller_sleeps)) {
+        loam__mutex_lock(&pool->mutex);
+        loam__cond_wake_all(&pool->done_cond);
+        loam__mutex_unlock(&pool->mutex);
+    }
+}
+
+static void wait_for_job(loam__pool *pool, unsigned seen)
+{
+    for (uint32_t i = 0; i < pool->spins; i++) {
+        if (atomic_load(&pool->generation) != seen) return;
+        loam__cpu_pause();
+    }
+    loam__mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->generation) == seen)
+        loam__cond_wait(&pool->work_cond, &pool->mutex);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    loam__mutex_unlock(&pool->mutex);
+}
+
+static void worker_main(void *arg)
+{
+    worker *w = arg;
+    loam__pool *pool = w->pool;
+    unsigned seen = 0;
+    while (!atomic_load(&pool->quit)) {
+        wait_for_job(pool, seen);
+        seen = atomic_load(&pool->generation);
+        if (!join_job(pool)) continue;
+        work(pool, w->index);
+        leave_job(pool);
+    }
+}
+
+static void announce(loam__pool *pool)
+{
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleepers) == 0) return;
+    loam__mutex_lock(&pool->mutex);
+    loam__cond_wake_all(&pool->work_cond);
+    loam__mutex_unlock(&pool->mutex);
+}
+
+static void wait_for_workers(loam__pool *pool)
+{
+    unsigned joined = atomic_fetch_or(&pool->gate, CLOSED);
+    for (uint32_t i = 0; i < pool->spins; i++) {
+        if (atomic_load(&pool->finished) == joined) return;
+        loam__cpu_pause();
+    }
+    loam__mutex_lock(&pool->mutex);
+    atomic_store(&pool->caller_sleeps, true);
+    while (atomic_load(&pool->finished) != joined)
+        loam__cond_wait(&pool->done_cond, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, false);
+    loam__mutex_unlock(&pool->mutex);
+}
+
+/* ---- the host's threads ---- */
+
+static void host_task(void *arg, uint32_t index)
+{
+    work(arg, index);
+}
+
+/* ---- */
+
+loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *next)
+{
+    pool->job = *job;
+    atomic_store(&pool->next, *next);
+    atomic_store(&pool->stop, LOAM_OK);
+    if (pool->threads == 1 || job->n_slices - *next <= 1) {
+        work(pool, 0);
+    } else if (pool->base->hooks.parallel) {
+        pool->base->hooks.parallel(pool->base->hooks.parallel_ctx, host_task, pool, pool->threads);
+    } else { /* without started threads the caller does it all */
+        atomic_store(&pool->finished, 0);
+        atomic_store(&pool->gate, 0);
+        announce(pool);
+        work(pool, 0);
+        wait_for_workers(pool);
+    }
+    *next = atomic_load(&pool->next);
+    return *next >= job->n_slices ? LOAM_OK : atomic_load(&pool->stop);
+}
+
+size_t loam__pool_bytes(uint32_t threads)
+{
+    return loam__alloc_cost(sizeof(loam__pool), 64) + loam__alloc_cost(threads * sizeof(worker), 16);
+}
+
+loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
+{
+    loam__pool *pool = loam__alloc_aligned(b, sizeof *pool, 64);
+    *out = NULL;
+    if (!pool) return LOAM_ERR_NOMEM;
+    pool->base = b;
+    pool->threads = threads;
+    pool->spins = threads <= loam__cpu_count() ? SPINS : 0; /* more threads than cores: give the core away at once */
+    atomic_store(&pool->gate, CLOSED);
+    pool->workers = loam__alloc_array(b, threads, sizeof *pool->workers);
+    if (!pool->workers) {
+        loam__pool_free(pool);
+        return LOAM_ERR_NOMEM;
+    }
+    *out = pool;
+    return LOAM_OK;
+}
+
+loam_status loam__pool_start(loam__pool *pool)
+{
+    if (pool->threads == 1 || pool->base->hooks.parallel || pool->n_started == pool->threads - 1) return LOAM_OK;
+    if (!pool->has_mutex) pool->has_mutex = loam__mutex_init(&pool->mutex);
+    if (!pool->has_work_cond) pool->has_work_cond = loam__cond_init(&pool->work_cond);
+    if (!pool->has_done_cond) pool->has_done_cond = loam__cond_init(&pool->done_cond);
+    if (!pool->has_mutex || !pool->has_work_cond || !pool->has_done_cond)
+        return loam__fail(pool->base, LOAM_ERR_NOMEM, "the system gave no mutex for %u threads; free some resources",
+                          pool->threads);
+    for (; pool->n_started < pool->threads - 1; pool->n_started++) {
+        worker *w = &pool->workers[pool->n_started];
+        w->pool = pool;
+        w->index = pool->n_started + 1;
+        if (!loam__thread_start(&w->thread, worker_main, w))
+            return loam__fail(pool->base, LOAM_ERR_NOMEM,
+                              "thread %u of %u could not be started; ask for fewer threads", pool->n_started + 1,
+                              pool->threads);
+    }
+    return LOAM_OK;
+}
+
+void loam__pool_free(loam__pool *pool)
+{
+    if (!pool) return;
+    atomic_store(&pool->quit, true);
+    if (pool->n_started) announce(pool);
+    for (uint32_t i = 0; i < pool->n_started; i++)
+        loam__thread_join(&pool->workers[i].thread);
+    if (pool->has_mutex) loam__mutex_destroy(&pool->mutex);
+    if (pool->has_work_cond) loam__cond_destroy(&pool->work_cond);
+    if (pool->has_done_cond) loam__cond_destroy(&pool->done_cond);
+    loam__free(pool->base, pool->workers);
+    loam__free(pool->base, pool);
+}
+
+uint32_t loam__pool_threads(const loam__pool *pool)
+{
+    return pool->threads;
+}

@@ -1,0 +1,114 @@
+/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). After
+ * each block y holds the sum of exp(score - max) * V over all positions so far, total the sum of
+ * the factors, max the largest score. */
+#include "lib/quant/quant.h"
+#include "scalar.h"
+
+#include <float.h>
+#include <math.h>
+
+/* The part of a KV block that is seen, and where its rows lie. */
+typedef struct span {
+    const uint8_t *k, *v;
+    uint32_t positions;
+} span;
+
+typedef struct heads_state {
+    float *max, *total; /* [heads] */
+    float *scores;      /* [heads][block_tokens] */
+} heads_state;
+
+static span find_span(const loam__attention_args *a, const loam__format *f, uint32_t first)
+{
+    size_t block = first / a->block_tokens, row = first % a->block_tokens;
+    size_t table = (size_t)a->table[block], left = a->block_tokens - row;
+    size_t wanted = (size_t)(a->last - first) + 1;
+    return (span){
+        .k =
+            a->k + table * a->k_block_bytes + a->k_head_offset + row * a->k_values * f->block_bytes,
+        .v =
+            a->v + table * a->v_block_bytes + a->v_head_offset + row * a->v_values * f->block_bytes,
+        .positions = (uint32_t)(wanted < left ? wanted : left),
+    };
+}
+
+/* dot(q, k) of all heads with one row of K, as a sum over pieces. */
+static void dot_heads(const loam__attention_args *a, const loam__format *f, const uint8_t *k,
+                      float *scores)
+{
+    float piece[LOAM__PIECE];
+    for (uint32_t h = 0; h < a->heads; h++)
+        scores[(size_t)h * a->block_tokens] = 0;
+    for (size_t at = 0; at < a->k_values; at += LOAM__PIECE) {
+        size_t n = a->k_values - at < LOAM__PIECE ? a->k_values - at : LOAM__PIECE;
+        f->decode(k + at * f->block_bytes, piece, n);
+        for (size_t h = 0; h < a->heads; h++)
+            scores[h * a->block_tokens] += loam__scalar_dot(a->q + h * a->k_values + at, piece, n);
+    }
+}
+
+/* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the
+ * new one. */
+static void soften(const loam__attention_args *a, const heads_state *s, size_t h,
+                   uint32_t positions)
+{
+    float *scores = s->scores + h * a->block_tokens, *y = a->y + h * a->v_values;
+    float max = s->max[h];
+    for (uint32_t i = 0; i < positions; i++) {
+        scores[i] *= a->scale;
+        if (a->softcap > 0) scores[i] = a->softcap * tanhf(scores[i] / a->softcap);
+        if (scores[i] > max) max = scores[i];
+    }
+    if (max > s->max[h]) {
+        float shrink = expf(s->max[h] - max);
+        s->total[h] *= shrink;
+        for (size_t j = 0; j < a->v_values; j++)
+            y[j] *= shrink;
+        s->max[h] = max;
+    }
+    for (uint32_t i = 0; i < positions; i++) {
+        scores[i] = expf(scores[i] - max);
+        s->total[h] += scores[i];
+    }
+}
+
+/* Add one row of V to all heads, each with its own factor. */
+static void add_heads(const loam__attention_args *a, const loam__format *f, const uint8_t *v,
+                      const float *factors)
+{
+    float piece[LOAM__PIECE];
+    for (size_t at = 0; at < a->v_values; at += LOAM__PIECE) {
+        size_t n = a->v_values - at < LOAM__PIECE ? a->v_values - at : LOAM__PIECE;
+        f->decode(v + at * f->block_bytes, piece, n);
+        for (size_t h = 0; h < a->heads; h++) {
+            float factor = factors[h * a->block_tokens], *y = a->y + h * a->v_values + at;
+            for (size_t j = 0; j < n; j++)
+                y[j] += factor * piece[j];
+        }
+    }
+}
+
+void loam__scalar_attention(const loam__attention_args *a)
+{
+    const loam__format *f = loam__format_find(a->type);
+    heads_state s = {a->scratch, a->scratch + a->heads, a->scratch + 2 * (size_t)a->heads};
+    for (size_t h = 0; h < a->heads; h++) {
+        s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
+        s.total[h] = 0;
+    }
+    for (size_t j = 0; j < (size_t)a->heads * a->v_values; j++)
+        a->y[j] = 0;
+    for (size_t done = 0, all = (size_t)(a->last - a->first) + 1; done < all;) {
+        span part = find_span(a, f, a->first + (uint32_t)done);
+        for (size_t i = 0; i < part.positions; i++)
+            dot_heads(a, f, part.k + i * a->k_values * f->block_bytes, s.scores + i);
+        for (size_t h = 0; h < a->heads; h++)
+            soften(a, &s, h, part.positions);
+        for (size_t i = 0; i < part.positions; i++)
+            add_heads(a, f, part.v + i * a->v_values * f->block_bytes, s.scores + i);
+        done += part.positions;
+    }
+    for (size_t h = 0; h < a->heads; h++)
+        for (size_t j = 0; j < a->v_values; j++)
+            a->y[h * a->v_values + j] /= s.total[h];
+}

@@ -1,0 +1,259 @@
+#include "options.h"
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- values ---- */
+
+static bool read_number(const char *given, uint64_t most, uint64_t *value, const char **end)
+{
+    char *stop;
+    unsigned long long n;
+
+    if (given[0] < '0' || given[0] > '9') return false; /* strtoull would take blanks and signs */
+    errno = 0;
+    n = strtoull(given, &stop, 10);
+    if (errno || n > most) return false;
+    *value = n;
+    *end = stop;
+    return true;
+}
+
+static bool read_bytes(const char *given, uint64_t *value)
+{
+    static const char units[] = "KMGT";
+    const char *end, *unit;
+    unsigned shift;
+
+    if (!read_number(given, UINT64_MAX, value, &end)) return false;
+    if (!*end) return true;
+    unit = strchr(units, *end);
+    if (!unit || end[1]) return false;
+    shift = 10 * (unsigned)(unit - units + 1);
+    if (*value > UINT64_MAX >> shift) return false;
+    *value <<= shift;
+    return true;
+}
+
+static bool read_real(const char *given, double *value)
+{
+    char *stop;
+
+    if (given[0] == '-' || given[0] == '+') return false;
+    if (strspn(given, "0123456789.eE+-") != strlen(given)) return false; /* no hex, inf or nan */
+    *value = strtod(given, &stop);
+    return stop != given && !*stop && isfinite(*value);
+}
+
+static bool read_tokens(const char *given, ids *list)
+{
+    uint64_t id;
+
+    list->n = 0;
+    for (const char *p = given;; p++) {
+        if (!read_number(p, INT32_MAX, &id, &p)) return false;
+        ids_add(list, (loam_token)id);
+        if (!*p) return true;
+        if (*p != ',') return false;
+    }
+}
+
+static bool read_value(const option *o, const char *given)
+{
+    const char *end = "";
+    uint64_t number = 0;
+    bool ok = true;
+
+    switch (o->kind) {
+    case OPTION_FLAG:
+        *(bool *)o->value = true;
+        break;
+    case OPTION_COUNT:
+        ok = read_number(given, UINT32_MAX, &number, &end) && !*end;
+        if (ok) *(uint32_t *)o->value = (uint32_t)number;
+        break;
+    case OPTION_NUMBER:
+        ok = read_number(given, INT64_MAX, &number, &end) && !*end;
+        if (ok) *(uint64_t *)o->value = number;
+        break;
+    case OPTION_BYTES:
+        ok = read_bytes(given, o->value);
+        break;
+    case OPTION_REAL:
+        ok = read_real(given, o->value);
+        break;
+    case OPTION_TEXT:
+        *(const char **)o->value = given;
+        break;
+    case OPTION_TOKENS:
+        ok = read_tokens(given, o->value);
+        break;
+    }
+    return ok;
+}
+
+static const char *kind_words(option_kind kind)
+{
+    switch (kind) {
+    case OPTION_COUNT:
+        return "a whole number below 2^32";
+    case OPTION_NUMBER:
+        return "a whole number";
+    case OPTION_BYTES:
+        return "a number of bytes, such as 2000000000, 512M or 4G";
+    case OPTION_REAL:
+        return "a number that is not negative";
+    case OPTION_TOKENS:
+        return "token ids, such as 1,2,3";
+    case OPTION_FLAG:
+    case OPTION_TEXT:
+        break;
+    }
+    return "a text";
+}
+
+/* ---- help ---- */
+
+static void print_group(const option_group *group)
+{
+    char left[40];
+
+    printf("\n%s\n", group->title ? group->title : "Options");
+    for (size_t i = 0; i < group->n; i++) {
+        const option *o = &group->options[i];
+        snprintf(left, sizeof left, "--%s %s", o->name, o->argument ? o->argument : "");
+        printf("  %-24s %s\n", left, o->help);
+    }
+}
+
+static int print_help(const usage *u, const option_group *groups, size_t n_groups)
+{
+    printf("usage: loam %s [options]\n\n%s\n", u->synopsis, u->about);
+    for (size_t i = 0; i < n_groups; i++)
+        print_group(&groups[i]);
+    printf("  %-24s %s\n", "--help", "this text");
+    return EXIT_DONE;
+}
+
+/* ---- reading ---- */
+
+int misuse(const char *verb, const char *sentence)
+{
+    complain("%s; see loam %s --help", sentence, verb);
+    return EXIT_USAGE;
+}
+
+static const option *find_option(const option_group *groups, size_t n_groups, const char *name,
+                                 size_t n_name)
+{
+    for (size_t g = 0; g < n_groups; g++)
+        for (size_t i = 0; i < groups[g].n; i++) {
+            const option *o = &groups[g].options[i];
+            if (strlen(o->name) == n_name && memcmp(o->name, name, n_name) == 0) return o;
+        }
+    return NULL;
+}
+
+/* Read the option at argv[*i], which begins with two dashes, and its value, which may be the next
+ * argument. */
+static int read_option(const option_group *groups, size_t n_groups, int argc, char **argv, int *i)
+{
+    const char *name = argv[*i] + 2, *value = strchr(name, '=');
+    size_t n_name = value ? (size_t)(value - name) : strlen(name);
+    const option *o = find_option(groups, n_groups, name, n_name);
+    char sentence[200];
+
+    if (!o) {
+        snprintf(sentence, sizeof sentence, "there is no option '--%.*s'",
+                 (int)(n_name < 60 ? n_name : 60), name);
+        return misuse(argv[0], sentence);
+    }
+    if (value) value++;
+    else if (o->kind != OPTION_FLAG && *i + 1 < argc) value = argv[++*i];
+    if ((o->kind == OPTION_FLAG) != !value) {
+        snprintf(sentence, sizeof sentence, "--%s %s", o->name,
+                 value ? "takes no value" : "needs a value");
+        return misuse(argv[0], sentence);
+    }
+    if (!read_value(o, value)) {
+        snprintf(sentence, sizeof sentence, "--%s takes %s, not '%.60s'", o->name,
+                 kind_words(o->kind), value);
+        return misuse(argv[0], sentence);
+    }
+    return READ_ON;
+}
+
+static int read_all(const usage *u, const option_group *groups, size_t n_groups, int argc,
+                    char **argv)
+{
+    bool only_places = false;
+    size_t n_places = 0;
+
+    for (int i = 1; i < argc; i++) {
+        bool dashed = !only_places && argv[i][0] == '-' && argv[i][1];
+        if (dashed && strcmp(argv[i], "--") == 0) {
+            only_places = true;
+        } else if (dashed && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+            return print_help(u, groups, n_groups);
+        } else if (dashed && argv[i][1] == '-') {
+            int status = read_option(groups, n_groups, argc, argv, &i);
+            if (status != READ_ON) return status;
+        } else if (dashed) {
+            return misuse(
+                argv[0],
+                "options begin with two dashes (put -- before a text that begins with one)");
+        } else if (n_places == u->most_places) {
+            return misuse(argv[0], "there are too many arguments (is a prompt not in quotes?)");
+        } else {
+            u->places[n_places++] = argv[i];
+        }
+    }
+    return n_places < u->least_places ? misuse(argv[0], "the model is missing") : READ_ON;
+}
+
+int options_read(const usage *u, int argc, char **argv)
+{
+    common *c = u->shared;
+    const option shared[] = {
+        {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
+        {"isa", OPTION_TEXT, &c->isa, "NAME", "instruction set: scalar, avx2 (the best there is)"},
+        {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
+        {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: f32 or f16 (f16)"},
+        {"ctx", OPTION_COUNT, &c->context, "N",
+         "tokens of context (the model's own, at most 4096)"},
+        {"memory-limit", OPTION_BYTES, &c->memory_limit, "BYTES", "refuse to use more; 512M, 4G"},
+        {"pack", OPTION_FLAG, &c->pack, NULL, "copy the weights instead of mapping the file"},
+        {"json", OPTION_FLAG, &c->json, NULL, "print JSON"},
+    };
+    option_group groups[USAGE_GROUPS + 1];
+    size_t n_groups = 0;
+
+    for (size_t i = 0; i < USAGE_GROUPS && u->groups[i].n; i++)
+        groups[n_groups++] = u->groups[i];
+    groups[n_groups++] = (option_group){"Common options", shared, COUNT(shared)};
+    return read_all(u, groups, n_groups, argc, argv);
+}
+
+/* ---- to the library ---- */
+
+int common_apply(const common *c, loam_options *options)
+{
+    options->flags = c->pack ? LOAM_LOAD_PACK : 0u;
+    options->threads = c->threads;
+    options->context_tokens = c->context;
+    options->memory_limit_bytes = c->memory_limit;
+    options->isa = c->isa;
+    options->backend = c->backend;
+    options->kv_type = LOAM_KV_DEFAULT;
+    if (!c->kv) return READ_ON;
+    if (strcmp(c->kv, "q8_0") == 0 || strcmp(c->kv, "q4_0") == 0)
+        return complain("a KV cache of %s is not built into this version; use --kv f16 or f32",
+                        c->kv);
+    if (strcmp(c->kv, "f32") == 0) options->kv_type = LOAM_KV_F32;
+    else if (strcmp(c->kv, "f16") == 0) options->kv_type = LOAM_KV_F16;
+    else return complain("--kv takes f16 or f32, not '%.60s'", c->kv), EXIT_USAGE;
+    return READ_ON;
+}

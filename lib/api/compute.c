@@ -1,0 +1,120 @@
+/* Sequences, prefill, decode and sampling: check the arguments, lock, call, set the error. */
+#include <string.h>
+
+#include "handle.h"
+
+static loam_status no_pointer(loam *m, const char *what)
+{
+    return m ? loam__fail(&m->base, LOAM_ERR_ARG, "%s is NULL or empty", what) : LOAM_ERR_ARG;
+}
+
+static loam_status compute(loam *m, const loam__request *q)
+{
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_compute(&m->run, q));
+}
+
+loam_status loam_prefill(loam *m, loam_seq seq, const loam_token *tokens, size_t n)
+{
+    if (!m || !tokens || !n) return no_pointer(m, "tokens");
+    return compute(m, &(loam__request){ .seqs = &seq, .tokens = tokens, .n = n });
+}
+
+loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n, float *logits)
+{
+    if (!m || !tokens || !n || !logits) return no_pointer(m, "tokens or logits");
+    return compute(m, &(loam__request){ .seqs = &seq, .tokens = tokens, .n = n, .all_logits = logits });
+}
+
+loam_status loam_decode(loam *m, const loam_seq *seqs, const loam_token *tokens, size_t n)
+{
+    if (!m || !seqs || !tokens || !n) return no_pointer(m, "seqs or tokens");
+    return compute(m, &(loam__request){ .decode = true, .seqs = seqs, .tokens = tokens, .n = n });
+}
+
+const float *loam_logits(loam *m, loam_seq seq)
+{
+    const float *logits = NULL;
+    uint32_t slot;
+    if (!m || loam__enter(m, true) != LOAM_OK) return NULL;
+    if (loam__run_slot(&m->run, seq, &slot) == LOAM_OK) logits = loam__run_logits(&m->run, slot);
+    loam__leave(m, LOAM_OK);
+    return logits;
+}
+
+void loam_cancel(loam *m)
+{
+    if (m) atomic_store(&m->cancel, 1);
+}
+
+loam_status loam_set_budget(loam *m, uint64_t budget_ns)
+{
+    if (!m) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    m->run.budget_ns = budget_ns;
+    return loam__leave(m, LOAM_OK);
+}
+
+loam_status loam_seq_open(loam *m, loam_seq *seq)
+{
+    if (!m || !seq) return no_pointer(m, "seq");
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_open_seq(&m->run, seq));
+}
+
+loam_status loam_seq_close(loam *m, loam_seq seq)
+{
+    if (!m) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_close_seq(&m->run, seq));
+}
+
+loam_status loam_seq_fork(loam *m, loam_seq seq, loam_seq *fork)
+{
+    if (!m || !fork) return no_pointer(m, "fork");
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_fork_seq(&m->run, seq, fork));
+}
+
+loam_status loam_seq_truncate(loam *m, loam_seq seq, size_t n_tokens)
+{
+    if (!m) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_truncate_seq(&m->run, seq, n_tokens));
+}
+
+loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens)
+{
+    uint32_t slot;
+    if (!m || !n_tokens) return no_pointer(m, "n_tokens");
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    st = loam__run_slot(&m->run, seq, &slot);
+    if (st == LOAM_OK) *n_tokens = m->run.sequences[slot].n_tokens;
+    return loam__leave(m, st);
+}
+
+loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampling)
+{
+    loam_sampling how;
+    loam__sampler sampler;
+    uint32_t slot;
+    if (!m) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    if ((st = loam__options_read(&how, sizeof how, sizeof how, sampling)) != LOAM_OK)
+        loam__fail(&m->base, st,
+                   "sampling: struct_size or a field is not of this version; call loam_sampling_init() first");
+    else if ((st = loam__run_slot(&m->run, seq, &slot)) == LOAM_OK &&
+             (st = loam__sampler_init(&m->base, &sampler, &how)) == LOAM_OK)
+        m->run.sequences[slot].sampler = sampler;
+    return loam__leave(m, st);
+}
+
+loam_status loam_sample(loam *m, loam_seq seq, loam_token *token)
+{
+    if (!m || !token) return no_pointer(m, "token");
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_sample(&m->run, seq, token));
+}

@@ -1,0 +1,39 @@
+/* The handle behind every public call, and the small moves that all of them make. */
+#ifndef LOAM__HANDLE_H
+#define LOAM__HANDLE_H
+
+#include <stdatomic.h>
+
+#include "lib/base/os.h"
+#include "lib/run/run.h"
+#include "lib/text/text.h"
+
+struct loam {
+    loam__base base;
+    loam__mutex lock;
+    bool has_lock;
+    atomic_int cancel; /* set by loam_cancel(), taken back by the call that it ends */
+    loam__gguf *gguf;
+    loam__vocab *vocab;
+    const loam_backend *backend;
+    void *self; /* the opened backend */
+    loam_backend_host host;
+    loam__plan plan;
+    loam__run run;
+    bool runs; /* loaded for computing, not for its vocabulary alone */
+    char *architecture, *name, *chat_template; /* copies that end in NUL */
+    size_t n_chat_template;
+    uint64_t parameters, weights_bytes;
+};
+
+/* backends.c */
+loam_status loam__backend_find(loam__base *b, const char *name, const loam_backend **backend);
+/* Open a backend; host is kept. Its errors come out in b. */
+loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
+                               loam_backend_host *host, void **self);
+
+/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is true. */
+loam_status loam__enter(loam *m, bool compute);
+loam_status loam__leave(loam *m, loam_status st);
+
+#endif

@@ -1,0 +1,185 @@
+#include <string.h>
+
+#include "handle.h"
+
+#define OPTIONS_0_1 sizeof(loam_options)
+
+/* ---- the handle ---- */
+
+/* A handle for any options, so that there is one to carry the text. *st: whether they can be read. */
+static loam *handle_new(const loam_options *options, loam_options *o, loam_status *st)
+{
+    loam__base b;
+    *st = loam__options_read(o, sizeof *o, OPTIONS_0_1, options);
+    loam_status hooks = loam__base_init(&b, *st == LOAM_OK ? o->hooks : NULL);
+    loam *m = loam__alloc(&b, sizeof *m);
+    if (!m) return NULL;
+    m->base = b;
+    if (*st != LOAM_OK)
+        loam__fail(&m->base, *st, "options: struct_size or a field is not of this version; call loam_options_init() first");
+    else
+        *st = hooks;
+    m->has_lock = loam__mutex_init(&m->lock);
+    if (!m->has_lock && *st == LOAM_OK) *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
+    return m;
+}
+
+void loam_free(loam *m)
+{
+    if (!m) return;
+    loam__base b = m->base;
+    loam__run_free(&m->run);
+    loam__plan_free(&m->plan);
+    if (m->self) m->backend->close(m->self);
+    loam__vocab_free(m->vocab);
+    loam__gguf_close(m->gguf);
+    loam__free(&b, m->architecture);
+    loam__free(&b, m->name);
+    loam__free(&b, m->chat_template);
+    if (m->has_lock) loam__mutex_destroy(&m->lock);
+    loam__free(&b, m);
+}
+
+/* ---- loading ---- */
+
+static loam_status copy_string(loam *m, const char *key, char **copy, size_t *n)
+{
+    const char *text = NULL;
+    loam_status st = loam__gguf_want_string(m->gguf, key, &text, n);
+    if (st != LOAM_OK || !text) return st;
+    *copy = loam__copy_text(&m->base, text, *n);
+    return *copy ? LOAM_OK : LOAM_ERR_NOMEM;
+}
+
+static loam_status read_facts(loam *m)
+{
+    size_t n;
+    loam_status st;
+    for (size_t i = 0; i < loam__gguf_tensor_count(m->gguf); i++) {
+        loam_gguf_tensor t;
+        loam__gguf_tensor(m->gguf, i, &t);
+        m->parameters += t.dims[0] * t.dims[1] * t.dims[2] * t.dims[3];
+        m->weights_bytes += t.size_bytes;
+    }
+    if ((st = copy_string(m, "general.architecture", &m->architecture, &n)) != LOAM_OK ||
+        (st = copy_string(m, "general.name", &m->name, &n)) != LOAM_OK)
+        return st;
+    return copy_string(m, "tokenizer.chat_template", &m->chat_template, &m->n_chat_template);
+}
+
+static loam_status check_vocabulary(loam *m)
+{
+    uint32_t tokens = loam__vocab_size(m->vocab), rows = m->plan.model.geometry.n_vocab;
+    if (tokens <= rows) return LOAM_OK; /* rows may be padded */
+    return loam__fail(&m->base, LOAM_ERR_TOKENIZER, "the vocabulary has %u tokens but token_embd.weight only %u rows",
+                      tokens, rows);
+}
+
+/* Everything after the container is open. */
+static loam_status load_opened(loam *m, loam_options *o)
+{
+    loam_status st;
+    if ((st = read_facts(m)) != LOAM_OK) return st;
+    if (o->flags & LOAM_LOAD_VOCAB) return loam__vocab_new(&m->base, m->gguf, &m->vocab);
+    if ((st = loam__backend_find(&m->base, o->backend, &m->backend)) != LOAM_OK ||
+        (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK ||
+        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence), &m->plan)) != LOAM_OK ||
+        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK || (st = check_vocabulary(m)) != LOAM_OK ||
+        (st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK)
+        return st;
+    m->runs = true;
+    loam__log(&m->base, LOAM_LOG_INFO, "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
+              m->name ? m->name : "a model", (unsigned long long)m->parameters, m->plan.model.geometry.n_layers,
+              m->plan.context_tokens, m->plan.threads, m->plan.device.isa);
+    return LOAM_OK;
+}
+
+loam_status loam_load(const char *path, const loam_options *options, loam **out)
+{
+    loam_options o;
+    loam_status st;
+    if (out) *out = NULL;
+    if (!path || !out) return LOAM_ERR_ARG;
+    loam *m = *out = handle_new(options, &o, &st);
+    if (!m) return LOAM_ERR_NOMEM;
+    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
+        (st = loam__gguf_open(&m->base, path, &m->gguf)) != LOAM_OK)
+        return st;
+    return load_opened(m, &o);
+}
+
+loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts, const loam_options *options, loam **out)
+{
+    loam_options o;
+    loam_status st;
+    if (out) *out = NULL;
+    if (!parts || !n_parts || !out) return LOAM_ERR_ARG;
+    loam *m = *out = handle_new(options, &o, &st);
+    if (!m) return LOAM_ERR_NOMEM;
+    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
+        (st = loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf)) != LOAM_OK)
+        return st;
+    return load_opened(m, &o);
+}
+
+/* ---- facts ---- */
+
+const char *loam_error(const loam *m)
+{
+    return m ? m->base.error : "no handle: loam_load() was given NULL or had no memory for one";
+}
+
+const char *loam_version(void)
+{
+    return "0.1.0";
+}
+
+loam_status loam_get_info(loam *m, loam_info *info)
+{
+    loam_info i = { 0 };
+    if (!m || !info) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, false);
+    if (st != LOAM_OK) return st;
+    i.vocabulary_tokens = loam__vocab_size(m->vocab);
+    i.bos = loam__vocab_bos(m->vocab);
+    i.eos = loam__vocab_eos(m->vocab);
+    i.parameters = m->parameters;
+    i.weights_bytes = m->weights_bytes;
+    i.architecture = m->architecture ? m->architecture : "";
+    i.name = m->name ? m->name : "";
+    i.isa = "";
+    i.chat_template = m->chat_template;
+    if (m->runs) {
+        const loam__geometry *geo = &m->plan.model.geometry;
+        i.vocabulary_tokens = geo->n_vocab;
+        i.layers = geo->n_layers;
+        i.embedding_values = geo->n_embd;
+        i.trained_tokens = geo->trained_tokens;
+        i.context_tokens = m->plan.context_tokens;
+        i.sequences = m->plan.sequences;
+        i.threads = m->plan.threads;
+        i.isa = m->plan.device.isa;
+    }
+    st = loam__options_write(info, sizeof i, &i, sizeof i);
+    if (st != LOAM_OK) loam__fail(&m->base, st, "info: struct_size is not of this version; call loam_info_init() first");
+    return loam__leave(m, st);
+}
+
+/* ---- the moves of every call ---- */
+
+loam_status loam__enter(loam *m, bool compute)
+{
+    if (!m->vocab) /* a failed load: its text stays */
+        return LOAM_ERR_STATE;
+    loam__mutex_lock(&m->lock);
+    if (compute && !m->runs)
+        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_STATE,
+                                         "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
+    return LOAM_OK;
+}
+
+loam_status loam__leave(loam *m, loam_status st)
+{
+    loam__mutex_unlock(&m->lock);
+    return st;
+}

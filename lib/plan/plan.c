@@ -1,0 +1,348 @@
+#include "plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lib/base/os.h"
+#include "lib/kv/kv.h"
+#include "lib/quant/quant.h"
+
+#define DEFAULT_CONTEXT     4096u
+#define DEFAULT_STEP_TOKENS 512u
+#define LEAST_OUTPUTS       8u /* rows of logits at once when every position is wanted */
+#define LIMIT_SHARE         0.9 /* of what the system has left, where the caller sets no limit */
+
+/* ---- options ---- */
+
+loam_status loam__options_check(loam__base *b, loam_options *o)
+{
+    if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK))
+        return loam__fail(b, LOAM_ERR_NEWER, "options.flags 0x%x has bits that this version does not know", o->flags);
+    if (o->threads > 64) return loam__fail(b, LOAM_ERR_ARG, "options.threads is %u; at most 64", o->threads);
+    if (o->sequences > 4096) return loam__fail(b, LOAM_ERR_ARG, "options.sequences is %u; at most 4096", o->sequences);
+    if (o->step_tokens > 65536)
+        return loam__fail(b, LOAM_ERR_ARG, "options.step_tokens is %u; at most 65536", o->step_tokens);
+    if (o->context_tokens > (1u << 28))
+        return loam__fail(b, LOAM_ERR_ARG, "options.context_tokens is %u; at most %u", o->context_tokens, 1u << 28);
+    if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_F16)
+        return loam__fail(b, LOAM_ERR_ARG, "options.kv_type is %d; this version knows LOAM_KV_F32 and LOAM_KV_F16",
+                          o->kv_type);
+    if (o->reserved || o->reserved_pointer)
+        return loam__fail(b, LOAM_ERR_NEWER, "a reserved option is set; call loam_options_init() first");
+    if (o->threads == 0) o->threads = loam__cpu_count() < 64 ? loam__cpu_count() : 64;
+    if (o->sequences == 0) o->sequences = 1;
+    if (o->step_tokens == 0) o->step_tokens = DEFAULT_STEP_TOKENS;
+    if (o->kv_type == LOAM_KV_DEFAULT) o->kv_type = LOAM_KV_F16;
+    return LOAM_OK;
+}
+
+static uint64_t limit_of(const loam_options *o, uint64_t available)
+{
+    if (o->memory_limit_bytes) return o->memory_limit_bytes;
+    return available ? (uint64_t)((double)available * LIMIT_SHARE) : UINT64_MAX;
+}
+
+/* ---- arenas ---- */
+
+static uint64_t align_up(uint64_t n)
+{
+    return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
+}
+
+/* Take bytes from an arena; false if it would grow beyond what can be addressed. */
+static bool take(loam__plan_arena *arena, uint64_t bytes, uint64_t *offset)
+{
+    uint64_t end;
+    *offset = arena->bytes;
+    if (!loam__add_u64(arena->bytes, bytes, &end) || end > INT64_MAX) return false;
+    arena->bytes = align_up(end);
+    return true;
+}
+
+static uint64_t bytes_of(const loam_value *v)
+{
+    return v->rows * v->row_bytes; /* the graph has checked the product */
+}
+
+/* The arenas that follow those of the parts, in this order. */
+enum { PACKED = 0, CONSTANTS, KV, ACTIVATIONS, LOGITS, N_OWN_ARENAS };
+
+static loam_status list_arenas(loam__plan *p, bool pack)
+{
+    static const loam__plan_arena own[N_OWN_ARENAS] = {
+        { LOAM_ARENA_WEIGHTS, 0, 0, "weights" },
+        { LOAM_ARENA_CONSTANTS, 0, 0, "constants" },
+        { LOAM_ARENA_KV, 0, 0, "kv" },
+        { LOAM_ARENA_ACTIVATIONS, 0, 0, "activations" },
+        { LOAM_ARENA_LOGITS, 0, 0, "logits" },
+    };
+    size_t parts = loam__gguf_parts(p->model.gguf);
+    p->arenas = loam__alloc_array(p->base, parts + N_OWN_ARENAS, sizeof *p->arenas);
+    if (!p->arenas) return LOAM_ERR_NOMEM;
+    for (size_t i = 0; i < parts; i++) {
+        uint64_t size;
+        const uint8_t *data = loam__gguf_part_data(p->model.gguf, i, &size);
+        bool mapped = data && !pack && p->device.host_memory;
+        p->arenas[i] = (loam__plan_arena){ LOAM_ARENA_WEIGHTS_MAPPED, (uint32_t)i, mapped ? size : 0,
+                                           "weights (mapped)" };
+    }
+    memcpy(p->arenas + parts, own, sizeof own);
+    p->n_arenas = (uint32_t)parts + N_OWN_ARENAS;
+    return LOAM_OK;
+}
+
+bool loam__plan_is_mapped(const loam__plan *p, const loam_value *value)
+{
+    return p->arenas[value->arena].kind == LOAM_ARENA_WEIGHTS_MAPPED;
+}
+
+/* A weight stays where it is in a mapped part; else it gets a place of its own, once for all values of a tensor. */
+static bool place_weight(loam__plan *p, uint32_t index, uint32_t packed)
+{
+    loam__graph *g = &p->model.graph;
+    loam_gguf_tensor t;
+    loam__gguf_tensor(p->model.gguf, (size_t)g->origins[index].tensor, &t);
+    if (p->arenas[t.part].bytes) {
+        g->values[index].arena = t.part;
+        g->values[index].offset = t.offset_bytes;
+        return true;
+    }
+    g->values[index].arena = packed;
+    for (uint32_t i = 0; i < index; i++) {
+        if (g->values[i].kind != LOAM_VALUE_WEIGHT || g->origins[i].tensor != g->origins[index].tensor) continue;
+        g->values[index].offset = g->values[i].offset;
+        return true;
+    }
+    return take(&p->arenas[packed], bytes_of(&g->values[index]), &g->values[index].offset);
+}
+
+static loam_status place_values(loam__plan *p)
+{
+    loam__graph *g = &p->model.graph;
+    uint32_t own = p->n_arenas - N_OWN_ARENAS;
+    bool fits = true;
+    loam_status st = loam__graph_place_activations(g, &p->arenas[own + ACTIVATIONS].bytes);
+    for (uint32_t i = 0; i < g->n_values && st == LOAM_OK && fits; i++) {
+        loam_value *v = &g->values[i];
+        if (v->kind == LOAM_VALUE_WEIGHT) {
+            fits = place_weight(p, i, own + PACKED);
+            continue;
+        }
+        v->arena = own + (v->kind == LOAM_VALUE_CONSTANT ? CONSTANTS
+                          : v->kind == LOAM_VALUE_KV     ? KV
+                          : v->kind == LOAM_VALUE_LOGITS ? LOGITS
+                                                         : ACTIVATIONS);
+        if (v->kind != LOAM_VALUE_ACTIVATION) fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
+    }
+    if (!fits)
+        st = loam__fail(p->base, LOAM_ERR_LIMIT,
+                        "the model does not fit into any address space; reduce the context or the sequences");
+    return st;
+}
+
+/* ---- the rest ---- */
+
+static bool reserve(size_t *bytes, size_t count, size_t size, size_t *at)
+{
+    size_t n;
+    *at = *bytes;
+    return loam__mul_size(count, size, &n) && loam__add_size(*bytes, n, &n) && n < SIZE_MAX - LOAM__ALIGN &&
+           (*bytes = (size_t)align_up(n), true);
+}
+
+static loam_status lay_out_host(loam__plan *p, size_t sequence_bytes)
+{
+    loam__host_layout *h = &p->host;
+    size_t vocab = p->model.geometry.n_vocab, sequences = p->sequences, step = p->step_tokens, cells;
+    bool good = loam__mul_size(sequences, p->context_tokens, &cells) &&
+                reserve(&h->bytes, sequences, sequence_bytes, &h->sequences_at) &&
+                reserve(&h->bytes, cells, sizeof(loam_token), &h->history_at) &&
+                loam__mul_size(sequences, vocab, &cells) &&
+                reserve(&h->bytes, cells, sizeof(float), &h->logits_at) &&
+                reserve(&h->bytes, vocab, sizeof(float) + sizeof(loam_token), &h->candidates_at) &&
+                reserve(&h->bytes, step, sizeof(int32_t), &h->tokens_at) &&
+                reserve(&h->bytes, step, sizeof(int32_t), &h->positions_at) &&
+                reserve(&h->bytes, step, sizeof(int32_t), &h->tables_at) &&
+                reserve(&h->bytes, step, sizeof(int32_t), &h->outputs_at);
+    return good ? LOAM_OK
+                : loam__fail(p->base, LOAM_ERR_LIMIT, "%u sequences of %u tokens do not fit into any memory",
+                             p->sequences, p->context_tokens);
+}
+
+/* Every op must be one of the backend's: said with the tensor's name where its format is the reason. */
+static loam_status check_support(loam__plan *p, const loam_graph *view)
+{
+    for (uint32_t i = 0; i < view->n_nodes; i++) {
+        const loam_node *node = loam_graph_node(view, i);
+        if (p->backend->supports(p->self, 0, view, node)) continue;
+        const loam_value *source = loam_graph_value(view, node->src[0]);
+        int64_t tensor = p->model.graph.origins[node->src[0]].tensor;
+        const loam__format *f = loam__format_find(source->type);
+        loam_gguf_tensor t = { .name = "?" };
+        if (tensor >= 0) loam__gguf_tensor(p->model.gguf, (size_t)tensor, &t);
+        return loam__fail(p->base, LOAM_ERR_TENSOR_TYPE,
+                          "the tensor %s has the format %s (type %d), which the %s backend does not compute with in this "
+                          "version", t.name, f ? f->name : "unknown", source->type, p->backend->name);
+    }
+    return LOAM_OK;
+}
+
+static loam_status measure(loam__plan *p, const loam_graph *view)
+{
+    uint32_t head = p->model.graph.head;
+    const uint32_t first[2] = { 0, head }, n[2] = { head, view->n_nodes - head };
+    for (int i = 0; i < 2; i++) {
+        loam_piece_memory memory = { .struct_size = sizeof memory };
+        loam_status st = p->backend->measure(p->self, 0, view, first[i], n[i], &memory);
+        if (st != LOAM_OK) return st;
+        if (memory.scratch_bytes > p->scratch_bytes) p->scratch_bytes = memory.scratch_bytes;
+        p->program_bytes += memory.program_bytes;
+    }
+    return LOAM_OK;
+}
+
+/* What the vocabulary's tables take: measured on files of 320 to 262144 tokens, rounded up. */
+static uint64_t vocabulary_bytes(const loam__gguf *g)
+{
+    loam_gguf_meta meta = { 0 };
+    uint64_t bytes = 1u << 16;
+    int64_t tokens = loam__gguf_find_meta(g, "tokenizer.ggml.tokens");
+    int64_t merges = loam__gguf_find_meta(g, "tokenizer.ggml.merges");
+    if (tokens >= 0) {
+        loam__gguf_meta(g, (size_t)tokens, &meta);
+        bytes += meta.count * 64;
+    }
+    if (merges >= 0) {
+        loam__gguf_meta(g, (size_t)merges, &meta);
+        bytes += meta.count * 40;
+    }
+    return bytes;
+}
+
+static uint64_t token_read_bytes(const loam__graph *g)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const loam_node *node = &g->nodes[i];
+        if (node->op == LOAM_OP_MATMUL) bytes += bytes_of(&g->values[node->src[0]]);
+        if (node->op == LOAM_OP_EMBED) bytes += g->values[node->src[0]].row_bytes;
+    }
+    return bytes;
+}
+
+static loam_status sum_up(loam__plan *p, const loam_options *o)
+{
+    loam_plan_totals *t = &p->totals;
+    const loam__graph *g = &p->model.graph;
+    t->struct_size = sizeof *t;
+    for (uint32_t i = 0; i < p->n_arenas; i++) {
+        const loam__plan_arena *a = &p->arenas[i];
+        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED) t->weights_mapped_bytes += a->bytes;
+        else if (a->kind == LOAM_ARENA_WEIGHTS) t->weights_bytes += a->bytes;
+        else if (a->kind == LOAM_ARENA_KV) t->kv_bytes += a->bytes;
+        else t->overhead_bytes += a->bytes;
+    }
+    t->weights_bytes += t->weights_mapped_bytes;
+    t->overhead_bytes += p->scratch_bytes + p->program_bytes + p->host.bytes + vocabulary_bytes(p->model.gguf) +
+                         loam__kv_bytes(p->sequences, p->blocks_per_table) +
+                         (uint64_t)g->value_capacity * (sizeof(loam_value) + sizeof(loam__origin)) +
+                         (uint64_t)g->node_capacity * sizeof(loam_node);
+    for (uint32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].kind == LOAM_VALUE_KV) t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
+    t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
+    t->peak_resident_bytes = t->total_bytes;
+    t->token_read_bytes = token_read_bytes(g);
+    t->limit_bytes = limit_of(o, p->device.available_bytes);
+    t->fits = t->total_bytes <= t->limit_bytes;
+    /* Mapped weights can be paged out again, so only a limit that the caller set counts them. */
+    uint64_t counted = o->memory_limit_bytes ? t->total_bytes : t->total_bytes - t->weights_mapped_bytes;
+    if (counted <= t->limit_bytes) return LOAM_OK;
+    return loam__fail(p->base, LOAM_ERR_NOFIT,
+                      "the model needs %llu bytes (weights %llu, KV cache %llu, other %llu) and the limit is %llu; reduce "
+                      "context_tokens or sequences, or take a smaller format",
+                      (unsigned long long)counted, (unsigned long long)t->weights_bytes,
+                      (unsigned long long)t->kv_bytes, (unsigned long long)t->overhead_bytes,
+                      (unsigned long long)t->limit_bytes);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static void settle_sizes(loam__plan *p, const loam_options *o)
+{
+    uint32_t trained = p->model.geometry.trained_tokens;
+    p->threads = o->threads;
+    p->sequences = o->sequences;
+    p->context_tokens = o->context_tokens ? o->context_tokens : smaller(trained, DEFAULT_CONTEXT);
+    p->step_tokens = smaller(o->step_tokens, p->context_tokens);
+    if (p->step_tokens < p->sequences) p->step_tokens = p->sequences; /* a decode of all is one step */
+    p->blocks_per_table = loam__kv_blocks_for(p->context_tokens);
+    if (p->context_tokens > trained)
+        loam__log(p->base, LOAM_LOG_WARN, "the context of %u tokens is longer than the %u of training", p->context_tokens,
+                  trained);
+}
+
+loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o, const loam_backend *backend,
+                            void *self, size_t sequence_bytes, loam__plan *p)
+{
+    loam_status st;
+    *p = (loam__plan){ .base = b, .backend = backend, .self = self };
+    p->device.struct_size = sizeof p->device;
+    if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK || (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
+        return st;
+    settle_sizes(p, o);
+    uint64_t blocks = (uint64_t)p->sequences * p->blocks_per_table;
+    if (blocks > INT32_MAX) return loam__fail(b, LOAM_ERR_LIMIT, "%llu KV blocks are too many", (unsigned long long)blocks);
+    p->n_blocks = (uint32_t)blocks;
+    loam__model_options mo = {
+        .max_tokens = p->step_tokens,
+        .max_outputs = p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
+        .block_tokens = LOAM__KV_BLOCK_TOKENS,
+        .blocks = blocks,
+        .kv_type = o->kv_type == LOAM_KV_F32 ? LOAM_TYPE_F32 : LOAM_TYPE_F16,
+    };
+    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK || (st = list_arenas(p, o->flags & LOAM_LOAD_PACK)) != LOAM_OK ||
+        (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, sequence_bytes)) != LOAM_OK)
+        return st;
+    loam_graph view = loam__graph_view(&p->model.graph);
+    if ((st = check_support(p, &view)) != LOAM_OK || (st = measure(p, &view)) != LOAM_OK) return st;
+    return sum_up(p, o);
+}
+
+void loam__plan_free(loam__plan *p)
+{
+    if (!p->base) return;
+    loam__model_free(&p->model);
+    loam__free(p->base, p->arenas);
+    *p = (loam__plan){ 0 };
+}
+
+loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o, loam_plan_totals *t)
+{
+    double cell = o->kv_type == LOAM_KV_F32 ? 32 : 16;
+    double context = o->context_tokens ? o->context_tokens : DEFAULT_CONTEXT;
+    if (!(geo->parameters > 0) || !(geo->parameters < 1e15) || !(geo->bits_per_weight > 0) ||
+        !(geo->bits_per_weight <= 64))
+        return loam__fail(b, LOAM_ERR_ARG, "a plan needs parameters above 0 and bits_per_weight from 0 to 64");
+    double weights = geo->parameters * geo->bits_per_weight / 8;
+    double token = 2.0 * geo->layers * geo->kv_heads * geo->head_values * cell / 8;
+    double kv = token * context * o->sequences;
+    if (!(kv < 1e18)) return loam__fail(b, LOAM_ERR_ARG, "a KV cache of %g bytes makes no sense", kv);
+    *t = (loam_plan_totals){
+        .struct_size = sizeof *t,
+        .weights_bytes = (uint64_t)llround(weights),
+        .kv_bytes = (uint64_t)llround(kv),
+        .overhead_bytes = geo->overhead_bytes,
+        .limit_bytes = limit_of(o, loam__memory_available()),
+        .token_read_bytes = (uint64_t)llround(weights),
+        .kv_token_bytes = (uint64_t)llround(token),
+    };
+    t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
+    t->peak_resident_bytes = t->total_bytes;
+    t->fits = t->total_bytes <= t->limit_bytes;
+    if (t->fits) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_NOFIT, "the model needs %llu bytes and the limit is %llu",
+                      (unsigned long long)t->total_bytes, (unsigned long long)t->limit_bytes);
+}

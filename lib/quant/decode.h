@@ -1,0 +1,40 @@
+/* The decoders behind the table of formats. Blocks may have any alignment and are little-endian on
+ * every host. */
+#ifndef LOAM__QUANT_DECODE_H
+#define LOAM__QUANT_DECODE_H
+
+#include "lib/quant/quant.h"
+
+LOAM__INLINE uint16_t loam__read_u16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+LOAM__INLINE uint32_t loam__read_u32(const uint8_t *p)
+{
+    return loam__read_u16(p) | (uint32_t)loam__read_u16(p + 2) << 16;
+}
+
+LOAM__INLINE float loam__read_f16(const uint8_t *p)
+{
+    return loam__f16_to_f32(loam__read_u16(p));
+}
+
+/* plain.c: one number a block */
+void loam__decode_f32(const void *blocks, float *values, size_t n);
+void loam__decode_f16(const void *blocks, float *values, size_t n);
+void loam__decode_bf16(const void *blocks, float *values, size_t n);
+
+/* blocks32.c: 32 numbers a block */
+void loam__decode_q4_0(const void *blocks, float *values, size_t n);
+void loam__decode_q4_1(const void *blocks, float *values, size_t n);
+void loam__decode_q5_0(const void *blocks, float *values, size_t n);
+void loam__decode_q5_1(const void *blocks, float *values, size_t n);
+void loam__decode_q8_0(const void *blocks, float *values, size_t n);
+
+/* blocks256.c: 256 numbers a block, in smaller groups that have scales of their own */
+void loam__decode_q4_k(const void *blocks, float *values, size_t n);
+void loam__decode_q5_k(const void *blocks, float *values, size_t n);
+void loam__decode_q6_k(const void *blocks, float *values, size_t n);
+
+#endif

@@ -1,0 +1,409 @@
+#include "run.h"
+
+#include <string.h>
+
+#include "lib/base/os.h"
+#include "lib/quant/quant.h"
+
+/* ---- making ---- */
+
+static loam_status new_arenas(loam__run *run)
+{
+    const loam__plan *p = run->plan;
+    run->arenas = loam__alloc_array(run->base, p->n_arenas, sizeof *run->arenas);
+    if (!run->arenas) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < p->n_arenas; i++) {
+        const loam__plan_arena *a = &p->arenas[i];
+        const void *memory = NULL;
+        uint64_t size;
+        if (a->bytes == 0) continue;
+        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED) memory = loam__gguf_part_data(p->model.gguf, a->part, &size);
+        loam_status st = p->backend->arena_new(p->self, 0, a->kind, a->bytes, memory, &run->arenas[i]);
+        if (st != LOAM_OK) return st;
+    }
+    if (p->scratch_bytes == 0) return LOAM_OK;
+    return p->backend->arena_new(p->self, 0, LOAM_ARENA_SCRATCH, p->scratch_bytes, NULL, &run->scratch);
+}
+
+/* Move a tensor's bytes to their place in pieces of the buffer's size. */
+static loam_status upload_tensor(loam__run *run, const loam_value *v, const loam_gguf_tensor *t, char *buffer,
+                                 size_t buffer_bytes)
+{
+    const loam__plan *p = run->plan;
+    for (uint64_t done = 0; done < t->size_bytes;) {
+        uint64_t n = t->size_bytes - done < buffer_bytes ? t->size_bytes - done : buffer_bytes;
+        loam_status st = loam__gguf_read(p->model.gguf, t->part, t->offset_bytes + done, buffer, (size_t)n);
+        if (st == LOAM_OK)
+            st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
+        if (st != LOAM_OK) return st;
+        done += n;
+    }
+    return LOAM_OK;
+}
+
+/* A small tensor as F32 numbers in values[]; bytes is room for it as the file has it. */
+static loam_status read_vector(loam__run *run, int64_t tensor, uint64_t n, char *bytes, float *values)
+{
+    loam_gguf_tensor t;
+    loam__gguf_tensor(run->plan->model.gguf, (size_t)tensor, &t);
+    const loam__format *f = loam__format_find(t.type);
+    if (!f || n % f->block_values)
+        return loam__fail(run->base, LOAM_ERR_TENSOR_TYPE, "the tensor %s has a format (type %d) that is not decoded here",
+                          t.name, t.type);
+    loam_status st = loam__gguf_read(run->plan->model.gguf, t.part, t.offset_bytes, bytes, (size_t)t.size_bytes);
+    if (st == LOAM_OK) f->decode(bytes, values, (size_t)n);
+    return st;
+}
+
+static loam_status upload_constant(loam__run *run, uint32_t index)
+{
+    const loam__plan *p = run->plan;
+    const loam__graph *g = &p->model.graph;
+    const loam_value *v = &g->values[index];
+    const loam__origin *origin = &g->origins[index];
+    loam_status st = LOAM_OK;
+    /* No format takes more than 8 bytes a number, so this room serves for the file's bytes too. */
+    float *values = loam__alloc_array(run->base, (size_t)v->cols * 2, sizeof *values);
+    char *bytes = loam__alloc_array(run->base, (size_t)v->cols, 8);
+    if (!values || !bytes) st = LOAM_ERR_NOMEM;
+    if (st == LOAM_OK && origin->rope >= 0) {
+        const loam__rope *rope = &p->model.geometry.ropes[origin->rope];
+        float *factors = rope->factors >= 0 ? values + v->cols : NULL;
+        if (factors) st = read_vector(run, rope->factors, v->cols, bytes, factors);
+        if (st == LOAM_OK) loam__rope_frequencies(rope, factors, values);
+    } else if (st == LOAM_OK) {
+        st = read_vector(run, origin->tensor, v->cols, bytes, values);
+    }
+    if (st == LOAM_OK) st = p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
+    loam__free(run->base, values);
+    loam__free(run->base, bytes);
+    return st;
+}
+
+#define UPLOAD_BYTES ((size_t)1 << 20)
+
+static loam_status upload_all(loam__run *run)
+{
+    const loam__plan *p = run->plan;
+    const loam__graph *g = &p->model.graph;
+    char *buffer = NULL;
+    loam_status st = LOAM_OK;
+    for (uint32_t i = 0; i < g->n_values && st == LOAM_OK; i++) {
+        if (g->values[i].kind == LOAM_VALUE_CONSTANT) st = upload_constant(run, i);
+        if (g->values[i].kind != LOAM_VALUE_WEIGHT || loam__plan_is_mapped(p, &g->values[i])) continue;
+        loam_gguf_tensor t;
+        loam__gguf_tensor(p->model.gguf, (size_t)g->origins[i].tensor, &t);
+        if (!buffer && !(buffer = loam__alloc(run->base, UPLOAD_BYTES))) return LOAM_ERR_NOMEM;
+        st = upload_tensor(run, &g->values[i], &t, buffer, UPLOAD_BYTES);
+    }
+    loam__free(run->base, buffer);
+    return st;
+}
+
+static loam_status compile(loam__run *run)
+{
+    const loam__plan *p = run->plan;
+    const loam__graph *g = &p->model.graph;
+    loam_graph view = loam__graph_view(g);
+    const uint32_t first[2] = { 0, g->head }, n[2] = { g->head, g->n_nodes - g->head };
+    for (int i = 0; i < 2; i++) {
+        loam_status st = p->backend->compile(p->self, 0, &view, first[i], n[i], run->arenas, p->n_arenas, run->scratch,
+                                             &run->programs[i]);
+        if (st != LOAM_OK) return st;
+    }
+    return LOAM_OK;
+}
+
+static void place_host(loam__run *run)
+{
+    const loam__host_layout *h = &run->plan->host;
+    run->sequences = (void *)(run->host + h->sequences_at);
+    run->history = (void *)(run->host + h->history_at);
+    run->logits = (void *)(run->host + h->logits_at);
+    run->candidates = (void *)(run->host + h->candidates_at);
+    run->step_tokens = (void *)(run->host + h->tokens_at);
+    run->step_positions = (void *)(run->host + h->positions_at);
+    run->step_tables = (void *)(run->host + h->tables_at);
+    run->step_outputs = (void *)(run->host + h->outputs_at);
+}
+
+loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *cancel, loam__run *run)
+{
+    const loam__graph *g = &plan->model.graph;
+    loam_seq first;
+    loam_status st;
+    *run = (loam__run){ .base = b, .plan = plan, .cancel = cancel };
+    for (uint32_t i = 0; i < g->n_values; i++)
+        if (g->values[i].kind == LOAM_VALUE_LOGITS) run->logits_value = (loam__v)i;
+    if (!(run->host = loam__alloc_aligned(b, plan->host.bytes, LOAM__ALIGN))) return LOAM_ERR_NOMEM;
+    place_host(run);
+    if ((st = loam__kv_init(&run->kv, b, plan->sequences, plan->blocks_per_table)) != LOAM_OK ||
+        (st = new_arenas(run)) != LOAM_OK || (st = upload_all(run)) != LOAM_OK || (st = compile(run)) != LOAM_OK)
+        return st;
+    return loam__run_open_seq(run, &first); /* sequence 0 */
+}
+
+void loam__run_free(loam__run *run)
+{
+    if (!run->base) return;
+    const loam__plan *p = run->plan;
+    for (int i = 0; i < 2; i++)
+        if (run->programs[i]) p->backend->program_free(p->self, run->programs[i]);
+    for (uint32_t i = 0; run->arenas && i < p->n_arenas; i++)
+        if (run->arenas[i]) p->backend->arena_free(p->self, run->arenas[i]);
+    if (run->scratch) p->backend->arena_free(p->self, run->scratch);
+    loam__free(run->base, run->arenas);
+    loam__kv_free(&run->kv);
+    loam__free(run->base, run->host);
+    *run = (loam__run){ 0 };
+}
+
+/* ---- checking a request ---- */
+
+static uint32_t slot_of(loam_seq seq)
+{
+    return (uint32_t)seq & 4095u;
+}
+
+static loam_status check_tokens(const loam__run *run, const loam__request *q)
+{
+    uint32_t vocab = run->plan->model.geometry.n_vocab;
+    for (size_t i = 0; i < q->n; i++)
+        if (q->tokens[i] < 0 || (uint32_t)q->tokens[i] >= vocab)
+            return loam__fail(run->base, LOAM_ERR_TOKEN, "token %zu is %d; the vocabulary has ids 0 to %u", i,
+                              q->tokens[i], vocab - 1);
+    return LOAM_OK;
+}
+
+static loam_status check_room(const loam__run *run, uint32_t slot, size_t n)
+{
+    uint32_t have = run->sequences[slot].n_tokens, most = run->plan->context_tokens;
+    if (n <= most - have) return LOAM_OK;
+    return loam__fail(run->base, LOAM_ERR_FULL,
+                      "%zu more tokens do not fit: the sequence has %u of %u; shorten the prompt, truncate the sequence or "
+                      "load with more options.context_tokens", n, have, most);
+}
+
+static loam_status check_request(loam__run *run, const loam__request *q)
+{
+    size_t n_seqs = q->decode ? q->n : 1;
+    loam_status st;
+    uint32_t slot;
+    if (q->decode && q->n > run->plan->sequences)
+        return loam__fail(run->base, LOAM_ERR_ARG, "%zu sequences in one call; at most %u can be open", q->n,
+                          run->plan->sequences);
+    if ((st = check_tokens(run, q)) != LOAM_OK) return st;
+    for (size_t i = 0; i < n_seqs; i++) {
+        if ((st = loam__run_slot(run, q->seqs[i], &slot)) != LOAM_OK ||
+            (st = check_room(run, slot, q->decode ? 1 : q->n)) != LOAM_OK)
+            return st;
+        for (size_t j = 0; j < i; j++)
+            if (q->seqs[j] == q->seqs[i])
+                return loam__fail(run->base, LOAM_ERR_ARG, "sequence %d is given twice; once a call", q->seqs[i]);
+    }
+    return LOAM_OK;
+}
+
+/* FNV-1a (Fowler, Noll, Vo) over what the call asks for. */
+static uint64_t hash(uint64_t h, const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
+    return h;
+}
+
+static uint64_t fingerprint(const loam__request *q)
+{
+    uintptr_t where = (uintptr_t)q->all_logits;
+    uint64_t h = hash(14695981039346656037u, &q->n, sizeof q->n);
+    h = hash(h, &q->decode, sizeof q->decode);
+    h = hash(h, &where, sizeof where);
+    h = hash(h, q->seqs, (q->decode ? q->n : 1) * sizeof *q->seqs);
+    return hash(h, q->tokens, q->n * sizeof *q->tokens);
+}
+
+/* ---- steps ---- */
+
+static int32_t should_stop(void *ctx)
+{
+    const loam__run *run = ctx;
+    if (atomic_load_explicit(run->cancel, memory_order_relaxed)) return LOAM_ERR_CANCELLED;
+    return run->deadline_ns && loam__now_ns() >= run->deadline_ns ? LOAM_ERR_DEADLINE : LOAM_OK;
+}
+
+/* Take the blocks that the request needs, and make the copies that shared ones need. On failure all are given back. */
+static loam_status reserve_blocks(loam__run *run, const loam__request *q)
+{
+    const loam__plan *p = run->plan;
+    const loam__graph *g = &p->model.graph;
+    loam_status st = LOAM_OK;
+    run->pending.active = true; /* so that dropping gives the blocks back */
+    for (size_t i = 0; i < (q->decode ? q->n : 1) && st == LOAM_OK; i++) {
+        loam__kv_copy copy;
+        uint32_t slot = slot_of(q->seqs[i]), have = run->sequences[slot].n_tokens;
+        st = loam__kv_reserve(&run->kv, slot, have, have + (uint32_t)(q->decode ? 1 : q->n), &copy);
+        if (st == LOAM_ERR_FULL)
+            loam__fail(run->base, st, "the KV cache has no free block; close or truncate a sequence");
+        for (uint32_t v = 0; st == LOAM_OK && copy.from >= 0 && v < g->n_values; v++)
+            if (g->values[v].kind == LOAM_VALUE_KV)
+                st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena], (uint64_t)copy.from,
+                                          (uint64_t)copy.to);
+    }
+    if (st != LOAM_OK) loam__run_drop_pending(run);
+    return st;
+}
+
+/* The rows of the next step: all of a decode, or the next piece of a prompt. */
+static void fill_step(loam__run *run, const loam__request *q)
+{
+    loam__pending *now = &run->pending;
+    size_t left = q->n - now->done;
+    now->rows = (uint32_t)(left < run->plan->step_tokens ? left : run->plan->step_tokens);
+    for (uint32_t i = 0; i < now->rows; i++) {
+        uint32_t slot = slot_of(q->seqs[q->decode ? i : 0]);
+        run->step_tokens[i] = q->tokens[now->done + i];
+        run->step_tables[i] = (int32_t)slot;
+        run->step_positions[i] = (int32_t)(run->sequences[slot].n_tokens + (q->decode ? 0 : now->done + i));
+    }
+}
+
+/* Which rows of the step want logits next; 0: no more. */
+static uint32_t fill_outputs(loam__run *run, const loam__request *q)
+{
+    const loam__pending *now = &run->pending;
+    uint32_t most = run->plan->model.options.max_outputs, n = 0;
+    bool last = now->done + now->rows == q->n;
+    uint32_t first = q->decode || q->all_logits ? now->outputs_done : now->rows - 1;
+    if (!q->decode && !q->all_logits && (!last || now->outputs_done)) return 0;
+    for (uint32_t i = first; i < now->rows && n < most; i++)
+        run->step_outputs[n++] = (int32_t)i;
+    return n;
+}
+
+static loam_step step_now(loam__run *run, uint32_t n_outputs)
+{
+    return (loam_step){
+        .struct_size = sizeof(loam_step),
+        .n_tokens = run->pending.rows,
+        .n_outputs = n_outputs,
+        .blocks_per_table = run->kv.blocks_per_table,
+        .tokens = run->step_tokens,
+        .positions = run->step_positions,
+        .tables = run->step_tables,
+        .output_rows = run->step_outputs,
+        .block_tables = run->kv.tables,
+        .should_stop = should_stop,
+        .stop_ctx = run,
+    };
+}
+
+/* Put the logits of the head's rows where they belong: the caller's array, or the sequences' rows. */
+static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t n_outputs)
+{
+    const loam__plan *p = run->plan;
+    const loam_value *v = &p->model.graph.values[run->logits_value];
+    loam_status st = LOAM_OK;
+    for (uint32_t j = 0; j < n_outputs && st == LOAM_OK; j++) {
+        uint32_t row = (uint32_t)run->step_outputs[j];
+        bool last = run->pending.done + row + 1 == q->n;
+        uint64_t from = v->offset + j * v->row_bytes;
+        if (q->all_logits)
+            st = p->backend->download(p->self, run->arenas[v->arena], from,
+                                      q->all_logits + (run->pending.done + row) * v->cols, v->row_bytes);
+        if (st == LOAM_OK && (q->decode || last))
+            st = p->backend->download(p->self, run->arenas[v->arena], from,
+                                      run->logits + slot_of(q->seqs[q->decode ? row : 0]) * v->cols, v->row_bytes);
+    }
+    return st;
+}
+
+static loam_status run_piece(loam__run *run, uint32_t n_outputs)
+{
+    loam_step step = step_now(run, n_outputs);
+    const loam__plan *p = run->plan;
+    loam_status st = p->backend->run(p->self, run->programs[run->pending.phase], &step, &run->pending.position);
+    if (st == LOAM_OK) run->pending.position = 0;
+    return st;
+}
+
+/* One step, or the rest of one: the body over all rows, then the head over those that want logits, some at a time. */
+static loam_status run_step(loam__run *run, const loam__request *q)
+{
+    loam__pending *now = &run->pending;
+    loam_status st;
+    fill_step(run, q);
+    if (now->phase == 0) {
+        if ((st = run_piece(run, 0)) != LOAM_OK) return st;
+        now->phase = 1;
+        now->outputs_done = 0;
+    }
+    for (uint32_t n; (n = fill_outputs(run, q)) > 0; now->outputs_done += n)
+        if ((st = run_piece(run, n)) != LOAM_OK || (st = take_logits(run, q, n)) != LOAM_OK) return st;
+    now->phase = 0;
+    now->done += now->rows;
+    return LOAM_OK;
+}
+
+/* The request is done: its tokens become part of their sequences. */
+static void commit(loam__run *run, const loam__request *q)
+{
+    size_t context = run->plan->context_tokens;
+    run->pending.active = false;
+    for (size_t i = 0; i < q->n; i++) {
+        uint32_t slot = slot_of(q->seqs[q->decode ? i : 0]);
+        loam__sequence *s = &run->sequences[slot];
+        run->history[slot * context + s->n_tokens++] = q->tokens[i];
+        s->has_logits = true;
+    }
+}
+
+loam_status loam__run_compute(loam__run *run, const loam__request *q)
+{
+    loam_status st = check_request(run, q);
+    uint64_t print = fingerprint(q);
+    if (st != LOAM_OK) return st;
+    if (!run->pending.active || run->pending.fingerprint != print) {
+        loam__run_drop_pending(run);
+        run->pending = (loam__pending){ .fingerprint = print };
+        if ((st = reserve_blocks(run, q)) != LOAM_OK) return st;
+    }
+    run->deadline_ns = run->budget_ns ? loam__now_ns() + run->budget_ns : 0;
+    while (run->pending.done < q->n && st == LOAM_OK)
+        st = run_step(run, q);
+    if (st == LOAM_OK) {
+        commit(run, q);
+    } else if (st == LOAM_ERR_DEADLINE) {
+        loam__fail(run->base, st, "the time budget is used up after %zu of %zu tokens; the same call again goes on",
+                   run->pending.done, q->n);
+    } else {
+        loam__run_drop_pending(run);
+        if (st == LOAM_ERR_CANCELLED) {
+            atomic_store(run->cancel, 0);
+            loam__fail(run->base, st, "loam_cancel() was called; the sequence is as it was before");
+        }
+    }
+    return st;
+}
+
+/* ---- results ---- */
+
+const float *loam__run_logits(loam__run *run, uint32_t slot)
+{
+    const loam__sequence *s = &run->sequences[slot];
+    return s->has_logits ? run->logits + (size_t)slot * run->plan->model.geometry.n_vocab : NULL;
+}
+
+loam_status loam__run_sample(loam__run *run, loam_seq seq, loam_token *token)
+{
+    uint32_t slot;
+    loam_status st = loam__run_slot(run, seq, &slot);
+    if (st != LOAM_OK) return st;
+    loam__sequence *s = &run->sequences[slot];
+    const float *logits = loam__run_logits(run, slot);
+    if (!logits)
+        return loam__fail(run->base, LOAM_ERR_STATE, "sequence %d has no logits; call loam_prefill() or loam_decode() first",
+                          seq);
+    *token = loam__sampler_choose(&s->sampler, logits, run->plan->model.geometry.n_vocab,
+                                  run->history + (size_t)slot * run->plan->context_tokens, s->n_tokens, run->candidates);
+    return LOAM_OK;
+}

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Install a build into a fresh folder and build a ten-line program against it: with pkg-config and
+# with CMake, shared and static. check.sh BUILD_FOLDER WORK_FOLDER
+set -eu
+build=$1
+work=$2
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
+prefix=$work/prefix
+version=$(sed -n 's/^#define LOAM_VERSION_[A-Z]* //p' "$here/../../include/loam/loam.h" | paste -sd.)
+
+expect() { # what, program
+    said=$("$2")
+    printf '%s\n' "$1: $said"
+    case $said in
+    "loam $version: LOAM_ERR_NOT_FOUND: "*no/such/model.gguf*) ;;
+    *) printf '%s\n' "FAILED $1: this is not what it should say" && exit 1 ;;
+    esac
+}
+
+rm -rf "$work"
+mkdir -p "$work"
+cmake --install "$build" --prefix "$prefix" >"$work/install.log"
+
+PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name loam.pc)")
+export PKG_CONFIG_PATH
+libraries=$(pkg-config --variable=libdir loam)
+[ "$(pkg-config --modversion loam)" = "$version" ]
+
+# shellcheck disable=SC2046 # flags, one word each
+cc -std=c11 -Wall -Wextra -Werror "$here/program.c" -o "$work/with_pkg_config" \
+    $(pkg-config --cflags --libs loam) -Wl,-rpath,"$libraries"
+expect pkg-config "$work/with_pkg_config"
+
+cmake -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log"
+cmake --build "$work/cmake" >"$work/build.log"
+expect "CMake, shared" "$work/cmake/with_shared"
+expect "CMake, static" "$work/cmake/with_static"
+
+if [ -x "$prefix/bin/loam" ]; then
+    [ "$("$prefix/bin/loam" --version)" = "loam $version" ]
+    printf '%s\n' "the installed command runs"
+fi

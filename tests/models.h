@@ -1,0 +1,101 @@
+/* Reference data of models: token lists and arrays of floats, and how far two arrays are apart. */
+#ifndef LOAM_TEST_MODELS_H
+#define LOAM_TEST_MODELS_H
+
+#include <loam/loam.h>
+#include <math.h>
+
+#include "test.h"
+
+/* Files of tests/data/make_models.py, written when the tests are built. */
+#define OWN(path) LOAM_TEST_DATA "/" path
+
+static inline float *read_floats(const char *path, size_t *n)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f) / sizeof(float);
+    rewind(f);
+    float *values = malloc(*n * sizeof *values + 1);
+    if (fread(values, sizeof *values, *n, f) != *n) fail_msg("%s cannot be read", path);
+    fclose(f);
+    return values;
+}
+
+static inline size_t read_ids(const char *path, loam_token *ids, size_t capacity)
+{
+    size_t n = 0;
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    while (n < capacity && fscanf(f, "%d", &ids[n]) == 1)
+        n++;
+    fclose(f);
+    return n;
+}
+
+typedef struct distance {
+    double most, squares;
+    size_t n;
+} distance;
+
+static inline void measure(distance *d, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double delta = fabs((double)a[i] - (double)b[i]);
+        if (isnan(delta)) delta = INFINITY;
+        if (delta > d->most) d->most = delta;
+        d->squares += delta * delta;
+    }
+    d->n += n;
+}
+
+static inline double rms(const distance *d)
+{
+    return sqrt(d->squares / (double)d->n);
+}
+
+typedef struct model_options {
+    const char *isa;
+    uint32_t threads, context, step, sequences;
+    int32_t kv;
+} model_options;
+
+/* Load or fail the test with loam's own sentence. */
+static inline loam *load_model(const char *path, model_options o)
+{
+    loam *m = NULL;
+    loam_options options;
+    loam_options_init(&options);
+    options.isa = o.isa;
+    options.threads = o.threads ? o.threads : 1;
+    options.context_tokens = o.context ? o.context : 256;
+    options.step_tokens = o.step;
+    options.sequences = o.sequences;
+    options.kv_type = o.kv ? o.kv : LOAM_KV_F32;
+    if (loam_load(path, &options, &m) != LOAM_OK) fail_msg("%s: %s", path, loam_error(m));
+    return m;
+}
+
+static inline uint32_t vocabulary_of(loam *m)
+{
+    loam_info info;
+    loam_info_init(&info);
+    assert_int_equal(loam_get_info(m, &info), LOAM_OK);
+    return info.vocabulary_tokens;
+}
+
+/* Whether this machine runs an instruction set. */
+static inline int has_isa(const char *isa)
+{
+    loam *m = NULL;
+    loam_options options;
+    loam_options_init(&options);
+    options.isa = isa;
+    options.threads = 1;
+    int has = loam_load(OWN("tiny-llama.gguf"), &options, &m) == LOAM_OK;
+    loam_free(m);
+    return has;
+}
+
+#endif

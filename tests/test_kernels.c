@@ -1,0 +1,763 @@
+/* The CPU kernels, row by row: every instruction set that this machine has against the scalar one,
+ * and all of them against plain loops in double precision. */
+#define _POSIX_C_SOURCE 200809L
+#include "kernels_data.h"
+
+#include "backends/cpu/kernels.h"
+
+#include <float.h>
+#include <math.h>
+
+#define FAR 3 /* numbers behind each result, which must stay as they are */
+
+static const float untouched = -12345.0f;
+
+/* ---- matrix products -------------------------------------------------------------------- */
+
+typedef struct product {
+    const loam__format *f;
+    size_t rows, k, cols, w_row_bytes;
+    void *w_memory;
+    uint8_t *w;
+    float *x;      /* [cols][k] */
+    float *scalar; /* [cols][rows], what the scalar row gives */
+    double *size;  /* [cols][rows], sum |w * x| */
+} product;
+
+static float *new_results(size_t n)
+{
+    float *y = malloc((n + FAR) * sizeof *y);
+    assert_non_null(y);
+    for (size_t i = 0; i < n + FAR; i++)
+        y[i] = untouched;
+    return y;
+}
+
+/* Columns in the form that a row wants. */
+static uint8_t *prepare(const loam__cpu_matmul *row, const product *p, void **memory)
+{
+    size_t bytes = row->prepared_bytes(p->k);
+    assert_int_equal(bytes % 64, 0);
+    uint8_t *x = shifted_memory(bytes * p->cols, 0, memory);
+    for (size_t c = 0; c < p->cols; c++)
+        row->prepare(p->x + c * p->k, p->k, x + c * bytes);
+    return x;
+}
+
+/* rows and cols of y [p->cols][p->rows], in tiles of tile_rows and tile_cols. */
+static void multiply(const loam__cpu_matmul *row, const product *p, size_t tile_rows,
+                     size_t tile_cols, float *y)
+{
+    void *memory;
+    size_t bytes = row->prepared_bytes(p->k);
+    const uint8_t *x = prepare(row, p, &memory);
+    for (size_t c = 0; c < p->cols; c += tile_cols) {
+        for (size_t r = 0; r < p->rows; r += tile_rows) {
+            loam__matmul_args a = {
+                .w = p->w + r * p->w_row_bytes,
+                .w_row_bytes = p->w_row_bytes,
+                .rows = p->rows - r < tile_rows ? p->rows - r : tile_rows,
+                .k = p->k,
+                .x = x + c * bytes,
+                .x_row_bytes = bytes,
+                .cols = p->cols - c < tile_cols ? p->cols - c : tile_cols,
+                .y = y + c * p->rows + r,
+                .y_stride = p->rows,
+            };
+            row->multiply(&a);
+        }
+    }
+    free(memory);
+}
+
+static void free_product(product *p)
+{
+    free(p->w_memory);
+    free(p->x);
+    free(p->scalar);
+    free(p->size);
+}
+
+/* The scalar result, and what errors are relative to. */
+static void find_results(const product *p)
+{
+    float *values = malloc(p->k * sizeof *values);
+    assert_non_null(values);
+    multiply(loam__cpu_find_matmul(&loam__cpu_scalar, p->f->type), p, p->rows, p->cols, p->scalar);
+    for (size_t i = 0; i < p->rows; i++) {
+        p->f->decode(p->w + i * p->w_row_bytes, values, p->k);
+        for (size_t c = 0; c < p->cols; c++) {
+            double *size = &p->size[c * p->rows + i];
+            *size = 0;
+            for (size_t j = 0; j < p->k; j++)
+                *size += fabs((double)values[j] * (double)p->x[c * p->k + j]);
+        }
+    }
+    free(values);
+}
+
+/* Random weights, activations and the scalar result. Rows of weights start at odd addresses, with a
+ * gap between. */
+static product new_product(random_state *r, const loam__format *f, size_t rows, size_t blocks,
+                           size_t cols)
+{
+    product p = {.f = f, .rows = rows, .k = blocks * f->block_values, .cols = cols};
+    size_t row_bytes = blocks * f->block_bytes, gap = random_size(r, 0, 3);
+    p.w_row_bytes = row_bytes + gap;
+    uint8_t *w = shifted_memory(p.w_row_bytes * rows - gap, random_size(r, 0, 63), &p.w_memory);
+    for (size_t i = 0; i < rows; i++)
+        random_blocks(r, f, w + i * p.w_row_bytes, blocks);
+    p.w = w;
+    p.x = malloc(p.k * cols * sizeof *p.x);
+    p.scalar = new_results(rows * cols);
+    p.size = calloc(rows * cols, sizeof *p.size);
+    assert_true(p.x && p.size);
+    random_floats(r, p.x, p.k * cols);
+    find_results(&p);
+    return p;
+}
+
+/* Shape i of a format's test: small and odd ones, then a few large ones. */
+enum { SHAPES = 40 };
+
+static product shaped_product(random_state *r, const loam__format *f, size_t i)
+{
+    size_t most = f->block_values == 1 ? 300 : f->block_values == 32 ? 20 : 4;
+    if (i < 4) return new_product(r, f, i + 1, 1, 4 - i);
+    if (i == SHAPES - 1) return new_product(r, f, 67, 1024 / f->block_values, 21);
+    if (i == SHAPES - 2) return new_product(r, f, 33, 1536 / f->block_values, 5);
+    return new_product(r, f, random_size(r, 1, 9), random_size(r, 1, most), random_size(r, 1, 9));
+}
+
+typedef void product_check(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
+                           random_state *r);
+
+/* Every row of every set that is present, on every shape. */
+static void walk_products(product_check *check)
+{
+    const loam__cpu_isa *isa;
+    for (size_t i = 0; (isa = loam__cpu_isa_at(i)); i++) {
+        if (!isa->present()) continue;
+        for (const loam__cpu_matmul *row = isa->matmuls; row->multiply; row++) {
+            random_state r = {(uint64_t)row->type};
+            const loam__format *f = loam__format_find(row->type);
+            assert_non_null(f);
+            for (size_t shape = 0; shape < SHAPES; shape++) {
+                product p = shaped_product(&r, f, shape);
+                check(isa, row, &p, &r);
+                free_product(&p);
+            }
+        }
+    }
+}
+
+static void check_against_scalar(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
+                                 const product *p, random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    float *y = new_results(n);
+    (void)r;
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)y[i] - (double)p->scalar[i]);
+        if (!(error <= (double)row->max_err * p->size[i]))
+            fail_msg("%s %s, %zu rows of %zu, %zu columns: result %zu is %g, scalar %g, off by %g "
+                     "of sum(|w * x|)",
+                     isa->name, p->f->name, p->rows, p->k, p->cols, i, (double)y[i],
+                     (double)p->scalar[i], error / p->size[i]);
+    }
+    for (size_t i = n; i < n + FAR; i++)
+        assert_true(y[i] == untouched);
+    free(y);
+}
+
+static void test_matmul__every_set_agrees_with_scalar(void **state)
+{
+    (void)state;
+    walk_products(check_against_scalar);
+}
+
+/* Whole numbers up to 127, the largest of them in every block of 32: int8 holds them without an
+ * error, so what is left is the rounding of sums, and a single wrong weight shows. */
+static void check_whole_activations(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
+                                    const product *p, random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    float *y = new_results(n);
+    for (size_t i = 0; i < p->k * p->cols; i++)
+        p->x[i] = i % 32 == 5 ? 127 : (float)random_size(r, 0, 254) - 127;
+    find_results(p);
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)y[i] - (double)p->scalar[i]);
+        if (!(error <= 2e-6 * p->size[i]))
+            fail_msg("%s %s, %zu rows of %zu: result %zu is %.9g, scalar %.9g", isa->name,
+                     p->f->name, p->rows, p->k, i, (double)y[i], (double)p->scalar[i]);
+    }
+    free(y);
+}
+
+static void test_matmul__whole_activations_lose_nothing(void **state)
+{
+    (void)state;
+    walk_products(check_whole_activations);
+}
+
+static void check_tiles(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
+                        random_state *r)
+{
+    size_t n = p->rows * p->cols, some_rows = random_size(r, 1, p->rows),
+           some_cols = random_size(r, 1, p->cols);
+    const size_t tiles[][2] = {{p->rows, 1}, {1, p->cols}, {1, 1}, {some_rows, some_cols}};
+    float *whole = new_results(n);
+    multiply(row, p, p->rows, p->cols, whole);
+    for (size_t t = 0; t < sizeof tiles / sizeof tiles[0]; t++) {
+        float *y = new_results(n);
+        multiply(row, p, tiles[t][0], tiles[t][1], y);
+        if (memcmp(y, whole, (n + FAR) * sizeof *y))
+            fail_msg("%s %s, %zu rows of %zu, %zu columns: tiles of %zu rows, %zu columns give "
+                     "other bits",
+                     isa->name, p->f->name, p->rows, p->k, p->cols, tiles[t][0], tiles[t][1]);
+        free(y);
+    }
+    free(whole);
+}
+
+static void test_matmul__tiles_change_no_bit(void **state)
+{
+    (void)state;
+    walk_products(check_tiles);
+}
+
+/* The error of eight sums of at most 32 products each, joined, is below 2^-20 of sum(|w * x|). */
+static void check_scalar_against_double(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
+                                        const product *p, random_state *r)
+{
+    float *values = malloc(p->k * sizeof *values);
+    (void)row;
+    (void)r;
+    assert_non_null(values);
+    for (size_t i = 0; i < p->rows && isa == &loam__cpu_scalar; i++) {
+        p->f->decode(p->w + i * p->w_row_bytes, values, p->k);
+        for (size_t c = 0; c < p->cols; c++) {
+            double sum = 0;
+            for (size_t j = 0; j < p->k; j++)
+                sum += (double)values[j] * (double)p->x[c * p->k + j];
+            double error = fabs(sum - (double)p->scalar[c * p->rows + i]);
+            assert_true(error <= 0x1p-20 * p->size[c * p->rows + i]);
+        }
+    }
+    free(values);
+}
+
+static void test_matmul__scalar_agrees_with_plain_loops(void **state)
+{
+    (void)state;
+    walk_products(check_scalar_against_double);
+}
+
+/* Bytes of any kind, so NaN and infinite scales too, must not trap; what they give is left open. A
+ * NaN among the activations must reach every result of its column, and no other column. */
+static void check_wild_numbers(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
+                               const product *p, random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    float *y = new_results(n);
+    p->x[random_size(r, 0, p->k - 1)] = NAN;
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)y[i] - (double)p->scalar[i]);
+        bool right = i < p->rows ? isnan(y[i]) : error <= (double)row->max_err * p->size[i];
+        if (!right)
+            fail_msg("%s %s: with a NaN in column 0, column %zu row %zu is %g, was %g", isa->name,
+                     p->f->name, i / p->rows, i % p->rows, (double)y[i], (double)p->scalar[i]);
+    }
+    p->x[random_size(r, 0, p->k * p->cols - 1)] = INFINITY;
+    p->x[random_size(r, 0, p->k * p->cols - 1)] = -FLT_MAX;
+    for (size_t i = 0; i < p->k / p->f->block_values * p->f->block_bytes; i++)
+        p->w[i] = (uint8_t)(random_u64(r) % 2 ? random_u64(r) : 0xff);
+    multiply(row, p, p->rows, p->cols, y);
+    free(y);
+}
+
+static void test_matmul__survives_wild_numbers(void **state)
+{
+    (void)state;
+    walk_products(check_wild_numbers);
+}
+
+static void test_find_matmul__takes_the_best_row_at_or_below_a_set(void **state)
+{
+    const loam__cpu_isa *isa;
+    (void)state;
+    assert_ptr_equal(loam__cpu_isa_at(0), &loam__cpu_scalar);
+    assert_true(loam__cpu_scalar.present());
+    for (size_t i = 0; (isa = loam__cpu_isa_at(i)); i++) {
+        const loam__format *f;
+        for (size_t j = 0; (f = loam__format_at(j)); j++) {
+            const loam__cpu_matmul *found = loam__cpu_find_matmul(isa, f->type), *own;
+            assert_non_null(found);
+            assert_int_equal(found->type, f->type);
+            for (own = isa->matmuls; own->multiply && own->type != f->type; own++)
+                continue;
+            if (own->multiply) assert_ptr_equal(found, own);
+        }
+        assert_null(loam__cpu_find_matmul(isa, 99));
+    }
+}
+
+/* ---- number by number ------------------------------------------------------------------- */
+
+/* Sizes around the widths of vectors, and some that models have. */
+static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 576, 1537};
+enum { SIZES = sizeof sizes / sizeof sizes[0], LONGEST = 1537 };
+
+/* A present set, or NULL after the last. */
+static const loam__cpu_isa *next_present(size_t *i)
+{
+    const loam__cpu_isa *isa;
+    while ((isa = loam__cpu_isa_at((*i)++)))
+        if (isa->present()) return isa;
+    return NULL;
+}
+
+static void check_near(const char *set, const char *what, size_t i, float got, double want,
+                       double tolerance)
+{
+    if (!(fabs((double)got - want) <= tolerance))
+        fail_msg("%s %s: number %zu is %.9g, should be %.9g within %g", set, what, i, (double)got,
+                 want, tolerance);
+}
+
+/* Within 4e-7 of the right value: three roundings. */
+static void test_rms_norm__agrees_with_plain_loops(void **state)
+{
+    random_state r = {1};
+    float x[LONGEST], weight[LONGEST], y[LONGEST + 1];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, x, LONGEST);
+    random_floats(&r, weight, LONGEST);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (size_t t = 0; t < SIZES && isa->rms_norm; t++) {
+            size_t n = sizes[t];
+            const float *from = x + LONGEST - n, *w = weight + LONGEST - n;
+            double squares = 0;
+            for (size_t i = 0; i < n; i++)
+                squares += (double)from[i] * (double)from[i];
+            double root = sqrt(squares / (double)n + 1e-5);
+            y[n] = untouched;
+            isa->rms_norm(from, w, y, n, 1e-5f);
+            for (size_t i = 0; i < n; i++) {
+                double want = (double)from[i] / root * (double)w[i];
+                check_near(isa->name, "rms_norm", i, y[i], want, 4e-7 * fabs(want));
+            }
+            assert_true(y[n] == untouched);
+        }
+    }
+}
+
+static void test_add__is_exact(void **state)
+{
+    random_state r = {2};
+    float a[LONGEST], b[LONGEST], y[LONGEST + 1];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, a, LONGEST);
+    random_floats(&r, b, LONGEST);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (size_t t = 0; t < SIZES && isa->add; t++) {
+            size_t shift = LONGEST - sizes[t];
+            y[sizes[t]] = untouched;
+            isa->add(a + shift, b + shift, y, sizes[t]);
+            for (size_t i = 0; i < sizes[t]; i++)
+                assert_true(y[i] == a[shift + i] + b[shift + i]);
+            assert_true(y[sizes[t]] == untouched);
+        }
+    }
+}
+
+static double act(int32_t kind, double x)
+{
+    if (kind == LOAM_ACT_SILU) return x / (1 + exp(-x));
+    return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+}
+
+/* Within 1e-6 of the larger of 1 and |gate|, times |up|. */
+static void test_glu__agrees_with_plain_loops(void **state)
+{
+    random_state r = {3};
+    float gate[LONGEST], up[LONGEST], y[LONGEST + 1];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, gate, LONGEST);
+    random_floats(&r, up, LONGEST);
+    for (size_t i = 0; i < LONGEST; i += 3)
+        gate[i] *= (float)(i % 40);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (size_t t = 0; t < 2 * SIZES && isa->glu; t++) {
+            int32_t kind = t % 2 ? LOAM_ACT_SILU : LOAM_ACT_GELU_TANH;
+            size_t n = sizes[t / 2], shift = LONGEST - n;
+            y[n] = untouched;
+            isa->glu(kind, gate + shift, up + shift, y, n);
+            for (size_t i = 0; i < n; i++) {
+                double x = (double)gate[shift + i], u = (double)up[shift + i];
+                check_near(isa->name, "glu", i, y[i], act(kind, x) * u,
+                           1e-6 * fmax(1, fabs(x)) * fabs(u));
+            }
+            assert_true(y[n] == untouched);
+        }
+    }
+}
+
+static void test_glu__has_the_right_limits(void **state)
+{
+    static const float large[] = {100, 1e4f, 1e19f, 1e30f, FLT_MAX};
+    const loam__cpu_isa *isa;
+    (void)state;
+    for (size_t s = 0; (isa = next_present(&s));) {
+        if (!isa->glu) continue;
+        for (int32_t kind = LOAM_ACT_SILU; kind <= LOAM_ACT_GELU_TANH; kind++) {
+            float gate[11] = {0}, up[11], y[11];
+            for (int i = 0; i < 5; i++) {
+                gate[2 * i] = large[i];
+                gate[2 * i + 1] = -large[i];
+            }
+            gate[10] = NAN;
+            for (int i = 0; i < 11; i++)
+                up[i] = 1;
+            isa->glu(kind, gate, up, y, 11);
+            for (int i = 0; i < 5; i++) {
+                assert_true(y[2 * i] == large[i]);
+                assert_true(fabsf(y[2 * i + 1]) < 1e-30f);
+            }
+            assert_true(isnan(y[10]));
+        }
+    }
+}
+
+/* A number's result must not depend on where in an array it stands, as work may be cut anywhere. */
+static void test_elementwise__a_slice_has_the_bits_of_the_whole(void **state)
+{
+    random_state r = {4};
+    float a[LONGEST], b[LONGEST], whole[LONGEST], y[LONGEST];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, a, LONGEST);
+    random_floats(&r, b, LONGEST);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (int32_t kind = LOAM_ACT_SILU; kind <= LOAM_ACT_GELU_TANH && isa->glu; kind++) {
+            isa->glu(kind, a, b, whole, LONGEST);
+            for (size_t at = 0, n; at < LONGEST; at += n) {
+                n = random_size(&r, 1, 20);
+                if (n > LONGEST - at) n = LONGEST - at;
+                isa->glu(kind, a + at, b + at, y + at, n);
+            }
+            assert_memory_equal(y, whole, sizeof y);
+        }
+    }
+}
+
+/* One head, by the definition: pair i turns by the angle whose cosine and sine are cos_sin[i]. */
+static void plain_rope(const float *x, const float *cos_sin, double *y, int32_t style, size_t n,
+                       size_t rotary)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = (double)x[i];
+    for (size_t i = 0; i < rotary / 2; i++) {
+        size_t a = style == LOAM_ROPE_PAIRS ? 2 * i : i;
+        size_t b = style == LOAM_ROPE_PAIRS ? 2 * i + 1 : i + rotary / 2;
+        double c = (double)cos_sin[2 * i], s = (double)cos_sin[2 * i + 1];
+        y[a] = (double)x[a] * c - (double)x[b] * s;
+        y[b] = (double)x[a] * s + (double)x[b] * c;
+    }
+}
+
+/* Numbers up to 3.5, cosines too: within 3e-6; what does not turn is copied. */
+static void test_rope__agrees_with_plain_loops(void **state)
+{
+    static const uint32_t shapes[][3] = {/* heads, values, rotary values */
+                                         {1, 2, 2},   {3, 64, 64},   {2, 80, 64}, {5, 20, 20},
+                                         {1, 18, 10}, {4, 256, 256}, {2, 7, 0}};
+    random_state r = {5};
+    float x[1025], y[1025], cos_sin[256];
+    double want[256];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, x, 1025);
+    random_floats(&r, cos_sin, 256);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (size_t t = 0; t < 2 * sizeof shapes / sizeof shapes[0] && isa->rope; t++) {
+            uint32_t heads = shapes[t / 2][0], n = shapes[t / 2][1], rotary = shapes[t / 2][2];
+            int32_t style = t % 2 ? LOAM_ROPE_PAIRS : LOAM_ROPE_HALVES;
+            y[heads * n] = untouched;
+            isa->rope(x + 1, cos_sin, y, style, heads, n, rotary);
+            for (size_t i = 0; i < (size_t)heads * n; i++) {
+                if (i % n == 0) plain_rope(x + 1 + i, cos_sin, want, style, n, rotary);
+                check_near(isa->name, "rope", i, y[i], want[i % n], i % n < rotary ? 3e-6 : 0);
+            }
+            assert_true(y[heads * n] == untouched);
+        }
+    }
+}
+
+static void test_kv_write__is_bit_exact(void **state)
+{
+    static const float special[] = {0.0f,  -0.0f, 65504, 65519,    65520,     -1e30f,
+                                    1e-8f, 6e-8f, 3e-5f, INFINITY, -INFINITY, NAN};
+    random_state r = {6};
+    float x[LONGEST];
+    uint8_t cells[4 * LONGEST + 4];
+    const loam__cpu_isa *isa;
+    (void)state;
+    random_floats(&r, x, LONGEST);
+    memcpy(x + LONGEST - 12, special, sizeof special);
+    memcpy(x + 3, special, sizeof special);
+    for (size_t s = 0; (isa = next_present(&s));) {
+        for (size_t t = 0; t < SIZES && isa->kv_write; t++) {
+            size_t n = sizes[t];
+            const float *from = x + LONGEST - n;
+            memset(cells, 0x55, sizeof cells);
+            isa->kv_write(from, cells + 2, LOAM_TYPE_F16, n);
+            for (size_t i = 0; i < n; i++) {
+                uint16_t got;
+                memcpy(&got, cells + 2 + 2 * i, sizeof got);
+                assert_int_equal(got, loam__f32_to_f16(from[i]));
+            }
+            assert_int_equal(cells[2 + 2 * n], 0x55);
+            memset(cells, 0x55, sizeof cells);
+            isa->kv_write(from, cells + 4 * (t % 2), LOAM_TYPE_F32, n);
+            assert_memory_equal(cells + 4 * (t % 2), from, n * sizeof *from);
+            if (t % 2 == 0) assert_int_equal(cells[4 * n], 0x55);
+        }
+    }
+}
+
+/* ---- attention -------------------------------------------------------------------------- */
+
+enum { KV_HEADS = 2, KV_HEAD = 1 }; /* in a block, and the one that is asked for */
+
+typedef struct attention_case {
+    loam__attention_args a;
+    float *q, *y, *scratch;
+    double *k, *v; /* [last + 1][values], what the cells hold */
+    uint8_t *k_cells, *v_cells;
+    int32_t *table;
+} attention_case;
+
+/* Cells of one kind: rows of the seen positions are random, all else is NaN. */
+static void fill_cells(random_state *r, const attention_case *c, uint8_t *cells, double *values,
+                       size_t n, size_t block_bytes, size_t head_offset)
+{
+    const loam__attention_args *a = &c->a;
+    size_t cell = a->type == LOAM_TYPE_F16 ? 2 : 4;
+    for (size_t p = a->first; p <= a->last; p++) {
+        uint8_t *row = cells + (size_t)c->table[p / a->block_tokens] * block_bytes + head_offset +
+                       p % a->block_tokens * n * cell;
+        for (size_t j = 0; j < n; j++) {
+            float x = random_float(r);
+            uint16_t h = loam__f32_to_f16(x);
+            memcpy(row + j * cell, cell == 2 ? (void *)&h : (void *)&x, cell);
+            values[p * n + j] = (double)(cell == 2 ? loam__f16_to_f32(h) : x);
+        }
+    }
+}
+
+static void *filled(size_t bytes, int byte)
+{
+    void *p = malloc(bytes);
+    assert_non_null(p);
+    return memset(p, byte, bytes);
+}
+
+/* Blocks of a longer cache in random order, the cells of the second of two KV heads. */
+static attention_case new_attention(random_state *r, loam_format type, size_t heads, size_t kn,
+                                    size_t vn, uint32_t first, uint32_t last, uint32_t block_tokens,
+                                    float softcap)
+{
+    size_t cell = type == LOAM_TYPE_F16 ? 2 : 4, blocks = last / block_tokens + 1;
+    attention_case c = {.a = {.heads = (uint32_t)heads,
+                              .k_values = (uint32_t)kn,
+                              .v_values = (uint32_t)vn,
+                              .block_tokens = block_tokens,
+                              .first = first,
+                              .last = last,
+                              .type = type,
+                              .softcap = softcap,
+                              .scale = 1 / sqrtf((float)kn)}};
+    c.a.k_head_offset = KV_HEAD * block_tokens * kn * cell;
+    c.a.v_head_offset = KV_HEAD * block_tokens * vn * cell;
+    c.a.k_block_bytes = KV_HEADS * block_tokens * kn * cell;
+    c.a.v_block_bytes = KV_HEADS * block_tokens * vn * cell;
+    c.k_cells = filled(c.a.k_block_bytes * blocks, 0xff);
+    c.v_cells = filled(c.a.v_block_bytes * blocks, 0xff);
+    c.k = filled(((size_t)last + 1) * kn * sizeof *c.k, 0);
+    c.v = filled(((size_t)last + 1) * vn * sizeof *c.v, 0);
+    c.table = filled(blocks * sizeof *c.table, 0);
+    c.q = filled(heads * kn * sizeof *c.q, 0);
+    c.scratch = filled(heads * (block_tokens + 2) * sizeof *c.scratch, 0xff);
+    c.y = new_results(heads * vn);
+    for (size_t i = 0; i < blocks; i++) {
+        size_t j = random_size(r, 0, i);
+        c.table[i] = c.table[j];
+        c.table[j] = (int32_t)i;
+    }
+    random_floats(r, c.q, heads * kn);
+    fill_cells(r, &c, c.k_cells, c.k, kn, c.a.k_block_bytes, c.a.k_head_offset);
+    fill_cells(r, &c, c.v_cells, c.v, vn, c.a.v_block_bytes, c.a.v_head_offset);
+    c.a.k = c.k_cells;
+    c.a.v = c.v_cells;
+    c.a.table = c.table;
+    c.a.q = c.q;
+    c.a.y = c.y;
+    c.a.scratch = c.scratch;
+    return c;
+}
+
+static void free_attention(attention_case *c)
+{
+    free(c->q);
+    free(c->y);
+    free(c->scratch);
+    free(c->k);
+    free(c->v);
+    free(c->k_cells);
+    free(c->v_cells);
+    free(c->table);
+}
+
+/* y of head h as the textbook has it. */
+static void plain_attention(const attention_case *c, size_t h, double *y)
+{
+    const loam__attention_args *a = &c->a;
+    double *weights = filled(((size_t)a->last + 1) * sizeof *weights, 0), max = -INFINITY, sum = 0;
+    for (size_t p = a->first; p <= a->last; p++) {
+        double s = 0;
+        for (size_t j = 0; j < a->k_values; j++)
+            s += (double)c->q[h * a->k_values + j] * c->k[p * a->k_values + j];
+        s *= (double)a->scale;
+        if (a->softcap > 0) s = (double)a->softcap * tanh(s / (double)a->softcap);
+        weights[p] = s;
+        max = fmax(max, s);
+    }
+    for (size_t p = a->first; p <= a->last; p++)
+        sum += weights[p] = exp(weights[p] - max);
+    for (size_t j = 0; j < a->v_values; j++) {
+        y[j] = 0;
+        for (size_t p = a->first; p <= a->last; p++)
+            y[j] += weights[p] / sum * c->v[p * a->v_values + j];
+    }
+    free(weights);
+}
+
+typedef void attention_check(const loam__cpu_isa *isa, attention_case *c, random_state *r);
+
+static void walk_attention(attention_check *check)
+{
+    static const uint32_t widths[][2] = {{64, 64}, {1, 1}, {7, 9}, {80, 80}, {257, 300}, {128, 64}};
+    const loam__cpu_isa *isa;
+    for (size_t s = 0; (isa = next_present(&s));) {
+        random_state r = {7};
+        for (size_t t = 0; t < 48 && isa->attention; t++) {
+            uint32_t last = (uint32_t)(t < 20 ? t : random_size(&r, 0, 200));
+            uint32_t first = t % 3 ? 0 : (uint32_t)random_size(&r, 0, last);
+            const uint32_t *width = widths[t % 6];
+            attention_case c = new_attention(&r, t / 2 % 2 ? LOAM_TYPE_F32 : LOAM_TYPE_F16,
+                                             random_size(&r, 1, 5), width[0], width[1], first, last,
+                                             t % 5 ? 16 : 5, t % 4 == 1 ? 2.5f : 0);
+            check(isa, &c, &r);
+            free_attention(&c);
+        }
+    }
+}
+
+/* Within 3e-6 absolute, where V is about 1. */
+static void check_attention(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    double want[300];
+    (void)r;
+    isa->attention(&c->a);
+    for (size_t h = 0; h < c->a.heads; h++) {
+        plain_attention(c, h, want);
+        for (size_t j = 0; j < c->a.v_values; j++)
+            check_near(isa->name, "attention", j, c->y[h * c->a.v_values + j], want[j], 3e-6);
+    }
+    assert_true(c->y[c->a.heads * c->a.v_values] == untouched);
+}
+
+static void test_attention__agrees_with_plain_loops(void **state)
+{
+    (void)state;
+    walk_attention(check_attention);
+}
+
+static void check_heads_alone(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    loam__attention_args one = c->a;
+    float alone[300];
+    (void)r;
+    isa->attention(&c->a);
+    one.heads = 1;
+    one.y = alone;
+    for (size_t h = 0; h < c->a.heads; h++) {
+        one.q = c->q + h * c->a.k_values;
+        memset(c->scratch, 0xff, (c->a.block_tokens + 2) * sizeof *c->scratch);
+        isa->attention(&one);
+        assert_memory_equal(alone, c->y + h * c->a.v_values, c->a.v_values * sizeof *alone);
+    }
+}
+
+static void test_attention__a_head_alone_has_the_same_bits(void **state)
+{
+    (void)state;
+    walk_attention(check_heads_alone);
+}
+
+/* Scores far apart: the largest wins, wherever it stands, and nothing overflows. */
+static void check_large_scores(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    size_t winner = random_size(r, c->a.first, c->a.last);
+    size_t cell = c->a.type == LOAM_TYPE_F16 ? 2 : 4, kn = c->a.k_values;
+    if (c->a.softcap > 0) return;
+    for (size_t p = c->a.first; p <= c->a.last; p++) {
+        float x = p == winner ? 60000.0f : -60000.0f;
+        uint16_t half = loam__f32_to_f16(x);
+        uint8_t *row = c->k_cells + (size_t)c->table[p / c->a.block_tokens] * c->a.k_block_bytes +
+                       c->a.k_head_offset + p % c->a.block_tokens * kn * cell;
+        for (size_t j = 0; j < kn; j++)
+            memcpy(row + j * cell, cell == 2 ? (void *)&half : (void *)&x, cell);
+    }
+    for (size_t j = 0; j < c->a.heads * kn; j++)
+        c->q[j] = 1000;
+    isa->attention(&c->a);
+    for (size_t j = 0; j < c->a.heads * c->a.v_values; j++)
+        check_near(isa->name, "attention", j, c->y[j],
+                   c->v[winner * c->a.v_values + j % c->a.v_values], 0);
+}
+
+static void test_attention__survives_large_scores(void **state)
+{
+    (void)state;
+    walk_attention(check_large_scores);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_matmul__every_set_agrees_with_scalar),
+    cmocka_unit_test(test_matmul__whole_activations_lose_nothing),
+    cmocka_unit_test(test_matmul__tiles_change_no_bit),
+    cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),
+    cmocka_unit_test(test_matmul__survives_wild_numbers),
+    cmocka_unit_test(test_find_matmul__takes_the_best_row_at_or_below_a_set),
+    cmocka_unit_test(test_rms_norm__agrees_with_plain_loops),
+    cmocka_unit_test(test_add__is_exact),
+    cmocka_unit_test(test_glu__agrees_with_plain_loops),
+    cmocka_unit_test(test_glu__has_the_right_limits),
+    cmocka_unit_test(test_elementwise__a_slice_has_the_bits_of_the_whole),
+    cmocka_unit_test(test_rope__agrees_with_plain_loops),
+    cmocka_unit_test(test_kv_write__is_bit_exact),
+    cmocka_unit_test(test_attention__agrees_with_plain_loops),
+    cmocka_unit_test(test_attention__a_head_alone_has_the_same_bits),
+    cmocka_unit_test(test_attention__survives_large_scores),
+};
+
+RUN(tests)

@@ -1,0 +1,449 @@
+/* Number formats: blocks worked out by hand, golden blocks bit for bit, the half formats
+ * exhaustively. */
+#define _POSIX_C_SOURCE 200809L
+#include "kernels_data.h"
+
+#include <float.h>
+#include <math.h>
+
+enum { K = 256, LARGEST_BLOCK = 210 };
+
+/* F16 numbers as they lie in a block. */
+#define F16_HALF    0x00, 0x38 /* 0.5 */
+#define F16_QUARTER 0x00, 0x34 /* 0.25 */
+#define F16_MINUS_3 0x00, 0xc2 /* -3 */
+
+static void decode(loam_format type, const void *block, float *values, size_t n)
+{
+    assert_int_equal(loam_quant_decode(type, block, values, n), LOAM_OK);
+}
+
+/* ---- blocks by hand --------------------------------------------------------------------- */
+
+/* In blocks of 32 byte i holds the nibbles i and 15 - i. */
+static void put_nibbles(uint8_t *p)
+{
+    for (int i = 0; i < 16; i++)
+        p[i] = (uint8_t)(i | (15 - i) << 4);
+}
+
+static void test_decode__q4_0(void **state)
+{
+    uint8_t block[18] = {F16_HALF};
+    float y[32];
+    (void)state;
+    put_nibbles(block + 2);
+    decode(LOAM_TYPE_Q4_0, block, y, 32);
+    for (int i = 0; i < 16; i++) {
+        assert_true(y[i] == (float)(i - 8) * 0.5f);
+        assert_true(y[16 + i] == (float)(7 - i) * 0.5f);
+    }
+}
+
+static void test_decode__q4_1(void **state)
+{
+    uint8_t block[20] = {F16_QUARTER, F16_MINUS_3};
+    float y[32];
+    (void)state;
+    put_nibbles(block + 4);
+    decode(LOAM_TYPE_Q4_1, block, y, 32);
+    for (int i = 0; i < 16; i++) {
+        assert_true(y[i] == (float)i * 0.25f - 3);
+        assert_true(y[16 + i] == (float)(15 - i) * 0.25f - 3);
+    }
+}
+
+/* The fifth bits 0x80010006 are those of digits 1, 2, 16 and 31. */
+static int fifth_bit(int i)
+{
+    return i == 1 || i == 2 || i == 16 || i == 31 ? 16 : 0;
+}
+
+static void test_decode__q5_0(void **state)
+{
+    uint8_t block[22] = {F16_HALF, 0x06, 0x00, 0x01, 0x80};
+    float y[32];
+    (void)state;
+    put_nibbles(block + 6);
+    decode(LOAM_TYPE_Q5_0, block, y, 32);
+    for (int i = 0; i < 16; i++) {
+        assert_true(y[i] == (float)(i + fifth_bit(i) - 16) * 0.5f);
+        assert_true(y[16 + i] == (float)(15 - i + fifth_bit(16 + i) - 16) * 0.5f);
+    }
+}
+
+static void test_decode__q5_1(void **state)
+{
+    uint8_t block[24] = {F16_QUARTER, F16_MINUS_3, 0x06, 0x00, 0x01, 0x80};
+    float y[32];
+    (void)state;
+    put_nibbles(block + 8);
+    decode(LOAM_TYPE_Q5_1, block, y, 32);
+    for (int i = 0; i < 16; i++) {
+        assert_true(y[i] == (float)(i + fifth_bit(i)) * 0.25f - 3);
+        assert_true(y[16 + i] == (float)(15 - i + fifth_bit(16 + i)) * 0.25f - 3);
+    }
+}
+
+static void test_decode__q8_0(void **state)
+{
+    uint8_t block[34] = {F16_QUARTER, 0x80, 0x7f, 0xff, 0x00, 0x01};
+    static const float want[5] = {-32, 31.75f, -0.25f, 0, 0.25f};
+    float y[32];
+    (void)state;
+    block[33] = 0xfe;
+    decode(LOAM_TYPE_Q8_0, block, y, 32);
+    for (int i = 0; i < 5; i++)
+        assert_true(y[i] == want[i]);
+    assert_true(y[31] == -0.5f);
+}
+
+/* Scales 1 2 3 63 16 33 50 62 and minima 0 5 63 7 31 48 1 60, packed. */
+#define PACKED 0x41, 0x82, 0xc3, 0xff, 0x40, 0xc5, 0x3f, 0xc7, 0xf0, 0x01, 0x12, 0xce
+static const int scales[8] = {1, 2, 3, 63, 16, 33, 50, 62};
+static const int minima[8] = {0, 5, 63, 7, 31, 48, 1, 60};
+
+/* Digit i of group g of the K blocks below. */
+static int nibble(int g, int i)
+{
+    return g % 2 ? (15 - i - g / 2) & 15 : (i + g / 2) & 15;
+}
+
+static void put_k_nibbles(uint8_t *p)
+{
+    for (int i = 0; i < 128; i++)
+        p[i] = (uint8_t)(nibble(i / 32 * 2, i % 32) | nibble(i / 32 * 2 + 1, i % 32) << 4);
+}
+
+static void test_decode__q4_k(void **state)
+{
+    uint8_t block[144] = {F16_HALF, F16_QUARTER, PACKED};
+    float y[K];
+    (void)state;
+    put_k_nibbles(block + 16);
+    decode(LOAM_TYPE_Q4_K, block, y, K);
+    for (int i = 0; i < K; i++) {
+        int g = i / 32, q = nibble(g, i % 32);
+        assert_true(y[i] == 0.5f * (float)(scales[g] * q) - 0.25f * (float)minima[g]);
+    }
+}
+
+static void test_decode__q5_k(void **state)
+{
+    uint8_t block[176] = {F16_HALF, F16_QUARTER, PACKED};
+    float y[K];
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        block[16 + i] = (uint8_t)(1 << i % 8); /* digit i has its fifth bit in group i % 8 */
+    put_k_nibbles(block + 48);
+    decode(LOAM_TYPE_Q5_K, block, y, K);
+    for (int i = 0; i < K; i++) {
+        int g = i / 32, q = nibble(g, i % 32) + (i % 8 == g ? 16 : 0);
+        assert_true(y[i] == 0.5f * (float)(scales[g] * q) - 0.25f * (float)minima[g]);
+    }
+}
+
+static void test_decode__q6_k(void **state)
+{
+    uint8_t block[210];
+    float y[K];
+    (void)state;
+    for (int i = 0; i < 208; i++)
+        block[i] = (uint8_t)(i * 37 + i / 16);
+    memcpy(block + 208, (uint8_t[]){F16_QUARTER}, 2);
+    decode(LOAM_TYPE_Q6_K, block, y, K);
+    for (int half = 0; half < 2; half++) {
+        const uint8_t *low = block + 64 * half, *upper = block + 128 + 32 * half;
+        const int8_t *s = (const int8_t *)block + 192 + 8 * half;
+        const float *v = y + 128 * half;
+        for (int i = 0; i < 32; i++) {
+            int q0 = low[i] % 16 + upper[i] % 4 * 16 - 32;
+            int q1 = low[i + 32] % 16 + upper[i] / 4 % 4 * 16 - 32;
+            int q2 = low[i] / 16 + upper[i] / 16 % 4 * 16 - 32;
+            int q3 = low[i + 32] / 16 + upper[i] / 64 * 16 - 32;
+            assert_true(v[i] == 0.25f * (float)(s[0 + i / 16] * q0));
+            assert_true(v[i + 32] == 0.25f * (float)(s[2 + i / 16] * q1));
+            assert_true(v[i + 64] == 0.25f * (float)(s[4 + i / 16] * q2));
+            assert_true(v[i + 96] == 0.25f * (float)(s[6 + i / 16] * q3));
+        }
+    }
+}
+
+static void test_decode__plain_numbers(void **state)
+{
+    static const uint8_t f32[] = {0x00, 0x00, 0xc0, 0x3f, 0x00, 0x00, 0x00, 0x80};
+    static const uint8_t f16[] = {0x00, 0x3e, 0x01, 0x80};  /* 1.5 and -2^-24 */
+    static const uint8_t bf16[] = {0xc0, 0x3f, 0x80, 0xff}; /* 1.5 and -infinity */
+    float y[2];
+    (void)state;
+    decode(LOAM_TYPE_F32, f32, y, 2);
+    assert_true(y[0] == 1.5f && y[1] == 0 && signbit(y[1]));
+    decode(LOAM_TYPE_F16, f16, y, 2);
+    assert_true(y[0] == 1.5f && y[1] == -0x1p-24f);
+    decode(LOAM_TYPE_BF16, bf16, y, 2);
+    assert_true(y[0] == 1.5f && y[1] == -INFINITY);
+}
+
+/* ---- every format ----------------------------------------------------------------------- */
+
+static void test_decode__reads_blocks_at_any_address(void **state)
+{
+    random_state r = {1};
+    const loam__format *f;
+    (void)state;
+    for (size_t i = 0; (f = loam__format_at(i)); i++) {
+        uint8_t blocks[3 * LARGEST_BLOCK];
+        float want[3 * K], got[3 * K];
+        size_t bytes = 3 * f->block_bytes, n = 3 * f->block_values;
+        random_blocks(&r, f, blocks, 3);
+        f->decode(blocks, want, n);
+        for (size_t b = 0; b < 3; b++) { /* a block does not depend on its neighbours */
+            f->decode(blocks + b * f->block_bytes, got + b * f->block_values, f->block_values);
+        }
+        assert_memory_equal(got, want, n * sizeof *got);
+        for (size_t shift = 1; shift < 8; shift++) {
+            void *memory;
+            f->decode(memcpy(shifted_memory(bytes, shift, &memory), blocks, bytes), got, n);
+            assert_memory_equal(got, want, n * sizeof *got);
+            free(memory);
+        }
+    }
+}
+
+static void test_decode__scales_that_are_not_finite_stay_so(void **state)
+{
+    random_state r = {2};
+    (void)state;
+    for (size_t i = 0; i < sizeof scale_places / sizeof scale_places[0]; i++) {
+        const loam__format *f = loam__format_find(scale_places[i].type);
+        static const float bad[] = {NAN, INFINITY, -INFINITY};
+        for (int j = 0; j < 3; j++) {
+            uint8_t block[LARGEST_BLOCK];
+            float y[K];
+            random_blocks(&r, f, block, 1);
+            put_f16(block + scale_places[i].at[0], bad[j]);
+            f->decode(block, y, f->block_values);
+            for (size_t v = 0; v < f->block_values; v++)
+                assert_false(isfinite(y[v]));
+        }
+    }
+}
+
+static void *read_golden(const char *name, const char *ending, size_t n)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.%s", SHARED("quant"), name, ending);
+    FILE *file = fopen(path, "rb");
+    if (!file) skip();
+    void *p = malloc(n);
+    assert_non_null(p);
+    assert_int_equal(fread(p, 1, n, file), n);
+    assert_int_equal(fgetc(file), EOF);
+    fclose(file);
+    return p;
+}
+
+static void test_decode__golden_blocks_bit_for_bit(void **state)
+{
+    enum { VALUES = 16 * 512 };
+    const loam__format *f;
+    (void)state;
+    for (size_t i = 0; (f = loam__format_at(i)); i++) {
+        uint64_t bytes;
+        assert_true(loam__format_row_bytes(f, VALUES, &bytes));
+        uint8_t *blocks = read_golden(f->name, "bin", (size_t)bytes);
+        float *want = read_golden(f->name, "f32", VALUES * sizeof *want), got[VALUES];
+        decode(f->type, blocks, got, VALUES);
+        assert_memory_equal(got, want, sizeof got);
+        free(blocks);
+        free(want);
+    }
+}
+
+static void test_row_bytes__refuses_parts_of_blocks_and_overflow(void **state)
+{
+    const loam__format *f32 = loam__format_find(LOAM_TYPE_F32);
+    const loam__format *q8_0 = loam__format_find(LOAM_TYPE_Q8_0);
+    uint64_t bytes = 7;
+    (void)state;
+    assert_true(loam__format_row_bytes(f32, 3, &bytes));
+    assert_int_equal(bytes, 12);
+    assert_true(loam__format_row_bytes(f32, UINT64_MAX / 4, &bytes));
+    assert_false(loam__format_row_bytes(f32, UINT64_MAX / 4 + 1, &bytes));
+    assert_true(loam__format_row_bytes(q8_0, 64, &bytes));
+    assert_int_equal(bytes, 68);
+    assert_true(loam__format_row_bytes(q8_0, 0, &bytes));
+    assert_int_equal(bytes, 0);
+    assert_false(loam__format_row_bytes(q8_0, 63, &bytes));
+    assert_true(loam__format_row_bytes(q8_0, UINT64_MAX / 34 * 32, &bytes));
+    assert_false(loam__format_row_bytes(q8_0, UINT64_MAX / 34 * 32 + 32, &bytes));
+}
+
+static void test_formats__are_found_by_their_numbers(void **state)
+{
+    const loam__format *f;
+    size_t n = 0;
+    (void)state;
+    for (; (f = loam__format_at(n)); n++) {
+        assert_ptr_equal(loam__format_find(f->type), f);
+        if (n) assert_true(loam__format_at(n - 1)->type < f->type);
+    }
+    assert_int_equal(n, 11);
+    assert_null(loam__format_at(SIZE_MAX));
+    assert_null(loam__format_find(4)); /* a number that GGUF has given up */
+    assert_null(loam__format_find(-1));
+}
+
+/* ---- the half formats ------------------------------------------------------------------- */
+
+static float float_of(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static uint32_t bits_of(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+/* What the definition of binary16 says a half is. */
+static double half_value(uint16_t h)
+{
+    int exponent = h >> 10 & 31, fraction = h & 1023;
+    double sign = h & 0x8000 ? -1 : 1;
+    if (exponent == 31) return fraction ? NAN : sign * INFINITY;
+    if (exponent == 0) return sign * ldexp(fraction, -24);
+    return sign * ldexp(1024 + fraction, exponent - 25);
+}
+
+static void test_f16__every_half_has_its_value_and_comes_back(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i <= UINT16_MAX; i++) {
+        uint16_t h = (uint16_t)i;
+        float f = loam__f16_to_f32(h);
+        double want = half_value(h);
+        assert_int_equal(!!signbit(f), h >> 15);
+        if (isnan(want)) {
+            uint32_t quiet = (uint32_t)(h | 0x200); /* the rest of a NaN is kept */
+            assert_int_equal(bits_of(f),
+                             (quiet & 0x8000) << 16 | 0x7f800000 | (quiet & 1023) << 13);
+            assert_int_equal(loam__f32_to_f16(f), quiet);
+        } else {
+            assert_true((double)f == want);
+            assert_int_equal(loam__f32_to_f16(f), h);
+        }
+    }
+}
+
+/* Between any two neighbours: the middle goes to the even one, and the floats beside it to the
+ * nearer. */
+static void test_f16__rounds_to_nearest_even(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 0x7c00; i++) {
+        uint16_t below = (uint16_t)i, above = (uint16_t)(i + 1), even = i % 2 ? above : below;
+        double next = above == 0x7c00 ? 65536 : half_value(above);
+        float middle = (float)((half_value(below) + next) / 2); /* exact */
+        assert_int_equal(loam__f32_to_f16(middle), even);
+        assert_int_equal(loam__f32_to_f16(nextafterf(middle, 0)), below);
+        assert_int_equal(loam__f32_to_f16(nextafterf(middle, INFINITY)), above);
+        assert_int_equal(loam__f32_to_f16(-middle), even | 0x8000);
+    }
+    assert_int_equal(loam__f32_to_f16(FLT_MIN), 0);
+    assert_int_equal(loam__f32_to_f16(-0x1p-149f), 0x8000);
+    assert_int_equal(loam__f32_to_f16(FLT_MAX), 0x7c00);
+    assert_int_equal(loam__f32_to_f16(-INFINITY), 0xfc00);
+    assert_int_equal(loam__f32_to_f16(float_of(0xff802001)), 0xfe01);
+}
+
+static void test_bf16__is_the_upper_half_of_a_float(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i <= UINT16_MAX; i++) {
+        uint32_t bits = i << 16, magnitude = i & 0x7fff;
+        float f = loam__bf16_to_f32((uint16_t)i), want = float_of(bits);
+        assert_memory_equal(&f, &want, sizeof f);
+        if (magnitude > 0x7f80) {
+            assert_int_equal(loam__f32_to_bf16(f), i | 0x40);
+            continue;
+        }
+        assert_int_equal(loam__f32_to_bf16(f), i);
+        if (magnitude == 0x7f80) continue;
+        assert_int_equal(loam__f32_to_bf16(float_of(bits + 0x7fff)), i);
+        assert_int_equal(loam__f32_to_bf16(float_of(bits + 0x8000)), i + i % 2);
+        assert_int_equal(loam__f32_to_bf16(float_of(bits + 0x8001)), i + 1);
+    }
+    assert_true(isnan(loam__bf16_to_f32(loam__f32_to_bf16(float_of(0x7f800001)))));
+}
+
+/* ---- the public functions --------------------------------------------------------------- */
+
+static void test_describe__tells_what_the_table_has(void **state)
+{
+    struct {
+        loam_format_info info;
+        uint64_t newer;
+    } grown;
+    loam_format_info info;
+    (void)state;
+    loam_format_info_init(&info);
+    assert_int_equal(loam_format_describe(LOAM_TYPE_Q6_K, &info), LOAM_OK);
+    assert_int_equal(info.struct_size, sizeof info);
+    assert_int_equal(info.type, LOAM_TYPE_Q6_K);
+    assert_int_equal(info.block_values, 256);
+    assert_int_equal(info.block_bytes, 210);
+    assert_string_equal(info.name, "Q6_K");
+
+    grown.info.struct_size = sizeof grown;
+    grown.newer = 1;
+    assert_int_equal(loam_format_describe(LOAM_TYPE_F16, &grown.info), LOAM_OK);
+    assert_string_equal(grown.info.name, "F16");
+    assert_int_equal(grown.newer, 0);
+
+    assert_int_equal(loam_format_describe(LOAM_TYPE_F16, NULL), LOAM_ERR_ARG);
+    assert_int_equal(loam_format_describe(99, &info), LOAM_ERR_TENSOR_TYPE);
+    info.struct_size = 8;
+    assert_int_equal(loam_format_describe(LOAM_TYPE_F16, &info), LOAM_ERR_ARG);
+}
+
+static void test_decode__refuses_wrong_arguments(void **state)
+{
+    uint8_t block[34] = {0};
+    float y[32];
+    (void)state;
+    assert_int_equal(loam_quant_decode(5, block, y, 32), LOAM_ERR_TENSOR_TYPE);
+    assert_int_equal(loam_quant_decode(LOAM_TYPE_Q8_0, block, y, 31), LOAM_ERR_ARG);
+    assert_int_equal(loam_quant_decode(LOAM_TYPE_Q8_0, NULL, y, 32), LOAM_ERR_ARG);
+    assert_int_equal(loam_quant_decode(LOAM_TYPE_Q8_0, block, NULL, 32), LOAM_ERR_ARG);
+    assert_int_equal(loam_quant_decode(LOAM_TYPE_F32, block, y, SIZE_MAX), LOAM_ERR_ARG);
+    assert_int_equal(loam_quant_decode(LOAM_TYPE_Q8_0, NULL, NULL, 0), LOAM_OK);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_decode__q4_0),
+    cmocka_unit_test(test_decode__q4_1),
+    cmocka_unit_test(test_decode__q5_0),
+    cmocka_unit_test(test_decode__q5_1),
+    cmocka_unit_test(test_decode__q8_0),
+    cmocka_unit_test(test_decode__q4_k),
+    cmocka_unit_test(test_decode__q5_k),
+    cmocka_unit_test(test_decode__q6_k),
+    cmocka_unit_test(test_decode__plain_numbers),
+    cmocka_unit_test(test_decode__reads_blocks_at_any_address),
+    cmocka_unit_test(test_decode__scales_that_are_not_finite_stay_so),
+    cmocka_unit_test(test_decode__golden_blocks_bit_for_bit),
+    cmocka_unit_test(test_row_bytes__refuses_parts_of_blocks_and_overflow),
+    cmocka_unit_test(test_formats__are_found_by_their_numbers),
+    cmocka_unit_test(test_f16__every_half_has_its_value_and_comes_back),
+    cmocka_unit_test(test_f16__rounds_to_nearest_even),
+    cmocka_unit_test(test_bf16__is_the_upper_half_of_a_float),
+    cmocka_unit_test(test_describe__tells_what_the_table_has),
+    cmocka_unit_test(test_decode__refuses_wrong_arguments),
+};
+
+RUN(tests)
