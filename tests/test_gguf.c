@@ -1008,14 +1008,8 @@ static void test_mutation__never_harms(void **state)
     uint8_t *copy = malloc(m.n);
     assert_non_null(copy);
     for (size_t i = 0; i < m.data; i++) {
-        const uint8_t values[] = {0,
-                                  1,
-                                  0x7f,
-                                  0x80,
-                                  0xff,
-                                  (uint8_t)(m.p[i] + 1),
-                                  (uint8_t)(m.p[i] - 1),
-                                  (uint8_t)(m.p[i] ^ 0x20)};
+        const uint8_t was = m.p[i], less = (uint8_t)(was - 1), more = (uint8_t)(was + 1);
+        const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff, less, more, was ^ 0x20};
         for (size_t v = 0; v < sizeof values; v++) {
             memcpy(copy, m.p, m.n);
             copy[i] = values[v];
@@ -1029,8 +1023,9 @@ static void test_mutation__never_harms(void **state)
 static void test_hostile__counts_allocate_nothing(void **state)
 {
     static const size_t at[] = {8, 16, 24, 41}; /* tensors, entries, a key's and a list's length */
-    static const uint64_t counts[] = {1u << 16,          1u << 20,          (uint64_t)1 << 30,
-                                      (uint64_t)1 << 40, (uint64_t)1 << 60, UINT64_MAX};
+    static const uint64_t counts[] = {
+        3000,      1u << 16, 1u << 20, (uint64_t)1 << 30, (uint64_t)1 << 40, (uint64_t)1 << 60,
+        UINT64_MAX};
     image m = {0};
     (void)state;
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
@@ -1041,6 +1036,7 @@ static void test_hostile__counts_allocate_nothing(void **state)
             put_start(&m, 3, 0, 1);
             put_array(&m, "k", LOAM_META_STRING, 1);
             put_text(&m, "v");
+            put_zeros(&m, 4000); /* enough for 3000 bytes, not for 3000 of anything larger */
             for (size_t k = 0; k < 8; k++)
                 m.p[at[i] + k] = (uint8_t)(counts[c] >> 8 * k);
             reader r = {.m = &m};
@@ -1050,12 +1046,67 @@ static void test_hostile__counts_allocate_nothing(void **state)
             hooks.alloc = fault_alloc;
             hooks.alloc_ctx = &heap;
             loam_status st = loam_gguf_open_sources(parts, 1, &hooks, &g);
-            assert_true(st == LOAM_ERR_LIMIT || st == LOAM_ERR_TRUNCATED);
+            assert_true(st == LOAM_ERR_LIMIT || st == LOAM_ERR_TRUNCATED || st == LOAM_ERR_CORRUPT);
             assert_true(heap.peak_bytes < 32768);
             loam_gguf_close(g);
             assert_int_equal(heap.live_bytes, 0);
         }
     }
+    free(m.p);
+}
+
+/* The first bytes of a reader's image, then zeros without end. */
+static int32_t read_zeros(void *ctx, uint64_t offset, void *buffer, size_t n)
+{
+    reader *r = ctx;
+    size_t kept = offset < r->m->n ? r->m->n - (size_t)offset : 0;
+    if (kept > n) kept = n;
+    memset(buffer, 0, n);
+    if (kept) memcpy(buffer, r->m->p + offset, kept);
+    r->bytes += n;
+    return 0;
+}
+
+static void test_hostile__a_header_over_the_limit_is_not_fetched(void **state)
+{
+    image m = {0};
+    reader r = {.m = &m};
+    loam_gguf *g;
+    (void)state;
+    put_start(&m, 3, 0, 1);
+    put_array(&m, "k", LOAM_META_U8, LOAM__GGUF_HEADER_MAX - 16);
+    loam_source source = reader_source(&r);
+    const loam_source *parts[] = {&source};
+    source.size_bytes = (uint64_t)1 << 40;
+    source.read = read_zeros;
+    assert_int_equal(loam_gguf_open_sources(parts, 1, NULL, &g), LOAM_ERR_LIMIT);
+    assert_non_null(strstr(loam_gguf_error(g), "beyond loam's limit"));
+    assert_true(r.bytes <= 1u << 20);
+    loam_gguf_close(g);
+    free(m.p);
+}
+
+static void test_hostile__names_have_a_limit(void **state)
+{
+    static char name[LOAM__GGUF_KEY_MAX + 2];
+    image m = {0};
+    (void)state;
+    memset(name, 'n', sizeof name - 1);
+    put_start(&m, 3, 0, 1);
+    put_scalar(&m, name, LOAM_META_U8, 1, 1);
+    check_refused(&m, LOAM_ERR_LIMIT, "65535");
+    put_start(&m, 3, 0, 1);
+    put_scalar(&m, name + 1, LOAM_META_U8, 1, 1);
+    loam_gguf_close(open_image(&m));
+    name[LOAM__GGUF_NAME_MAX + 1] = 0;
+    put_start(&m, 3, 1, 0);
+    put_tensor(&m, name, LOAM_TYPE_F32, 0, 4, 1);
+    put_data(&m, 32, 16);
+    check_refused(&m, LOAM_ERR_LIMIT, "255");
+    put_start(&m, 3, 1, 0);
+    put_tensor(&m, name + 1, LOAM_TYPE_F32, 0, 4, 1);
+    put_data(&m, 32, 16);
+    loam_gguf_close(open_image(&m));
     free(m.p);
 }
 
@@ -1387,6 +1438,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_truncation__is_never_ok),
     cmocka_unit_test(test_mutation__never_harms),
     cmocka_unit_test(test_hostile__counts_allocate_nothing),
+    cmocka_unit_test(test_hostile__a_header_over_the_limit_is_not_fetched),
+    cmocka_unit_test(test_hostile__names_have_a_limit),
     cmocka_unit_test(test_hostile__names_made_to_collide_are_refused),
     cmocka_unit_test(test_index__finds_each_of_many_names),
     cmocka_unit_test(test_open__survives_every_failed_allocation),

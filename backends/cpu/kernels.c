@@ -3,6 +3,9 @@
 static const loam__cpu_isa *const sets[] = {
     /* lowest first; one line each */
     &loam__cpu_scalar,
+#if defined(__x86_64__)
+    &loam__cpu_avx2,
+#endif
 };
 
 const loam__cpu_isa *loam__cpu_isa_at(size_t i)

@@ -179,9 +179,8 @@ int verb_bench(int argc, char **argv)
     };
     const usage u = {
         .synopsis = "bench MODEL",
-        .about = "Measure prefill (a prompt into an empty sequence, after one warm-up) and decode "
-                 "(behind a prompt of\n"
-                 "one token; all sequences together).",
+        .about = "Measure prefill (a prompt into an empty sequence, after one warm-up) and\n"
+                 "decode (behind a prompt of one token; all sequences together).",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &b.shared,
         .places = b.places,

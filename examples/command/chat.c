@@ -186,9 +186,9 @@ static int read_command_line(chat *c, int argc, char **argv)
     option sampling[GENERATION_OPTIONS];
     const usage u = {
         .synopsis = "chat MODEL",
-        .about = "Hold a conversation, a line each turn. Ctrl-C stops an answer, /reset starts "
-                 "over, /quit or Ctrl-D\n"
-                 "ends. With --json every answer is one object, as of loam run.",
+        .about = "Hold a conversation, a line each turn. Ctrl-C stops an answer, /reset starts\n"
+                 "over, /quit or Ctrl-D ends. With --json every answer is one object, as of\n"
+                 "loam run.",
         .groups = {{NULL, own, COUNT(own)}, {"Answer", sampling, GENERATION_OPTIONS}},
         .shared = &c->shared,
         .places = c->places,

@@ -322,8 +322,8 @@ int verb_inspect(int argc, char **argv)
     };
     const usage u = {
         .synopsis = "inspect MODEL",
-        .about = "Check a GGUF file, with its other parts if it is split, and print its metadata, "
-                 "tensors and formats.",
+        .about = "Check a GGUF file, with its other parts if it is split, and print its\n"
+                 "metadata, tensors and formats.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &x.shared,
         .places = x.places,

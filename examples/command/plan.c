@@ -188,9 +188,9 @@ int verb_plan(int argc, char **argv)
     const usage u = {
         .synopsis =
             "plan MODEL, or plan --params N --bpw BITS --layers N --kv-heads N --head-dim N",
-        .about = "Say what a model will allocate and how fast it can decode at best (EQ OM2.1: "
-                 "read bandwidth over bytes\n"
-                 "read a token), from its header or from its geometry alone.",
+        .about = "Say what a model will allocate and how fast it can decode at best (EQ OM2.1:\n"
+                 "read bandwidth over bytes read a token), from its header or from its\n"
+                 "geometry alone.",
         .groups = {{NULL, own, COUNT(own)},
                    {"A model that is only described", geometry, COUNT(geometry)}},
         .shared = &p.shared,

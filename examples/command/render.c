@@ -190,12 +190,10 @@ int verb_render(int argc, char **argv)
     };
     const usage u = {
         .synopsis = "render [MODEL]",
-        .about = "Read JSON lines {\"messages\": [...], \"tools\": null, "
-                 "\"add_generation_prompt\": false, \"extra\": {}},\n"
-                 "where extra has further variables of the template, and print {\"text\": \"...\"} "
-                 "for each, or\n"
-                 "{\"error\": \"...\"}. A line {\"template_source\": \"...\", \"context\": {}} "
-                 "brings a template of its own.",
+        .about = "Read JSON lines and print {\"text\": \"...\"} or {\"error\": \"...\"} for each:\n"
+                 "  {\"messages\": [...], \"tools\": null, \"add_generation_prompt\": false,\n"
+                 "   \"extra\": {}}  where extra has further variables of the template, or\n"
+                 "  {\"template_source\": \"...\", \"context\": {}}  for any Jinja template.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &r.shared,
         .places = r.places,

@@ -27,12 +27,10 @@ static int read_command_line(run *r, int argc, char **argv)
     option sampling[GENERATION_OPTIONS];
     const usage u = {
         .synopsis = "run MODEL [PROMPT]",
-        .about = "Stream the answer to a prompt. A prompt of - or none is read from standard "
-                 "input. The model's chat\n"
-                 "template is applied, unless it has none. The speed is printed to standard error "
-                 "at the end; --json\n"
-                 "prints one object instead: text, tokens, prompt_tokens, prefill_tok_s, "
-                 "decode_tok_s, finish, seed.",
+        .about = "Stream the answer to a prompt. A prompt of - or none is read from standard\n"
+                 "input. The model's chat template is applied, unless it has none. The speed\n"
+                 "is printed to standard error at the end; --json prints one object instead:\n"
+                 "text, tokens, prompt_tokens, prefill_tok_s, decode_tok_s, finish, seed.",
         .groups = {{NULL, own, COUNT(own)}, {"Answer", sampling, GENERATION_OPTIONS}},
         .shared = &r->shared,
         .places = r->places,

@@ -129,14 +129,13 @@ int verb_tokenize(int argc, char **argv)
     };
     const usage u = {
         .synopsis = "tokenize MODEL",
-        .about = "Read JSON lines {\"text\": \"...\", \"add_special\": true, \"parse_special\": "
-                 "false} and print\n"
-                 "{\"ids\": [...]} for each. With --detokenize read {\"ids\": [...], \"pieces\": "
-                 "false} and print\n"
-                 "{\"text\": \"...\", \"base64\": \"...\"}, where base64 has the exact bytes, and "
-                 "with pieces those of each\n"
-                 "token. A line that fails gives {\"error\": \"...\"}. The model may hold a "
-                 "vocabulary alone.",
+        .about = "Read JSON lines and print one for each:\n"
+                 "  {\"text\": \"...\", \"add_special\": true, \"parse_special\": false}\n"
+                 "  gives {\"ids\": [...]}; with --detokenize\n"
+                 "  {\"ids\": [...], \"pieces\": false}\n"
+                 "  gives {\"text\": \"...\", \"base64\": \"...\", \"pieces_base64\": [...]}.\n"
+                 "base64 has the exact bytes, pieces_base64 those of each token, if asked for. A\n"
+                 "line that fails gives {\"error\": \"...\"}. The model may be a vocabulary alone.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &t.shared,
         .places = t.places,

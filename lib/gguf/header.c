@@ -14,8 +14,7 @@ typedef unsigned long long ull; /* for %llu */
 #define STRING_MIN 8u  /* a length */
 #define ARRAY_MIN  12u /* a type and a length */
 
-/* Bytes of a fixed-size value, by type; 0 for strings and arrays. */
-static const uint8_t value_bytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+const uint8_t loam__gguf_value_bytes[LOAM__META_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 loam__shown loam__gguf_show(const char *name)
 {
@@ -101,7 +100,7 @@ static void corrupt(loam__cursor *c, const char *why, unsigned long number)
 static uint32_t read_type(loam__cursor *c)
 {
     uint32_t type = loam__cursor_u32(c);
-    if (type < sizeof value_bytes) return type;
+    if (type < LOAM__META_TYPES) return type;
     corrupt(c, "has the unknown value type", type);
     return 0;
 }
@@ -115,7 +114,7 @@ static void read_array(loam__cursor *c, unsigned depth, uint32_t *type, uint64_t
         return;
     }
     *type = read_type(c);
-    uint32_t bytes = value_bytes[*type];
+    uint32_t bytes = loam__gguf_value_bytes[*type];
     if (*type == LOAM_META_STRING) bytes = STRING_MIN;
     if (*type == LOAM_META_ARRAY) bytes = ARRAY_MIN;
     *count = loam__cursor_count(c, LOAM__GGUF_HEADER_MAX, bytes);
@@ -148,7 +147,7 @@ static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned
         }
     } else {
         /* loam__cursor_count() has checked the product */
-        loam__cursor_take(c, count * value_bytes[type]);
+        loam__cursor_take(c, count * loam__gguf_value_bytes[type]);
     }
 }
 

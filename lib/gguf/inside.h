@@ -6,6 +6,11 @@
 #include "gguf.h"
 #include "index.h"
 
+#define LOAM__META_TYPES 13 /* LOAM_META_U8 to LOAM_META_F64 */
+
+/* Bytes of a fixed-size value, by type; 0 for strings and arrays. */
+extern const uint8_t loam__gguf_value_bytes[LOAM__META_TYPES];
+
 typedef struct loam__entry {
     const char *key;
     int32_t type, element; /* LOAM_META_*; element as type unless it is an array */
@@ -24,8 +29,8 @@ typedef struct loam__meta {
 
 typedef struct loam__slot { /* a tensor */
     const char *name;
-    uint64_t dims[4], offset,
-        size; /* offset: of the data section until it is placed, then of the part */
+    uint64_t dims[4], size;
+    uint64_t offset; /* from the start of the data until it is placed, then of the part */
     uint32_t type, n_dims, part;
 } loam__slot;
 

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "limits.h"
-
 #define FIRST_FETCH                                                                                \
     ((uint64_t)256 << 10) /* a header without a vocabulary fits; it doubles from there */
 
@@ -101,9 +99,8 @@ loam_status loam__part_fetch(loam__base *b, loam__part *part, uint64_t need)
 {
     if (part->data || need <= part->head_n) return LOAM_OK;
     uint64_t n = part->head_n ? part->head_n : FIRST_FETCH;
-    while (n < need)
-        n *= 2; /* so that all fetches together stay linear */
-    if (n > LOAM__GGUF_HEADER_MAX) n = LOAM__GGUF_HEADER_MAX;
+    while (n < need) /* doubling keeps all fetches together linear */
+        n *= 2;
     if (n > part->size) n = part->size;
     uint8_t *grown = loam__realloc(b, part->head, (size_t)n);
     if (!grown) return LOAM_ERR_NOMEM;

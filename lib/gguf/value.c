@@ -5,49 +5,44 @@
 
 #include "inside.h"
 
-static const uint8_t *element_at(const uint8_t *header, const loam__entry *entry, uint64_t e,
-                                 uint64_t bytes)
+static const uint8_t *element_at(const uint8_t *header, const loam__entry *entry, uint64_t e)
 {
-    return header + entry->at + e * bytes;
+    return header + entry->at + e * loam__gguf_value_bytes[entry->element];
 }
 
-/* An integer or boolean as 64 bits of two's complement; negative says how to read them. */
+/* An integer or boolean as 64 bits, which are two's complement if it is negative. */
 static bool integer(const uint8_t *header, const loam__entry *entry, uint64_t e, uint64_t *bits,
                     bool *negative)
 {
-    const uint8_t *p;
-    int64_t s = 0;
+    const uint8_t *p = element_at(header, entry, e);
     switch (entry->element) {
     case LOAM_META_U8:
     case LOAM_META_BOOL:
-        *bits = *element_at(header, entry, e, 1);
+        *bits = p[0];
         break;
     case LOAM_META_I8:
-        s = (int8_t)*element_at(header, entry, e, 1);
+        *bits = (uint64_t)(int8_t)p[0];
         break;
     case LOAM_META_U16:
+        *bits = (uint16_t)(p[0] | p[1] << 8);
+        break;
     case LOAM_META_I16:
-        p = element_at(header, entry, e, 2);
-        *bits = (uint64_t)(p[0] | p[1] << 8);
-        s = (int16_t)(uint16_t)*bits;
+        *bits = (uint64_t)(int16_t)(p[0] | p[1] << 8);
         break;
     case LOAM_META_U32:
+        *bits = loam__le32(p);
+        break;
     case LOAM_META_I32:
-        *bits = loam__le32(element_at(header, entry, e, 4));
-        s = (int32_t)(uint32_t)*bits;
+        *bits = (uint64_t)(int32_t)loam__le32(p);
         break;
     case LOAM_META_U64:
     case LOAM_META_I64:
-        *bits = loam__le64(element_at(header, entry, e, 8));
-        s = (int64_t)*bits;
+        *bits = loam__le64(p);
         break;
     default:
         return false;
     }
-    bool is_signed = entry->element == LOAM_META_I8 || entry->element == LOAM_META_I16 ||
-                     entry->element == LOAM_META_I32 || entry->element == LOAM_META_I64;
-    if (is_signed) *bits = (uint64_t)s;
-    *negative = is_signed && s < 0;
+    *negative = entry->element != LOAM_META_U64 && *bits > INT64_MAX;
     return true;
 }
 
@@ -95,13 +90,13 @@ loam_status loam__gguf_f64(const loam__gguf *g, size_t i, uint64_t e, double *va
     float single;
     bool negative;
     if (entry->element == LOAM_META_F32) {
-        bits32 = loam__le32(element_at(header, entry, e, 4));
+        bits32 = loam__le32(element_at(header, entry, e));
         memcpy(&single, &bits32, sizeof single);
         *value = (double)single;
         return LOAM_OK;
     }
     if (entry->element == LOAM_META_F64) {
-        bits = loam__le64(element_at(header, entry, e, 8));
+        bits = loam__le64(element_at(header, entry, e));
         memcpy(value, &bits, sizeof *value);
         return LOAM_OK;
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the fuzzer's seeds: make_gguf.py FOLDER. Each is a tiny container, whole or with one thing wrong."""
+"""Write the seeds of the GGUF fuzzer: make_gguf.py FOLDER. Tiny containers, some of them broken."""
 import struct
 import sys
 from pathlib import Path
@@ -49,8 +49,10 @@ LISTS = [entry("words", ARRAY, (STRING, ["one", "", "three"])),
 VOCABULARY = [entry("general.architecture", STRING, "llama"),
               entry("tokenizer.ggml.tokens", ARRAY, (STRING, ["<s>", "</s>", b"\xff", "a"])),
               entry("tokenizer.ggml.scores", ARRAY, (F32, [0.0, 0.0, -1.0, -2.0]))]
-TENSORS = [tensor("a.weight", 0, 0, 4, 2), tensor("b.weight", 8, 32, 32), tensor("c.weight", 24, 96, 1, 2, 3, 4)]
-SPLIT = [entry("split.no", U16, 0), entry("split.count", U16, 2), entry("split.tensors.count", I32, 2)]
+TENSORS = [tensor("a.weight", 0, 0, 4, 2), tensor("b.weight", 8, 32, 32),
+           tensor("c.weight", 24, 96, 1, 2, 3, 4)]
+SPLIT = [entry("split.no", U16, 0), entry("split.count", U16, 2),
+         entry("split.tensors.count", I32, 2)]
 
 SEEDS = {
     "empty-v2": container([], [], 0, version=2),

@@ -38,4 +38,10 @@ const loam__cpu_isa loam__cpu_avx2 = {
     .name = "avx2",
     .present = avx2_present,
     .matmuls = matmuls,
+    .rms_norm = loam__avx2_rms_norm,
+    .add = loam__avx2_add,
+    .glu = loam__avx2_glu,
+    .rope = loam__avx2_rope,
+    .kv_write = loam__avx2_kv_write,
+    .attention = loam__avx2_attention,
 };

@@ -60,6 +60,13 @@ LOAM__INLINE __m256i broadcast4(const void *p)
     return _mm256_set1_epi32(v);
 }
 
+/* Keep a chain of sums a chain: GCC makes a tree of it, whose leaves do not fit into the registers. */
+LOAM__INLINE __m256i in_order(__m256i v)
+{
+    __asm__("" : "+x"(v));
+    return v;
+}
+
 /* One more j-vector: adds its products to sum16 and, when int16 is full, those to sum32. */
 LOAM__INLINE void products(int kind, int j, __m256i w, __m256i x, const piece *p, __m256i *sum16, __m256i *sum32)
 {
@@ -69,10 +76,10 @@ LOAM__INLINE void products(int kind, int j, __m256i w, __m256i x, const piece *p
         product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
     else
         product = _mm256_maddubs_epi16(w, x);
-    *sum16 = j % kind == 0 ? product : _mm256_add_epi16(*sum16, product);
+    *sum16 = j % kind == 0 ? product : in_order(_mm256_add_epi16(*sum16, product));
     if (j % kind != kind - 1) return;
     const __m256i wide = _mm256_madd_epi16(*sum16, kind == SIX_BITS ? p->extra[j / 4] : ones);
-    *sum32 = j < kind ? wide : _mm256_add_epi32(*sum32, wide);
+    *sum32 = j < kind ? wide : in_order(_mm256_add_epi32(*sum32, wide));
 }
 
 /* The exact integer sum of a block becomes part of the float sum. */

@@ -1,0 +1,213 @@
+/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). The heads share what is
+ * loaded of K and V; what a head gets does not depend on its companions. Its y is the sum of exp(score - max) * V over
+ * the positions so far, total the sum of the factors, max the largest score. */
+#include "inline_avx2.h"
+
+enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
+
+typedef struct span { /* the part of a KV block that is seen */
+    const uint8_t *k, *v;
+    size_t positions;
+    float *max, *total; /* [heads] */
+    float *scores;      /* [heads][block_tokens], then the factors */
+} span;
+
+static void find_span(const loam__attention_args *a, size_t first, span *s)
+{
+    const size_t row = first % a->block_tokens, block = (size_t)a->table[first / a->block_tokens];
+    const size_t left = a->block_tokens - row, wanted = a->last - first + 1;
+    s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_values * type_bytes(a->type);
+    s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_values * type_bytes(a->type);
+    s->positions = wanted < left ? wanted : left;
+}
+
+/* The sum of each vector's lanes, all in the same order. */
+LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
+{
+    const __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+    return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+}
+
+/* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond the last row that
+ * row again, and nothing stored. */
+LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a, const span *s, size_t h,
+                           size_t i)
+{
+    const size_t n = a->k_values, whole = n / WIDTH * WIDTH;
+    const float *q = a->q + h * n;
+    const uint8_t *k[POSITIONS];
+    __m256 sum[MAX_HEADS][POSITIONS];
+    for (size_t p = 0; p < POSITIONS; p++) {
+        k[p] = s->k + (i + p < s->positions ? i + p : s->positions - 1) * n * type_bytes(type);
+        for (size_t j = 0; j < n_heads; j++)
+            sum[j][p] = _mm256_setzero_ps();
+    }
+    for (size_t at = 0; at < whole; at += WIDTH)
+        for (size_t p = 0; p < POSITIONS; p++) {
+            const __m256 v = load_typed(type, k[p] + at * type_bytes(type));
+            for (size_t j = 0; j < n_heads; j++)
+                sum[j][p] = _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at), v, sum[j][p]);
+        }
+    for (size_t p = 0; p < POSITIONS && whole < n; p++) {
+        const __m256 v = load_first_typed(type, k[p] + whole * type_bytes(type), n - whole);
+        for (size_t j = 0; j < n_heads; j++)
+            sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + whole, n - whole), v, sum[j][p]);
+    }
+    const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
+    for (size_t j = 0; j < n_heads; j++) {
+        float lanes[POSITIONS];
+        _mm_storeu_ps(lanes, add_lanes_of_four(sum[j]));
+        memcpy(s->scores + (h + j) * a->block_tokens + i, lanes, wanted * sizeof *lanes);
+    }
+}
+
+/* cap * tanh(x / cap), with tanh t = 1 - 2 / (e^2t + 1) */
+LOAM__INLINE __m256 soft_cap(__m256 x, float cap)
+{
+    const __m256 one = _mm256_set1_ps(1.0f), two = _mm256_set1_ps(2.0f), caps = _mm256_set1_ps(cap);
+    const __m256 e = exp_lanes(_mm256_mul_ps(two, _mm256_div_ps(x, caps)));
+    return _mm256_mul_ps(caps, _mm256_sub_ps(one, _mm256_div_ps(two, _mm256_add_ps(e, one))));
+}
+
+static float scale_scores(const loam__attention_args *a, float *scores, size_t n, float max)
+{
+    for (size_t i = 0; i < n; i += WIDTH) {
+        const size_t some = n - i < WIDTH ? n - i : WIDTH;
+        __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
+        v = _mm256_mul_ps(v, _mm256_set1_ps(a->scale));
+        if (a->softcap > 0) v = soft_cap(v, a->softcap);
+        if (some == WIDTH)
+            _mm256_storeu_ps(scores + i, v);
+        else
+            store_first(scores + i, some, v);
+    }
+    for (size_t i = 0; i < n; i++)
+        max = scores[i] > max ? scores[i] : max;
+    return max;
+}
+
+/* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the new one. */
+static void soften(const loam__attention_args *a, const span *s, size_t h)
+{
+    float *scores = s->scores + h * a->block_tokens, *y = a->y + h * a->v_values;
+    const size_t n = s->positions;
+    const float max = scale_scores(a, scores, n, s->max[h]);
+    if (max > s->max[h]) {
+        const float shrink = _mm256_cvtss_f32(exp_lanes(_mm256_set1_ps(s->max[h] - max)));
+        s->total[h] *= shrink;
+        for (size_t j = 0; j < a->v_values; j++)
+            y[j] *= shrink;
+        s->max[h] = max;
+    }
+    for (size_t i = 0; i < n; i += WIDTH) {
+        const size_t some = n - i < WIDTH ? n - i : WIDTH;
+        const __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
+        const __m256 e = exp_lanes(_mm256_sub_ps(v, _mm256_set1_ps(max)));
+        if (some == WIDTH)
+            _mm256_storeu_ps(scores + i, e);
+        else
+            store_first(scores + i, some, e);
+    }
+    for (size_t i = 0; i < n; i++)
+        s->total[h] += scores[i];
+}
+
+/* Add the rows of V, each times its factor, to n_vectors vectors of n_heads heads; both are constants. */
+LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors, const loam__attention_args *a,
+                           const span *s, size_t h, size_t at)
+{
+    const size_t n = a->v_values;
+    float *y = a->y + h * n + at;
+    const float *factors = s->scores + h * a->block_tokens;
+    __m256 sum[MAX_HEADS][VECTORS];
+    for (size_t j = 0; j < n_heads; j++)
+        for (size_t w = 0; w < n_vectors; w++)
+            sum[j][w] = _mm256_loadu_ps(y + j * n + w * WIDTH);
+    for (size_t i = 0; i < s->positions; i++) {
+        const uint8_t *v = s->v + (i * n + at) * type_bytes(type);
+        __m256 factor[MAX_HEADS];
+        for (size_t j = 0; j < n_heads; j++)
+            factor[j] = _mm256_set1_ps(factors[j * a->block_tokens + i]);
+        for (size_t w = 0; w < n_vectors; w++) {
+            const __m256 values = load_typed(type, v + w * WIDTH * type_bytes(type));
+            for (size_t j = 0; j < n_heads; j++)
+                sum[j][w] = _mm256_fmadd_ps(factor[j], values, sum[j][w]);
+        }
+    }
+    for (size_t j = 0; j < n_heads; j++)
+        for (size_t w = 0; w < n_vectors; w++)
+            _mm256_storeu_ps(y + j * n + w * WIDTH, sum[j][w]);
+}
+
+/* The same for the last values of one head, fewer than a vector. */
+LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, const span *s, size_t h, size_t at)
+{
+    const size_t n = a->v_values, some = n - at;
+    float *y = a->y + h * n + at;
+    __m256 sum = load_first(y, some);
+    for (size_t i = 0; i < s->positions; i++) {
+        const __m256 values = load_first_typed(type, s->v + (i * n + at) * type_bytes(type), some);
+        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]), values, sum);
+    }
+    store_first(y, some, sum);
+}
+
+LOAM__INLINE void some_heads(loam_format type, size_t n_heads, const loam__attention_args *a, const span *s, size_t h)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < s->positions; i += POSITIONS)
+        dot_tile(type, n_heads, a, s, h, i);
+    for (size_t j = 0; j < n_heads; j++)
+        soften(a, s, h + j);
+    for (; at + VECTORS * WIDTH <= a->v_values; at += VECTORS * WIDTH)
+        add_tile(type, n_heads, VECTORS, a, s, h, at);
+    for (; at + WIDTH <= a->v_values; at += WIDTH)
+        add_tile(type, n_heads, 1, a, s, h, at);
+    for (size_t j = 0; j < n_heads && at < a->v_values; j++)
+        add_last(type, a, s, h + j, at);
+}
+
+LOAM__INLINE void all_heads(loam_format type, const loam__attention_args *a, const span *s)
+{
+    for (size_t h = 0; h < a->heads;) {
+        const size_t left = a->heads - h;
+        const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
+        if (n == 3)
+            some_heads(type, 3, a, s, h);
+        else if (n == 2)
+            some_heads(type, 2, a, s, h);
+        else
+            some_heads(type, 1, a, s, h);
+        h += n;
+    }
+}
+
+static void f32_heads(const loam__attention_args *a, const span *s)
+{
+    all_heads(LOAM_TYPE_F32, a, s);
+}
+
+static void f16_heads(const loam__attention_args *a, const span *s)
+{
+    all_heads(LOAM_TYPE_F16, a, s);
+}
+
+void loam__avx2_attention(const loam__attention_args *a)
+{
+    span s = {.max = a->scratch, .total = a->scratch + a->heads, .scores = a->scratch + 2 * (size_t)a->heads};
+    for (size_t h = 0; h < a->heads; h++) {
+        s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
+        s.total[h] = 0;
+    }
+    memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
+    for (size_t first = a->first; first <= a->last; first += s.positions) {
+        find_span(a, first, &s);
+        if (a->type == LOAM_TYPE_F16)
+            f16_heads(a, &s);
+        else
+            f32_heads(a, &s);
+    }
+    for (size_t h = 0; h < a->heads; h++)
+        for (size_t j = 0; j < a->v_values; j++)
+            a->y[h * a->v_values + j] /= s.total[h];
+}

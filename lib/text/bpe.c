@@ -1,0 +1,292 @@
+/* Byte-level BPE (Radford et al. 2019, GPT-2): text is cut into words by patterns, each word starts
+ * as its bytes, and pairs are joined in the order in which the file lists them. */
+#include <string.h>
+
+#include "pre.h"
+#include "utf8.h"
+#include "vocab.h"
+
+typedef struct pair_slot {
+    uint32_t left, right; /* left LOAM__NO_ID: empty */
+    loam__pair to;
+} pair_slot;
+
+typedef struct bpe {
+    loam__patterns *patterns;
+    pair_slot *pairs;
+    uint32_t pair_mask;
+    uint32_t bytes[256]; /* the token of each byte, or LOAM__NO_ID */
+    bool whole_words;
+} bpe;
+
+/* ---- the alphabet: bytes that print stand for themselves, the others for U+0100 onwards ---- */
+
+static bool prints(uint32_t c)
+{
+    return (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c <= 0xAC) || (c >= 0xAE && c <= 0xFF);
+}
+
+/* What byte a character stands for; -1: it is not in the alphabet. */
+static void make_alphabet(int16_t byte_of[512])
+{
+    uint32_t next = 256;
+    for (uint32_t c = 0; c < 512; c++)
+        byte_of[c] = -1;
+    for (uint32_t c = 0; c < 256; c++)
+        byte_of[prints(c) ? c : next++] = (int16_t)c;
+}
+
+/* Decode p into out, which has room for n bytes. False: it holds characters outside of the
+ * alphabet, which are kept. */
+static bool decode(const int16_t byte_of[512], const char *p, size_t n, char *out, size_t *n_out)
+{
+    const uint8_t *s = (const uint8_t *)p;
+    bool all = true;
+    size_t m = 0;
+    for (size_t i = 0; i < n;) {
+        bool two = i + 1 < n && (s[i] & 0xE0) == 0xC0 && (s[i + 1] & 0xC0) == 0x80;
+        uint32_t c = two ? (s[i] & 0x1Fu) << 6 | (s[i + 1] & 0x3Fu) : s[i];
+        bool known = (two ? c >= 128 && c < 512 : c < 128) && byte_of[c] >= 0;
+        all &= known;
+        if (known) {
+            out[m++] = (char)byte_of[c];
+            i += two ? 2 : 1;
+        } else {
+            out[m++] = p[i++];
+        }
+    }
+    *n_out = m;
+    return all;
+}
+
+static bool plain(loam__key key)
+{
+    for (uint32_t i = 0; i < key.n; i++)
+        if (key.p[i] < 0x21 || key.p[i] > 0x7E) return false;
+    return true;
+}
+
+/* Most tokens are spelled as their bytes and stay in the file's memory; the others are decoded into
+ * one block. */
+static loam_status decode_tokens(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
+{
+    size_t total = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (!plain(v->keys[i]) && !loam__add_size(total, v->keys[i].n, &total))
+            return LOAM_ERR_LIMIT;
+    char *out = v->decoded = loam__alloc(b, total);
+    if (!out) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < v->n; i++) {
+        loam__token_info *t = &v->tokens[i];
+        loam__key *key = &v->keys[i];
+        size_t n;
+        if (plain(*key)) continue;
+        /* a spelling outside of the alphabet can only be found as a special token */
+        if (!decode(byte_of, key->p, key->n, out, &n)) t->flags &= (uint8_t)~LOAM__TOKEN_MERGED;
+        *key = (loam__key){out, (uint32_t)n};
+        if (t->type == LOAM__TOKEN_NORMAL || t->type == LOAM__TOKEN_BYTE) {
+            t->bytes = out;
+            t->n = (uint32_t)n;
+        }
+        out += n;
+    }
+    return LOAM_OK;
+}
+
+/* ---- pairs ---- */
+
+static uint32_t pair_hash(uint32_t left, uint32_t right)
+{
+    uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(h >> 32);
+}
+
+/* The first mention of a pair counts. False: too many collisions. */
+static bool add_pair(bpe *k, uint32_t left, uint32_t right, loam__pair to)
+{
+    uint32_t at = pair_hash(left, right);
+    for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
+        pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
+        if (slot->left == left && slot->right == right) return true;
+        if (slot->left != LOAM__NO_ID) continue;
+        *slot = (pair_slot){left, right, to};
+        return true;
+    }
+    return false;
+}
+
+static bool find_pair(const void *ctx, const loam__part *left, const loam__part *right,
+                      uint32_t end, loam__pair *pair)
+{
+    const bpe *k = ctx;
+    (void)end;
+    if (left->id == LOAM__NO_ID) return false;
+    uint32_t at = pair_hash(left->id, right->id);
+    for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
+        const pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
+        if (slot->left == LOAM__NO_ID) break;
+        if (slot->left != left->id || slot->right != right->id) continue;
+        *pair = slot->to;
+        return true;
+    }
+    return false;
+}
+
+/* "left right", in the alphabet; a space inside either is written as another character. Merges of
+ * what are no tokens cannot take place and are left out. text is scratch of at least n bytes. */
+static bool read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
+                       char *text, uint32_t ids[3])
+{
+    const char *gap = n > 1 ? memchr(p + 1, ' ', n - 1) : NULL;
+    size_t left, right;
+    if (!gap) return false;
+    if (!decode(byte_of, p, (size_t)(gap - p), text, &left)) return false;
+    if (!decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), text + left, &right)) return false;
+    ids[0] = loam__find_key(v, text, left);
+    ids[1] = loam__find_key(v, text + left, right);
+    ids[2] = loam__find_key(v, text, left + right);
+    return ids[0] != LOAM__NO_ID && ids[1] != LOAM__NO_ID && ids[2] != LOAM__NO_ID;
+}
+
+static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_of[512],
+                              size_t entry, uint32_t n)
+{
+    bpe *k = v->state;
+    loam__scratch text = {0};
+    loam_status st = LOAM_OK;
+    uint32_t unused = 0;
+    for (uint32_t rank = 0; rank < n && st == LOAM_OK; rank++) {
+        const char *p;
+        size_t m;
+        uint32_t ids[3];
+        if (loam__gguf_string(v->gguf, entry, rank, &p, &m) != LOAM_OK) m = 0;
+        if (!loam__scratch_need(&text, b, m + 1, 1)) st = LOAM_ERR_NOMEM;
+        else if (!read_merge(v, byte_of, p, m, text.p, ids)) unused++;
+        else if (!add_pair(k, ids[0], ids[1], (loam__pair){rank, ids[2]}))
+            st =
+                loam__fail(b, LOAM_ERR_TOKENIZER,
+                           "the merges collide in the hash table at %lu: the vocabulary is made to "
+                           "slow its readers down; do not use this file",
+                           (unsigned long)rank);
+    }
+    loam__scratch_free(&text, b);
+    if (st == LOAM_OK && unused)
+        loam__log(b, LOAM_LOG_WARN,
+                  "%lu of %lu merges name texts that are no tokens; they are left out",
+                  (unsigned long)unused, (unsigned long)n);
+    return st;
+}
+
+static loam_status read_merges(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
+{
+    static const char key[] = "tokenizer.ggml.merges";
+    bpe *k = v->state;
+    loam_gguf_meta meta = {.struct_size = sizeof meta};
+    int64_t entry = loam__gguf_find_meta(v->gguf, key);
+    if (entry >= 0) loam__gguf_meta(v->gguf, (size_t)entry, &meta);
+    if (entry < 0 || meta.type != LOAM_META_ARRAY || meta.element_type != LOAM_META_STRING)
+        return loam__fail(b, LOAM_ERR_TOKENIZER,
+                          "'%s' is missing or not a list of texts; convert the model again", key);
+    if (meta.count > INT32_MAX)
+        return loam__fail(b, LOAM_ERR_LIMIT, "%llu merges are too many; the limit is 2^31",
+                          (unsigned long long)meta.count);
+    size_t slots = loam__hash_slots((size_t)meta.count);
+    k->pairs = loam__alloc_array(b, slots, sizeof *k->pairs);
+    if (!k->pairs) return LOAM_ERR_NOMEM;
+    for (size_t i = 0; i < slots; i++)
+        k->pairs[i].left = LOAM__NO_ID;
+    k->pair_mask = (uint32_t)(slots - 1);
+    return fill_pairs(b, v, byte_of, (size_t)entry, (uint32_t)meta.count);
+}
+
+/* ---- loading ---- */
+
+static loam_status load_pre(loam__base *b, loam__vocab *v)
+{
+    bpe *k = v->state;
+    const char *name = "";
+    size_t n = 0;
+    int64_t entry = loam__gguf_find_meta(v->gguf, "tokenizer.ggml.pre");
+    if (entry >= 0) loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n);
+    const loam__pre *pre = loam__pre_find(name, n);
+    if (!pre) {
+        loam__log(
+            b, LOAM_LOG_WARN,
+            "'%.*s' is not a known pre-tokenizer ('tokenizer.ggml.pre'); the default cuts text "
+            "differently, so that the model may see other tokens than it was trained on",
+            n < 64 ? (int)n : 64, name);
+        pre = loam__pre_default();
+    }
+    k->whole_words = (pre->flags & LOAM__PRE_WHOLE_WORDS) != 0;
+    v->add_bos = (pre->flags & LOAM__PRE_ADD_BOS) != 0;
+    v->clean_spaces = (pre->flags & LOAM__PRE_CLEAN_SPACES) != 0;
+    return loam__patterns_new(b, pre, &k->patterns);
+}
+
+static loam_status load(loam__base *b, loam__vocab *v)
+{
+    bpe *k = v->state;
+    int16_t byte_of[512];
+    make_alphabet(byte_of);
+    loam_status st = load_pre(b, v);
+    if (st == LOAM_OK) st = decode_tokens(b, v, byte_of);
+    if (st == LOAM_OK) st = loam__map_keys(b, v);
+    if (st != LOAM_OK) return st;
+    for (uint32_t c = 0; c < 256; c++) {
+        char byte = (char)c;
+        k->bytes[c] = loam__find_key(v, &byte, 1);
+    }
+    return read_merges(b, v, byte_of);
+}
+
+static void unload(loam__vocab *v)
+{
+    bpe *k = v->state;
+    loam__patterns_free(k->patterns);
+    loam__free(v->base, k->pairs);
+}
+
+/* ---- encoding ---- */
+
+static loam_status encode_word(void *ctx, const char *word, size_t n)
+{
+    loam__encoder *e = ctx;
+    const bpe *k = e->v->state;
+    if (k->whole_words) {
+        uint32_t id = loam__find_key(e->v, word, n);
+        if (id != LOAM__NO_ID) {
+            loam__emit(e, id);
+            return LOAM_OK;
+        }
+    }
+    loam__part *parts = loam__scratch_need(&e->parts, e->base, n, sizeof *parts);
+    if (!parts) return LOAM_ERR_NOMEM;
+    for (size_t i = 0; i < n; i++)
+        parts[i] = (loam__part){k->bytes[(uint8_t)word[i]], (uint32_t)i};
+    loam_status st = loam__merge(&e->merger, parts, &n, (uint32_t)n);
+    if (st != LOAM_OK) return st;
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].id != LOAM__NO_ID)
+            loam__emit(e, parts[i].id); /* bytes without a token are lost */
+    return LOAM_OK;
+}
+
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    const bpe *k = e->v->state;
+    (void)fresh;
+    e->merger.pair = find_pair;
+    e->merger.ctx = k;
+    return loam__patterns_split(k->patterns, e->base, text, n, encode_word, e);
+}
+
+const loam__kind loam__kind_bpe = {
+    .model = "gpt2",
+    .state_bytes = sizeof(bpe),
+    .bos = -1,
+    .eos = -1,
+    .unknown = -1,
+    .load = load,
+    .free = unload,
+    .encode = encode,
+};

@@ -1,0 +1,85 @@
+#include "map.h"
+
+#include <string.h>
+
+#define MIX 0x9E3779B97F4A7C15u /* 2^64 / golden ratio (Knuth, TAOCP 6.4) */
+
+uint64_t loam__hash_bytes(const char *p, size_t n)
+{
+    uint64_t h = n * MIX;
+    while (n >= 8) {
+        uint64_t x;
+        memcpy(&x, p, 8);
+        h = (h ^ x) * MIX;
+        h ^= h >> 32;
+        p += 8;
+        n -= 8;
+    }
+    uint64_t tail = 0;
+    memcpy(&tail, p, n);
+    h = (h ^ tail) * MIX;
+    h ^= h >> 29;
+    h *= MIX;
+    return h ^ (h >> 32);
+}
+
+size_t loam__hash_slots(size_t n)
+{
+    size_t slots = 16;
+    while (slots / 3 * 2 < n)
+        slots *= 2;
+    return slots;
+}
+
+loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n)
+{
+    size_t slots = loam__hash_slots(n);
+    map->slots = loam__alloc_array(b, slots, sizeof *map->slots);
+    if (!map->slots) return LOAM_ERR_NOMEM;
+    map->mask = (uint32_t)(slots - 1);
+    map->longest = 0;
+    for (size_t i = 0; i < slots; i++)
+        map->slots[i].id = LOAM__NO_ID;
+    return LOAM_OK;
+}
+
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id)
+{
+    const loam__key *key = &keys[id];
+    uint32_t hash = (uint32_t)loam__hash_bytes(key->p, key->n);
+    for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
+        loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
+        if (slot->id == LOAM__NO_ID) {
+            *slot = (loam__map_slot){hash, id};
+            if (key->n > map->longest) map->longest = key->n;
+            return true;
+        }
+        const loam__key *other = &keys[slot->id];
+        if (slot->hash == hash && other->n == key->n && memcmp(other->p, key->p, key->n) == 0) {
+            slot->id = id;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
+                             size_t n)
+{
+    if (n > map->longest) return LOAM__NO_ID;
+    uint32_t hash = (uint32_t)loam__hash_bytes(p, n);
+    for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
+        const loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
+        if (slot->id == LOAM__NO_ID) break;
+        if (slot->hash != hash) continue;
+        const loam__key *key = &keys[slot->id];
+        if (key->n == n && memcmp(key->p, p, n) == 0) return slot->id;
+    }
+    return LOAM__NO_ID;
+}
+
+void loam__text_map_free(loam__text_map *map, loam__base *b)
+{
+    loam__free(b, map->slots);
+    map->slots = NULL;
+}

@@ -1,0 +1,43 @@
+/* A hash table from byte strings to numbers, sized once. The strings belong to the caller. */
+#ifndef LOAM__TEXT_MAP_H
+#define LOAM__TEXT_MAP_H
+
+#include "lib/base/base.h"
+
+#define LOAM__NO_ID UINT32_MAX
+
+typedef struct loam__key {
+    const char *p;
+    uint32_t n;
+} loam__key;
+
+typedef struct loam__map_slot {
+    uint32_t hash;
+    uint32_t id; /* LOAM__NO_ID: empty */
+} loam__map_slot;
+
+typedef struct loam__text_map {
+    loam__map_slot *slots;
+    uint32_t mask;
+    uint32_t longest; /* bytes of the longest key */
+} loam__text_map;
+
+uint64_t loam__hash_bytes(const char *p, size_t n);
+
+/* Slots for a table of n entries: a power of two, at most two thirds full. */
+size_t loam__hash_slots(size_t n);
+
+/* No string from a file may make a search long: an input that needs more steps than this is
+ * refused. */
+#define LOAM__PROBES_MAX 256u
+
+/* keys: id to its string, as long as the map lives. */
+loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n);
+/* A later id replaces an earlier one of the same string. False: too many collisions, a crafted
+ * file. */
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id);
+uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
+                             size_t n);
+void loam__text_map_free(loam__text_map *map, loam__base *b);
+
+#endif

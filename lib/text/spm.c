@@ -1,0 +1,249 @@
+/* SentencePiece's BPE (Kudo and Richardson 2018): spaces become U+2581, a word starts as its
+ * characters, and neighbours that make a token are joined, the highest score first. Characters
+ * without a token fall back to bytes. */
+#include <string.h>
+
+#include "utf8.h"
+#include "vocab.h"
+
+#define SPACE       "\xE2\x96\x81" /* U+2581 */
+#define SPACE_BYTES 3
+
+typedef struct spm {
+    uint32_t *order;     /* of each token: lower is joined earlier */
+    uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
+    uint32_t space;
+    bool before_space[256]; /* whether a token has U+2581 behind a character that ends in this byte
+                             */
+} spm;
+
+/* Map a float to an integer that orders the other way round. */
+static uint32_t order_of(double score)
+{
+    float f = (float)score;
+    uint32_t bits;
+    if (f != f) return UINT32_MAX - 1;
+    if (f == 0) f = 0; /* no negative zero */
+    memcpy(&bits, &f, sizeof bits);
+    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return bits == 0 ? UINT32_MAX - 1 : ~bits;
+}
+
+static loam_status read_scores(loam__base *b, loam__vocab *v)
+{
+    static const char key[] = "tokenizer.ggml.scores";
+    spm *k = v->state;
+    loam_gguf_meta meta = {.struct_size = sizeof meta};
+    int64_t entry = loam__gguf_find_meta(v->gguf, key);
+    if (entry >= 0) loam__gguf_meta(v->gguf, (size_t)entry, &meta);
+    if (entry < 0 || meta.type != LOAM_META_ARRAY || meta.count != v->n)
+        return loam__fail(
+            b, LOAM_ERR_TOKENIZER,
+            "'%s' is missing or has not one score for each of the %lu tokens; convert "
+            "the model again",
+            key, (unsigned long)v->n);
+    k->order = loam__alloc_array(b, v->n, sizeof *k->order);
+    if (!k->order) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < v->n; i++) {
+        double score;
+        if (loam__gguf_f64(v->gguf, (size_t)entry, i, &score) != LOAM_OK)
+            return loam__fail(b, LOAM_ERR_TOKENIZER,
+                              "'%s' is not a list of numbers; convert the model again", key);
+        k->order[i] = order_of(score);
+    }
+    return LOAM_OK;
+}
+
+static bool has_space(loam__key key)
+{
+    for (uint32_t i = 0; i + SPACE_BYTES <= key.n; i++)
+        if (memcmp(key.p + i, SPACE, SPACE_BYTES) == 0) return true;
+    return false;
+}
+
+static uint32_t to_bytes(loam__key key, char *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < key.n;) {
+        bool space = i + SPACE_BYTES <= key.n && memcmp(key.p + i, SPACE, SPACE_BYTES) == 0;
+        out[n++] = space ? ' ' : key.p[i];
+        i += space ? SPACE_BYTES : 1;
+    }
+    return n;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+/* The byte that a token spelled <0x0A> stands for, or -1. */
+static int byte_of(loam__key key)
+{
+    if (key.n != 6 || memcmp(key.p, "<0x", 3) != 0 || key.p[5] != '>') return -1;
+    int high = hex(key.p[3]), low = hex(key.p[4]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+static bool is_decoded(const loam__vocab *v, uint32_t i)
+{
+    uint8_t type = v->tokens[i].type;
+    return type == LOAM__TOKEN_BYTE || (type == LOAM__TOKEN_NORMAL && has_space(v->keys[i]));
+}
+
+/* Tokens that are not spelled as their bytes get these in one block. */
+static loam_status decode_tokens(loam__base *b, loam__vocab *v)
+{
+    spm *k = v->state;
+    size_t total = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (is_decoded(v, i) && !loam__add_size(total, v->keys[i].n, &total)) return LOAM_ERR_LIMIT;
+    char *out = v->decoded = loam__alloc(b, total);
+    if (!out) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < v->n; i++) {
+        loam__token_info *t = &v->tokens[i];
+        int byte = byte_of(v->keys[i]);
+        if (byte >= 0) k->bytes[byte] = i;
+        if (!is_decoded(v, i)) continue;
+        t->bytes = out;
+        t->n = 1;
+        if (t->type == LOAM__TOKEN_NORMAL) t->n = to_bytes(v->keys[i], out);
+        else if (byte >= 0) *out = (char)byte;
+        else t->n = 0;
+        out += t->n;
+    }
+    return LOAM_OK;
+}
+
+static void find_spaces(loam__vocab *v)
+{
+    spm *k = v->state;
+    for (uint32_t i = 0; i < v->n; i++) {
+        const loam__key key = v->keys[i];
+        for (uint32_t at = 1; at + SPACE_BYTES <= key.n; at++)
+            if (memcmp(key.p + at, SPACE, SPACE_BYTES) == 0)
+                k->before_space[(uint8_t)key.p[at - 1]] = true;
+    }
+}
+
+static loam_status load(loam__base *b, loam__vocab *v)
+{
+    spm *k = v->state;
+    for (uint32_t c = 0; c < 256; c++)
+        k->bytes[c] = LOAM__NO_ID;
+    loam_status st = read_scores(b, v);
+    if (st == LOAM_OK) st = decode_tokens(b, v);
+    if (st == LOAM_OK) st = loam__map_keys(b, v);
+    if (st != LOAM_OK) return st;
+    find_spaces(v);
+    k->space = loam__find_key(v, SPACE, SPACE_BYTES);
+    for (uint32_t c = 0; c < 256; c++) {
+        char byte = (char)c;
+        if (k->bytes[c] == LOAM__NO_ID) k->bytes[c] = loam__find_key(v, &byte, 1);
+        if (k->bytes[c] == LOAM__NO_ID && v->unknown >= 0) k->bytes[c] = (uint32_t)v->unknown;
+    }
+    return LOAM_OK;
+}
+
+static void unload(loam__vocab *v)
+{
+    spm *k = v->state;
+    loam__free(v->base, k->order);
+}
+
+/* ---- encoding ---- */
+
+static bool find_pair(const void *ctx, const loam__part *left, const loam__part *right,
+                      uint32_t end, loam__pair *pair)
+{
+    const loam__encoder *e = ctx;
+    const spm *k = e->v->state;
+    const char *word = e->word.p;
+    (void)right;
+    uint32_t id = loam__find_key(e->v, word + left->at, end - left->at);
+    if (id == LOAM__NO_ID) return false;
+    *pair = (loam__pair){k->order[id], id};
+    return true;
+}
+
+static loam_status end_word(loam__encoder *e, size_t n_parts, size_t n_bytes)
+{
+    const spm *k = e->v->state;
+    const loam__part *parts = e->parts.p;
+    const uint8_t *word = e->word.p;
+    loam_status st = loam__merge(&e->merger, e->parts.p, &n_parts, (uint32_t)n_bytes);
+    for (size_t i = 0; st == LOAM_OK && i < n_parts; i++) {
+        if (parts[i].id != LOAM__NO_ID) {
+            loam__emit(e, parts[i].id);
+            continue;
+        }
+        size_t end = i + 1 < n_parts ? parts[i + 1].at : n_bytes;
+        for (size_t at = parts[i].at; at < end; at++)
+            if (k->bytes[word[at]] != LOAM__NO_ID) loam__emit(e, k->bytes[word[at]]);
+    }
+    return st;
+}
+
+/* Append a character to the word. */
+static loam_status add_part(loam__encoder *e, const char *p, size_t n, uint32_t id, size_t *n_parts,
+                            size_t *n_bytes)
+{
+    if (*n_bytes > UINT32_MAX - 4)
+        return loam__fail(e->base, LOAM_ERR_LIMIT,
+                          "a text of %zu bytes without a break is too long; tokenize it in parts",
+                          *n_bytes);
+    char *word = loam__scratch_need(&e->word, e->base, *n_bytes + n, 1);
+    loam__part *parts =
+        word ? loam__scratch_need(&e->parts, e->base, *n_parts + 1, sizeof *parts) : NULL;
+    if (!parts) return LOAM_ERR_NOMEM;
+    memcpy(word + *n_bytes, p, n);
+    parts[*n_parts] = (loam__part){id, (uint32_t)*n_bytes};
+    *n_parts += 1;
+    *n_bytes += n;
+    return LOAM_OK;
+}
+
+/* A word ends in front of a space, unless a token of the vocabulary reaches over such a place: what
+ * is joined on one side cannot depend on the other. */
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    const spm *k = e->v->state;
+    size_t n_parts = 0, n_bytes = 0;
+    loam_status st = LOAM_OK;
+    e->merger.pair = find_pair;
+    e->merger.ctx = e;
+    if (fresh && e->v->space_prefix)
+        st = add_part(e, SPACE, SPACE_BYTES, k->space, &n_parts, &n_bytes);
+    for (size_t at = 0; st == LOAM_OK && at < n;) {
+        loam__utf8_state state;
+        size_t step = loam__utf8_scan(text + at, n - at, &state);
+        if (state != LOAM__UTF8_WHOLE) step = 1;
+        const char *p = text[at] == ' ' ? SPACE : text + at;
+        size_t m = text[at] == ' ' ? SPACE_BYTES : step;
+        bool space = m == SPACE_BYTES && memcmp(p, SPACE, SPACE_BYTES) == 0;
+        if (space && n_bytes && !k->before_space[((uint8_t *)e->word.p)[n_bytes - 1]]) {
+            st = end_word(e, n_parts, n_bytes);
+            n_parts = n_bytes = 0;
+        }
+        uint32_t id = space ? k->space : loam__find_key(e->v, p, m);
+        if (st == LOAM_OK) st = add_part(e, p, m, id, &n_parts, &n_bytes);
+        at += step;
+    }
+    return st == LOAM_OK && n_parts ? end_word(e, n_parts, n_bytes) : st;
+}
+
+const loam__kind loam__kind_spm = {
+    .model = "llama",
+    .state_bytes = sizeof(spm),
+    .add_bos = true,
+    .space_prefix = true,
+    .bos = 1,
+    .eos = 2,
+    .unknown = 0,
+    .load = load,
+    .free = unload,
+    .encode = encode,
+};

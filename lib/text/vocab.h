@@ -1,0 +1,142 @@
+/* A vocabulary from the inside: what all kinds of tokenizer share, and the seam behind which they
+ * differ. */
+#ifndef LOAM__TEXT_VOCAB_H
+#define LOAM__TEXT_VOCAB_H
+
+#include "map.h"
+#include "merge.h"
+#include "text.h"
+
+/* tokenizer.ggml.token_type */
+enum {
+    LOAM__TOKEN_NORMAL = 1,
+    LOAM__TOKEN_UNKNOWN = 2,
+    LOAM__TOKEN_CONTROL = 3,
+    LOAM__TOKEN_USER = 4,
+    LOAM__TOKEN_UNUSED = 5,
+    LOAM__TOKEN_BYTE = 6
+};
+
+/* Flags of a token. */
+enum {
+    LOAM__TOKEN_END = 1,         /* ends a generation */
+    LOAM__TOKEN_STRIP_LEFT = 2,  /* swallows the white space in front of it */
+    LOAM__TOKEN_STRIP_RIGHT = 4, /* and behind it */
+    LOAM__TOKEN_MERGED = 8       /* ordinary text may become it */
+};
+
+typedef struct loam__token_info {
+    const char *bytes; /* what it puts out */
+    uint32_t n;
+    uint8_t type;
+    uint8_t flags;
+} loam__token_info;
+
+/* Tokens that are looked for in the text before it is cut into words, sorted by their bytes. */
+typedef struct loam__specials {
+    uint32_t *ids;
+    uint32_t n;
+    uint32_t first[257]; /* ids[first[c]] to ids[first[c + 1]] start with c */
+    uint8_t starts[256]; /* whether a token starts with c: bit 0 user-defined, bit 1 control */
+} loam__specials;
+
+struct loam__encoder;
+
+/* One kind of tokenizer. */
+typedef struct loam__kind {
+    const char *model; /* tokenizer.ggml.model */
+    uint32_t state_bytes;
+    bool add_bos, space_prefix;
+    int32_t bos, eos, unknown; /* where the file does not say; -1: none */
+    /* Fill keys and the bytes of the tokens, and the kind's own state. */
+    loam_status (*load)(loam__base *b, loam__vocab *v);
+    void (*free)(loam__vocab *v);
+    /* Tokens of a text without special tokens; fresh: it starts the text or follows a special
+     * token. */
+    loam_status (*encode)(struct loam__encoder *e, const char *text, size_t n, bool fresh);
+} loam__kind;
+
+extern const loam__kind loam__kind_bpe, loam__kind_spm;
+
+struct loam__vocab {
+    loam__base *base;
+    const loam__gguf *gguf;
+    const loam__kind *kind;
+    void *state;      /* the kind's */
+    size_t spellings; /* the metadata entry of the tokens */
+    uint32_t n;
+    loam__token_info *tokens;
+    loam__key
+        *keys; /* what ordinary text must be, in the kind's own alphabet, to become the token */
+    loam__text_map map;
+    char *decoded; /* bytes of the tokens that the file spells differently */
+    loam__specials specials;
+    loam_token bos, eos, unknown;
+    bool add_bos, add_eos, space_prefix;
+    bool clean_spaces; /* the detokenizer removes spaces in front of punctuation */
+};
+
+#define LOAM__FEW_PARTS 256
+
+/* One call of loam__tokenize. */
+typedef struct loam__encoder {
+    loam__base *base;
+    const loam__vocab *v;
+    loam_token *tokens;
+    size_t capacity, n_tokens;
+    loam__merger merger;
+    loam__scratch word, parts;
+    char word_few[4 * LOAM__FEW_PARTS];
+    loam__part parts_few[LOAM__FEW_PARTS];
+} loam__encoder;
+
+static inline void loam__emit(loam__encoder *e, uint32_t id)
+{
+    if (e->n_tokens < e->capacity) e->tokens[e->n_tokens] = (loam_token)id;
+    e->n_tokens++;
+}
+
+/* vocab.c: the spelling of a token in the file. */
+loam__key loam__spelling(const loam__vocab *v, uint32_t id);
+/* Enter every key with LOAM__TOKEN_MERGED into the map. */
+loam_status loam__map_keys(loam__base *b, loam__vocab *v);
+uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n);
+
+/* known.c: what is known by spelling or by name and is not in the file. */
+void loam__apply_known(loam__vocab *v);
+
+/* special.c */
+loam_status loam__specials_new(loam__base *b, loam__vocab *v);
+void loam__specials_free(loam__base *b, loam__specials *s);
+
+typedef struct loam__special_match {
+    size_t at, n;
+    uint32_t id;
+} loam__special_match;
+
+/* The leftmost special token in text at or after from, the longest of several; false: none. */
+bool loam__specials_find(const loam__vocab *v, const char *text, size_t n, size_t from,
+                         const uint8_t *typed, bool control, loam__special_match *match);
+
+/* clean.c: what the detokenizer of some vocabularies does to spaces. */
+typedef struct loam__sink {
+    char *p;
+    size_t capacity, n;
+} loam__sink;
+
+typedef struct loam__cleaner {
+    loam__sink out;
+    uint8_t held_1, held_2, held_3;
+    char letter;
+} loam__cleaner;
+
+void loam__clean_push(loam__cleaner *c, char byte);
+void loam__clean_end(loam__cleaner *c);
+
+static inline void loam__sink_add(loam__sink *s, char byte)
+{
+    if (s->n < s->capacity) s->p[s->n] = byte;
+    s->n++;
+}
+
+#endif
