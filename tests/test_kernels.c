@@ -78,6 +78,24 @@ static void free_product(product *p)
     free(p->size);
 }
 
+/* The scalar result, and what errors are relative to. */
+static void find_results(const product *p)
+{
+    float *values = malloc(p->k * sizeof *values);
+    assert_non_null(values);
+    multiply(loam__cpu_find_matmul(&loam__cpu_scalar, p->f->type), p, p->rows, p->cols, p->scalar);
+    for (size_t i = 0; i < p->rows; i++) {
+        p->f->decode(p->w + i * p->w_row_bytes, values, p->k);
+        for (size_t c = 0; c < p->cols; c++) {
+            double *size = &p->size[c * p->rows + i];
+            *size = 0;
+            for (size_t j = 0; j < p->k; j++)
+                *size += fabs((double)values[j] * (double)p->x[c * p->k + j]);
+        }
+    }
+    free(values);
+}
+
 /* Random weights, activations and the scalar result. Rows of weights start at odd addresses, with a
  * gap between. */
 static product new_product(random_state *r, const loam__format *f, size_t rows, size_t blocks,
@@ -93,19 +111,9 @@ static product new_product(random_state *r, const loam__format *f, size_t rows, 
     p.x = malloc(p.k * cols * sizeof *p.x);
     p.scalar = new_results(rows * cols);
     p.size = calloc(rows * cols, sizeof *p.size);
-    float *values = malloc(p.k * sizeof *values);
-    assert_true(p.x && p.size && values);
+    assert_true(p.x && p.size);
     random_floats(r, p.x, p.k * cols);
-    multiply(loam__cpu_find_matmul(&loam__cpu_scalar, f->type), &p, rows, cols, p.scalar);
-    for (size_t i = 0; i < rows; i++) {
-        f->decode(w + i * p.w_row_bytes, values, p.k);
-        for (size_t c = 0; c < cols; c++) {
-            double *size = &p.size[c * rows + i];
-            for (size_t j = 0; j < p.k; j++)
-                *size += fabs((double)values[j] * (double)p.x[c * p.k + j]);
-        }
-    }
-    free(values);
+    find_results(&p);
     return p;
 }
 
@@ -167,6 +175,32 @@ static void test_matmul__every_set_agrees_with_scalar(void **state)
 {
     (void)state;
     walk_products(check_against_scalar);
+}
+
+/* Whole numbers up to 127, the largest of them in every block of 32: int8 holds them without an
+ * error, so what is left is the rounding of sums, and a single wrong weight shows. */
+static void check_whole_activations(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
+                                    const product *p, random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    float *y = new_results(n);
+    for (size_t i = 0; i < p->k * p->cols; i++)
+        p->x[i] = i % 32 == 5 ? 127 : (float)random_size(r, 0, 254) - 127;
+    find_results(p);
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; i < n; i++) {
+        double error = fabs((double)y[i] - (double)p->scalar[i]);
+        if (!(error <= 2e-6 * p->size[i]))
+            fail_msg("%s %s, %zu rows of %zu: result %zu is %.9g, scalar %.9g", isa->name,
+                     p->f->name, p->rows, p->k, i, (double)y[i], (double)p->scalar[i]);
+    }
+    free(y);
+}
+
+static void test_matmul__whole_activations_lose_nothing(void **state)
+{
+    (void)state;
+    walk_products(check_whole_activations);
 }
 
 static void check_tiles(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
@@ -709,6 +743,7 @@ static void test_attention__survives_large_scores(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__every_set_agrees_with_scalar),
+    cmocka_unit_test(test_matmul__whole_activations_lose_nothing),
     cmocka_unit_test(test_matmul__tiles_change_no_bit),
     cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),
     cmocka_unit_test(test_matmul__survives_wild_numbers),

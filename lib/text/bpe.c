@@ -133,7 +133,9 @@ static bool find_pair(const void *ctx, const loam__part *left, const loam__part 
 }
 
 /* "left right", in the alphabet; a space inside either is written as another character. Merges of
- * what are no tokens cannot take place and are left out. text is scratch of at least n bytes. */
+ * what are no tokens cannot take place and are left out. text is scratch of at least n bytes.
+ * Merges mostly come in the order of the tokens that they make, so that ids[2], of the merge before
+ * this one, is a good guess. */
 static bool read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
                        char *text, uint32_t ids[3])
 {
@@ -144,7 +146,9 @@ static bool read_merge(const loam__vocab *v, const int16_t byte_of[512], const c
     if (!decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), text + left, &right)) return false;
     ids[0] = loam__find_key(v, text, left);
     ids[1] = loam__find_key(v, text + left, right);
-    ids[2] = loam__find_key(v, text, left + right);
+    if (loam__is_key(v, ids[2] + 1, text, left + right)) ids[2]++;
+    else if (!loam__is_key(v, ids[2], text, left + right))
+        ids[2] = loam__find_key(v, text, left + right);
     return ids[0] != LOAM__NO_ID && ids[1] != LOAM__NO_ID && ids[2] != LOAM__NO_ID;
 }
 
@@ -154,11 +158,10 @@ static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_
     bpe *k = v->state;
     loam__scratch text = {0};
     loam_status st = LOAM_OK;
-    uint32_t unused = 0;
+    uint32_t unused = 0, ids[3] = {0};
     for (uint32_t rank = 0; rank < n && st == LOAM_OK; rank++) {
         const char *p;
         size_t m;
-        uint32_t ids[3];
         if (loam__gguf_string(v->gguf, entry, rank, &p, &m) != LOAM_OK) m = 0;
         if (!loam__scratch_need(&text, b, m + 1, 1)) st = LOAM_ERR_NOMEM;
         else if (!read_merge(v, byte_of, p, m, text.p, ids)) unused++;

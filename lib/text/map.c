@@ -43,10 +43,11 @@ loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n)
     return LOAM_OK;
 }
 
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id)
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t *replaced)
 {
     const loam__key *key = &keys[id];
     uint32_t hash = (uint32_t)loam__hash_bytes(key->p, key->n);
+    *replaced = LOAM__NO_ID;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
         if (slot->id == LOAM__NO_ID) {
@@ -56,6 +57,7 @@ bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id)
         }
         const loam__key *other = &keys[slot->id];
         if (slot->hash == hash && other->n == key->n && memcmp(other->p, key->p, key->n) == 0) {
+            *replaced = slot->id;
             slot->id = id;
             return true;
         }

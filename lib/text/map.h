@@ -33,9 +33,10 @@ size_t loam__hash_slots(size_t n);
 
 /* keys: id to its string, as long as the map lives. */
 loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n);
-/* A later id replaces an earlier one of the same string. False: too many collisions, a crafted
- * file. */
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id);
+/* A later id replaces an earlier one of the same string, which goes to *replaced, else
+ * LOAM__NO_ID. False: too many collisions, a crafted file. */
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id,
+                        uint32_t *replaced);
 uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
                              size_t n);
 void loam__text_map_free(loam__text_map *map, loam__base *b);

@@ -180,13 +180,15 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
     loam_status st = loam__text_map_new(&v->map, b, n);
     if (st != LOAM_OK) return st;
     for (uint32_t i = 0; i < v->n; i++) {
+        uint32_t replaced;
         if (!(v->tokens[i].flags & LOAM__TOKEN_MERGED)) continue;
-        if (!loam__text_map_add(&v->map, v->keys, i))
+        if (!loam__text_map_add(&v->map, v->keys, i, &replaced))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,
                 "the vocabulary's texts collide in the hash table at token %lu: it is "
                 "made to slow its readers down; do not use this file",
                 (unsigned long)i);
+        if (replaced != LOAM__NO_ID) v->tokens[replaced].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     }
     return LOAM_OK;
 }
@@ -194,6 +196,12 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n)
 {
     return loam__text_map_find(&v->map, v->keys, p, n);
+}
+
+bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n)
+{
+    return id < v->n && (v->tokens[id].flags & LOAM__TOKEN_MERGED) && v->keys[id].n == n &&
+           memcmp(v->keys[id].p, p, n) == 0;
 }
 
 /* ---- look-ups ---- */

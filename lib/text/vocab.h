@@ -101,6 +101,8 @@ loam__key loam__spelling(const loam__vocab *v, uint32_t id);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */
 loam_status loam__map_keys(loam__base *b, loam__vocab *v);
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n);
+/* Whether id is what loam__find_key() would find. */
+bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n);
 
 /* known.c: what is known by spelling or by name and is not in the file. */
 void loam__apply_known(loam__vocab *v);

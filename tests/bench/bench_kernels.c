@@ -1,6 +1,7 @@
-/* How fast each instruction set multiplies each format on one core: bench_kernels [isa [format number]].
- * GMAC/s: billions of products and sums a second. GB/s: bytes of weights read a second; the weights of the one-column
- * case are larger than the caches. The best of several runs is shown, for other programs take time too. */
+/* How fast each instruction set multiplies each format on one core: bench_kernels [isa [format
+ * number]]. GMAC/s: billions of products and sums a second. GB/s: bytes of weights read a second;
+ * the weights of the one-column case are larger than the caches. The best of several runs is shown,
+ * for other programs take time too. */
 #define _POSIX_C_SOURCE 200809L
 #include "backends/cpu/kernels.h"
 

@@ -1,6 +1,7 @@
-/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). The heads share what is
- * loaded of K and V; what a head gets does not depend on its companions. Its y is the sum of exp(score - max) * V over
- * the positions so far, total the sum of the factors, max the largest score. */
+/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). The
+ * heads share what is loaded of K and V; what a head gets does not depend on its companions. Its y
+ * is the sum of exp(score - max) * V over the positions so far, total the sum of the factors, max
+ * the largest score. */
 #include "inline_avx2.h"
 
 enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
@@ -16,8 +17,10 @@ static void find_span(const loam__attention_args *a, size_t first, span *s)
 {
     const size_t row = first % a->block_tokens, block = (size_t)a->table[first / a->block_tokens];
     const size_t left = a->block_tokens - row, wanted = a->last - first + 1;
-    s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_values * type_bytes(a->type);
-    s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_values * type_bytes(a->type);
+    s->k = a->k + block * a->k_block_bytes + a->k_head_offset +
+           row * a->k_values * type_bytes(a->type);
+    s->v = a->v + block * a->v_block_bytes + a->v_head_offset +
+           row * a->v_values * type_bytes(a->type);
     s->positions = wanted < left ? wanted : left;
 }
 
@@ -28,10 +31,10 @@ LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
-/* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond the last row that
- * row again, and nothing stored. */
-LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a, const span *s, size_t h,
-                           size_t i)
+/* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond
+ * the last row that row again, and nothing stored. */
+LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a,
+                           const span *s, size_t h, size_t i)
 {
     const size_t n = a->k_values, whole = n / WIDTH * WIDTH;
     const float *q = a->q + h * n;
@@ -76,17 +79,16 @@ static float scale_scores(const loam__attention_args *a, float *scores, size_t n
         __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
         v = _mm256_mul_ps(v, _mm256_set1_ps(a->scale));
         if (a->softcap > 0) v = soft_cap(v, a->softcap);
-        if (some == WIDTH)
-            _mm256_storeu_ps(scores + i, v);
-        else
-            store_first(scores + i, some, v);
+        if (some == WIDTH) _mm256_storeu_ps(scores + i, v);
+        else store_first(scores + i, some, v);
     }
     for (size_t i = 0; i < n; i++)
         max = scores[i] > max ? scores[i] : max;
     return max;
 }
 
-/* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the new one. */
+/* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the
+ * new one. */
 static void soften(const loam__attention_args *a, const span *s, size_t h)
 {
     float *scores = s->scores + h * a->block_tokens, *y = a->y + h * a->v_values;
@@ -103,18 +105,17 @@ static void soften(const loam__attention_args *a, const span *s, size_t h)
         const size_t some = n - i < WIDTH ? n - i : WIDTH;
         const __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
         const __m256 e = exp_lanes(_mm256_sub_ps(v, _mm256_set1_ps(max)));
-        if (some == WIDTH)
-            _mm256_storeu_ps(scores + i, e);
-        else
-            store_first(scores + i, some, e);
+        if (some == WIDTH) _mm256_storeu_ps(scores + i, e);
+        else store_first(scores + i, some, e);
     }
     for (size_t i = 0; i < n; i++)
         s->total[h] += scores[i];
 }
 
-/* Add the rows of V, each times its factor, to n_vectors vectors of n_heads heads; both are constants. */
-LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors, const loam__attention_args *a,
-                           const span *s, size_t h, size_t at)
+/* Add the rows of V, each times its factor, to n_vectors vectors of n_heads heads; both are
+ * constants. */
+LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
+                           const loam__attention_args *a, const span *s, size_t h, size_t at)
 {
     const size_t n = a->v_values;
     float *y = a->y + h * n + at;
@@ -140,7 +141,8 @@ LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors, c
 }
 
 /* The same for the last values of one head, fewer than a vector. */
-LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, const span *s, size_t h, size_t at)
+LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, const span *s, size_t h,
+                           size_t at)
 {
     const size_t n = a->v_values, some = n - at;
     float *y = a->y + h * n + at;
@@ -152,7 +154,8 @@ LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, cons
     store_first(y, some, sum);
 }
 
-LOAM__INLINE void some_heads(loam_format type, size_t n_heads, const loam__attention_args *a, const span *s, size_t h)
+LOAM__INLINE void some_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
+                             const span *s, size_t h)
 {
     size_t at = 0;
     for (size_t i = 0; i < s->positions; i += POSITIONS)
@@ -172,12 +175,9 @@ LOAM__INLINE void all_heads(loam_format type, const loam__attention_args *a, con
     for (size_t h = 0; h < a->heads;) {
         const size_t left = a->heads - h;
         const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
-        if (n == 3)
-            some_heads(type, 3, a, s, h);
-        else if (n == 2)
-            some_heads(type, 2, a, s, h);
-        else
-            some_heads(type, 1, a, s, h);
+        if (n == 3) some_heads(type, 3, a, s, h);
+        else if (n == 2) some_heads(type, 2, a, s, h);
+        else some_heads(type, 1, a, s, h);
         h += n;
     }
 }
@@ -194,7 +194,9 @@ static void f16_heads(const loam__attention_args *a, const span *s)
 
 void loam__avx2_attention(const loam__attention_args *a)
 {
-    span s = {.max = a->scratch, .total = a->scratch + a->heads, .scores = a->scratch + 2 * (size_t)a->heads};
+    span s = {.max = a->scratch,
+              .total = a->scratch + a->heads,
+              .scores = a->scratch + 2 * (size_t)a->heads};
     for (size_t h = 0; h < a->heads; h++) {
         s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
         s.total[h] = 0;
@@ -202,10 +204,8 @@ void loam__avx2_attention(const loam__attention_args *a)
     memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
     for (size_t first = a->first; first <= a->last; first += s.positions) {
         find_span(a, first, &s);
-        if (a->type == LOAM_TYPE_F16)
-            f16_heads(a, &s);
-        else
-            f32_heads(a, &s);
+        if (a->type == LOAM_TYPE_F16) f16_heads(a, &s);
+        else f32_heads(a, &s);
     }
     for (size_t h = 0; h < a->heads; h++)
         for (size_t j = 0; j < a->v_values; j++)

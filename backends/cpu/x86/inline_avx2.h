@@ -61,9 +61,10 @@ LOAM__INLINE __m256 load_first_typed(loam_format type, const uint8_t *p, size_t 
     return load_typed(type, padded);
 }
 
-/* e^x within 2e-7 of itself; 0 and infinity where it leaves F32; NaN stays NaN. x = n ln 2 + r with |r| <= ln(2) / 2,
- * ln 2 in two parts (Cody and Waite 1980), and the Taylor series of e^r, whose first term left out is below 6e-9.
- * 2^n in two factors reaches the subnormal numbers and infinity. */
+/* e^x within 2e-7 of itself; 0 and infinity where it leaves F32; NaN stays NaN. x = n ln 2 + r with
+ * |r| <= ln(2) / 2, ln 2 in two parts (Cody and Waite 1980), and the Taylor series of e^r, whose
+ * first term left out is below 6e-9. 2^n in two factors reaches the subnormal numbers and infinity.
+ */
 LOAM__INLINE __m256 exp_lanes(__m256 x)
 {
     /* an operand that is NaN must come second: min and max give that one */
@@ -83,7 +84,8 @@ LOAM__INLINE __m256 exp_lanes(__m256 x)
     const __m256i exponent = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(exponent, 1);
     const __m256i rest = _mm256_sub_epi32(exponent, half), bias = _mm256_set1_epi32(127);
     p = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23)));
-    return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
+    return _mm256_mul_ps(p,
+                         _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
 
 #endif

@@ -1,5 +1,6 @@
-/* F32, F16 and BF16 weights times F32 activations. Lane l of an output's one vector of sums takes the values l, l + 8,
- * l + 16 ... of its row in order, and the lanes are added at the end, so tiles of any shape agree to the last bit. */
+/* F32, F16 and BF16 weights times F32 activations. Lane l of an output's one vector of sums takes
+ * the values l, l + 8, l + 16 ... of its row in order, and the lanes are added at the end, so tiles
+ * of any shape agree to the last bit. */
 #include "inline_avx2.h"
 
 size_t loam__avx2_f32_bytes(size_t k)
@@ -13,55 +14,77 @@ void loam__avx2_f32_prepare(const float *x, size_t k, void *column)
     memset((char *)column + k * sizeof *x, 0, loam__avx2_f32_bytes(k) - k * sizeof *x);
 }
 
-/* n_rows x n_cols outputs; n_rows and n_cols are constants. */
-LOAM__INLINE void tile(loam_format type, size_t n_rows, size_t n_cols, const loam__matmul_args *a, size_t r, size_t c)
+enum {
+    ROWS = 4, /* of a tile */
+    COLS = 3, /* ROWS * COLS sums: enough for the latency of FMA, few enough for the registers */
+    X_BYTES =
+        128 *
+        1024 /* of columns that are used again and again, and stay in the second-level cache */
+};
+
+LOAM__INLINE const float *column(const loam__matmul_args *a, size_t c)
+{
+    return (const float *)(const void *)((const uint8_t *)a->x + c * a->x_row_bytes);
+}
+
+/* ROWS x n_cols outputs from (r, c); n_cols is a constant. Beyond the last row that row again, and
+ * nothing stored. One column asks for the rows two tiles on, in the order in which they lie. */
+LOAM__INLINE void tile(loam_format type, size_t n_cols, const loam__matmul_args *a, size_t r,
+                       size_t c)
 {
     const size_t whole = a->k / WIDTH * WIDTH;
-    const uint8_t *w[WIDTH];
-    const uint8_t *x = (const uint8_t *)a->x + c * a->x_row_bytes;
-    __m256 sum[WIDTH][4];
-    for (size_t i = 0; i < n_rows; i++) {
+    const uint8_t *w[ROWS];
+    __m256 sum[ROWS][COLS];
+    for (size_t i = 0; i < ROWS; i++) {
         w[i] = (const uint8_t *)a->w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
         for (size_t j = 0; j < n_cols; j++)
             sum[i][j] = _mm256_setzero_ps();
     }
+    const uintptr_t next = (uintptr_t)w[0] + 2 * ROWS * a->w_row_bytes;
     for (size_t k = 0; k < whole; k += WIDTH) {
-        __m256 v[4];
+        __m256 v[COLS];
+        for (size_t i = 0; i < ROWS * WIDTH * type_bytes(type) && n_cols == 1; i += 64)
+            _mm_prefetch((const char *)(next + k * ROWS * type_bytes(type) + i), _MM_HINT_T1);
         for (size_t j = 0; j < n_cols; j++)
-            v[j] = _mm256_load_ps((const float *)(const void *)(x + j * a->x_row_bytes) + k);
-        for (size_t i = 0; i < n_rows; i++) {
+            v[j] = _mm256_load_ps(column(a, c + j) + k);
+        for (size_t i = 0; i < ROWS; i++) {
             const __m256 weights = load_typed(type, w[i] + k * type_bytes(type));
             for (size_t j = 0; j < n_cols; j++)
                 sum[i][j] = _mm256_fmadd_ps(weights, v[j], sum[i][j]);
         }
     }
-    for (size_t i = 0; i < n_rows && whole < a->k; i++) {
-        const __m256 weights = load_first_typed(type, w[i] + whole * type_bytes(type), a->k - whole);
-        for (size_t j = 0; j < n_cols; j++) {
-            const __m256 v = _mm256_load_ps((const float *)(const void *)(x + j * a->x_row_bytes) + whole);
-            sum[i][j] = _mm256_fmadd_ps(weights, v, sum[i][j]);
-        }
+    for (size_t i = 0; i < ROWS && whole < a->k; i++) {
+        const __m256 weights =
+            load_first_typed(type, w[i] + whole * type_bytes(type), a->k - whole);
+        for (size_t j = 0; j < n_cols; j++)
+            sum[i][j] =
+                _mm256_fmadd_ps(weights, _mm256_load_ps(column(a, c + j) + whole), sum[i][j]);
     }
-    for (size_t i = 0; i < n_rows && r + i < a->rows; i++)
+    for (size_t i = 0; i < ROWS && r + i < a->rows; i++)
         for (size_t j = 0; j < n_cols; j++)
             a->y[(c + j) * a->y_stride + r + i] = add_lanes(sum[i][j]);
 }
 
-/* A tile has about a dozen sums: enough for the latency of FMA, few enough for the registers. */
+/* ROWS rows and columns c .. end - 1; four that are left go two by two. */
+LOAM__INLINE void multiply_rows(loam_format type, const loam__matmul_args *a, size_t r, size_t c,
+                                size_t end)
+{
+    for (size_t n; c < end; c += n) {
+        const size_t left = end - c;
+        n = left == 4 ? 2 : left < COLS ? left : COLS;
+        if (n == COLS) tile(type, COLS, a, r, c);
+        else if (n == 2) tile(type, 2, a, r, c);
+        else tile(type, 1, a, r, c);
+    }
+}
+
 LOAM__INLINE void multiply(loam_format type, const loam__matmul_args *a)
 {
-    if (a->cols == 1) {
-        for (size_t r = 0; r < a->rows; r += 8)
-            tile(type, 8, 1, a, r, 0);
-        return;
-    }
-    for (size_t r = 0; r < a->rows; r += 4) {
-        size_t c = 0;
-        for (; c + 3 <= a->cols; c += 3)
-            tile(type, 4, 3, a, r, c);
-        if (a->cols - c == 2) tile(type, 4, 2, a, r, c);
-        if (a->cols - c == 1) tile(type, 4, 1, a, r, c);
-    }
+    const size_t fitting = X_BYTES / (a->x_row_bytes + 1) / COLS * COLS;
+    const size_t most = fitting < 2 * COLS ? 2 * COLS : fitting;
+    for (size_t c = 0; c < a->cols; c += most)
+        for (size_t r = 0; r < a->rows; r += ROWS)
+            multiply_rows(type, a, r, c, a->cols - c < most ? a->cols : c + most);
 }
 
 void loam__avx2_multiply_f32(const loam__matmul_args *a)

@@ -1,7 +1,5 @@
 #include "panel_avx2.h"
 
-#include <float.h>
-
 /* ---- activations ---- */
 
 size_t loam__avx2_q8_bytes(size_t k)
@@ -32,7 +30,8 @@ static void quantize_block(const float *x, q8 *out)
         v[i] = _mm256_loadu_ps(x + 8 * i);
     const uint32_t bits = max_bits(v);
     memcpy(&largest, &bits, sizeof largest);
-    /* A block with NaN or infinity gives NaN; one whose scale has no finite inverse counts as zero. */
+    /* A block with NaN or infinity gives NaN; one whose scale has no finite inverse counts as zero.
+     */
     const bool usable = largest <= FLT_MAX && largest >= 0x1p-100f;
     if (!usable) {
         memset(out, 0, sizeof *out);
@@ -74,22 +73,19 @@ enum {
 
 typedef struct panel {
     piece pieces[GROUPS][PANEL_PIECES];
-    size_t n;      /* used */
-    size_t rows;   /* wanted, at most GROUPS * ROWS */
-    bool first;    /* sums start at zero, not at what y has from the panel before */
+    size_t n;    /* used */
+    size_t rows; /* wanted, at most GROUPS * ROWS */
+    bool first;  /* sums start at zero, not at what y has from the panel before */
 } panel;
 
 LOAM__INLINE __m256 load_rows(const float *y, size_t n)
 {
-    float lanes[ROWS] = {0};
-    if (n >= ROWS) return _mm256_loadu_ps(y);
-    memcpy(lanes, y, n * sizeof *y);
-    return _mm256_loadu_ps(lanes);
+    return n >= ROWS ? _mm256_loadu_ps(y) : load_first(y, n);
 }
 
 /* y += panel * x for `cols` columns, whose blocks begin at x and lie x_stride bytes apart. */
-LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, size_t x_stride, float *y,
-                       size_t y_stride)
+LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, size_t x_stride,
+                       float *y, size_t y_stride)
 {
     __m256 sum[GROUPS][COLS];
     for (size_t g = 0; g < GROUPS; g++)
@@ -112,8 +108,9 @@ LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, 
             }
         for (size_t c = 0; c < cols; c++)
             for (size_t g = 0; g < GROUPS; g++)
-                sum[g][c] = add_block(kind, &p->pieces[g][b], (const q8 *)(const void *)(x + c * x_stride),
-                                      sum32[g][c], sum[g][c]);
+                sum[g][c] =
+                    add_block(kind, &p->pieces[g][b], (const q8 *)(const void *)(x + c * x_stride),
+                              sum32[g][c], sum[g][c]);
     }
 
     for (size_t g = 0; g < GROUPS && g * ROWS < p->rows; g++)
@@ -121,19 +118,27 @@ LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, 
             store_rows(y + c * y_stride + g * ROWS, p->rows - g * ROWS, sum[g][c]);
 }
 
-/* All columns of one panel. */
-LOAM__INLINE void multiply_panel(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a, float *y)
+/* All columns of one panel; four that are left go two by two. */
+LOAM__INLINE void multiply_panel(int kind, const panel *p, const uint8_t *x,
+                                 const loam__matmul_args *a, float *y)
 {
-    size_t c = 0;
-    for (; c + COLS <= a->cols; c += COLS)
-        tile(kind, COLS, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride, a->y_stride);
-    if (a->cols - c == 2)
-        tile(kind, 2, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride, a->y_stride);
-    if (a->cols - c == 1)
-        tile(kind, 1, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride, a->y_stride);
+    for (size_t c = 0, n; c < a->cols; c += n) {
+        const size_t left = a->cols - c;
+        n = left == 4 ? 2 : left < COLS ? left : COLS;
+        if (n == COLS)
+            tile(kind, COLS, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride,
+                 a->y_stride);
+        else if (n == 2)
+            tile(kind, 2, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride,
+                 a->y_stride);
+        else
+            tile(kind, 1, p, x + c * a->x_row_bytes, a->x_row_bytes, y + c * a->y_stride,
+                 a->y_stride);
+    }
 }
 
-static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a, float *y)
+static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a,
+                          float *y)
 {
     switch (kind) {
     case NIBBLES:
@@ -150,8 +155,8 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     }
 }
 
-void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values, size_t unit_bytes,
-                                fill_fn *fill)
+void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values,
+                                size_t unit_bytes, fill_fn *fill)
 {
     const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
     panel p;
@@ -164,7 +169,8 @@ void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t uni
             p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
             p.first = b == 0;
             for (size_t g = 0; g < GROUPS; g++)
-                fill(rows[g], b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces[g]);
+                fill(rows[g], a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
+                     p.pieces[g]);
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
         }
     }

@@ -1,18 +1,15 @@
 /* Products of quantized weights and int8 activations.
  *
- * Eight rows go together: 32 values of each of them are unpacked and transposed into one `piece`, in which vector j
- * holds values 4j .. 4j+3 of all eight rows. So a lane belongs to a row: products of unsigned weights and signed
- * activations are summed exactly in integers over the 32 values, and then scaled and added to the lane's float sum once,
- * with no horizontal sum anywhere. One column multiplies a piece where it is unpacked; many columns share a panel of
- * pieces. Either way an output sees the same additions in the same order, block after block. */
+ * Eight rows go together: 32 values of each of them are unpacked and transposed into one `piece`,
+ * in which vector j holds values 4j .. 4j+3 of all eight rows. So a lane belongs to a row: products
+ * of unsigned weights and signed activations are summed exactly in integers over the 32 values, and
+ * then scaled and added to the lane's float sum once, with no horizontal sum anywhere. One column
+ * multiplies a piece where it is unpacked; many columns share a panel of pieces. Either way an
+ * output sees the same additions in the same order, block after block. */
 #ifndef LOAM__CPU_PANEL_AVX2_H
 #define LOAM__CPU_PANEL_AVX2_H
 
-#include <immintrin.h>
-#include <string.h>
-
-#include "avx2.h"
-#include "lib/base/compiler.h"
+#include "inline_avx2.h"
 
 enum { ROWS = 8, BLOCK = 32 };
 
@@ -24,7 +21,8 @@ typedef struct q8 {
     int16_t half[2]; /* sums of q[0..15] and q[16..31] */
 } q8;
 
-/* How weights multiply, by how many products an int16 takes: 4 j-vectors of 31 * 127 * 2 are below 32768, and so on. */
+/* How weights multiply, by how many products an int16 takes: 4 j-vectors of 31 * 127 * 2 are below
+ * 32768, and so on. */
 enum {
     NIBBLES = 8,   /* 0..15; weight = scale * w + min */
     FIVE_BITS = 4, /* 0..31; likewise */
@@ -48,10 +46,10 @@ typedef struct sink {
 typedef const uint8_t *const *row_pointers; /* ROWS of them */
 
 /* Unpack `units` units of a format, which begin `at` bytes into each row, to consecutive pieces. */
-typedef void fill_fn(row_pointers rows, size_t at, size_t units, piece *to);
+typedef void fill_fn(row_pointers rows, size_t row_bytes, size_t at, size_t units, piece *to);
 
-void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values, size_t unit_bytes,
-                                fill_fn *fill);
+void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values,
+                                size_t unit_bytes, fill_fn *fill);
 
 LOAM__INLINE __m256i broadcast4(const void *p)
 {
@@ -60,7 +58,8 @@ LOAM__INLINE __m256i broadcast4(const void *p)
     return _mm256_set1_epi32(v);
 }
 
-/* Keep a chain of sums a chain: GCC makes a tree of it, whose leaves do not fit into the registers. */
+/* Keep a chain of sums a chain: GCC makes a tree of it, whose leaves do not fit into the registers.
+ */
 LOAM__INLINE __m256i in_order(__m256i v)
 {
     __asm__("" : "+x"(v));
@@ -68,14 +67,13 @@ LOAM__INLINE __m256i in_order(__m256i v)
 }
 
 /* One more j-vector: adds its products to sum16 and, when int16 is full, those to sum32. */
-LOAM__INLINE void products(int kind, int j, __m256i w, __m256i x, const piece *p, __m256i *sum16, __m256i *sum32)
+LOAM__INLINE void products(int kind, int j, __m256i w, __m256i x, const piece *p, __m256i *sum16,
+                           __m256i *sum32)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i product;
-    if (kind == SIGNED)
-        product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-    else
-        product = _mm256_maddubs_epi16(w, x);
+    if (kind == SIGNED) product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    else product = _mm256_maddubs_epi16(w, x);
     *sum16 = j % kind == 0 ? product : in_order(_mm256_add_epi16(*sum16, product));
     if (j % kind != kind - 1) return;
     const __m256i wide = _mm256_madd_epi16(*sum16, kind == SIX_BITS ? p->extra[j / 4] : ones);
@@ -118,7 +116,8 @@ LOAM__INLINE void emit(sink *s, int kind, const piece *p)
 
 /* ---- gathering from eight rows ---- */
 
-/* Row pointers for rows r .. r+7; beyond the last row the last one again, whose results are thrown away. */
+/* Row pointers for rows r .. r+7; beyond the last row the last one again, whose results are thrown
+ * away. */
 LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, const uint8_t *rows[ROWS])
 {
     for (size_t i = 0; i < ROWS; i++)
@@ -201,40 +200,44 @@ LOAM__INLINE void split_f16(__m256i pairs, __m256 *first, __m256 *second)
 
 typedef void unpack_fn(row_pointers rows, size_t at, sink *s);
 
-LOAM__INLINE void fill_panel(unpack_fn *unpack, size_t unit_bytes, row_pointers rows, size_t at, size_t units,
-                             piece *to)
-{
-    sink s = {.panel = to};
-    for (size_t u = 0; u < units; u++)
-        unpack(rows, at + u * unit_bytes, &s);
-}
-
 LOAM__INLINE void store_rows(float *y, size_t n, __m256 v)
 {
-    float lanes[ROWS];
-    if (n >= ROWS) {
-        _mm256_storeu_ps(y, v);
-        return;
-    }
-    _mm256_storeu_ps(lanes, v);
-    memcpy(y, lanes, n * sizeof *y);
+    if (n >= ROWS) _mm256_storeu_ps(y, v);
+    else store_first(y, n, v);
 }
 
-/* One column: the weights stream by once. The next rows are asked for early, for eight rows are too many streams for
- * the hardware's prefetcher when rows are short. */
+/* Eight rows are too many streams for the hardware's prefetcher, above all when rows are short. So
+ * while a unit of these rows is used, as many bytes are asked for of the rows two groups on, in the
+ * order in which they lie. */
+LOAM__INLINE void ask_ahead(const uint8_t *row, size_t row_bytes, size_t at, size_t unit_bytes)
+{
+    const uintptr_t next = (uintptr_t)row + 2 * ROWS * row_bytes + ROWS * at;
+    for (size_t i = 0; i < ROWS * unit_bytes; i += 64)
+        _mm_prefetch((const char *)(next + i), _MM_HINT_T1);
+}
+
+LOAM__INLINE void fill_panel(unpack_fn *unpack, size_t unit_bytes, row_pointers rows,
+                             size_t row_bytes, size_t at, size_t units, piece *to)
+{
+    sink s = {.panel = to};
+    for (size_t u = 0; u < units; u++, at += unit_bytes) {
+        ask_ahead(rows[0], row_bytes, at, unit_bytes);
+        unpack(rows, at, &s);
+    }
+}
+
+/* One column: the weights stream by once. */
 LOAM__INLINE void multiply_column(const loam__matmul_args *a, unpack_fn *unpack, size_t unit_values,
                                   size_t unit_bytes)
 {
-    const size_t units = a->k / unit_values;
+    const size_t bytes = a->k / unit_values * unit_bytes;
     for (size_t r = 0; r < a->rows; r += ROWS) {
         const uint8_t *rows[ROWS];
         sink s = {.panel = NULL, .x = a->x, .sum = _mm256_setzero_ps()};
         find_rows(a, r, rows);
-        const char *next = (const char *)rows[0] + ROWS * a->w_row_bytes;
-        for (size_t u = 0; u < units; u++) {
-            for (size_t i = 0; i < ROWS * unit_bytes; i += 64)
-                _mm_prefetch(next + u * ROWS * unit_bytes + i, _MM_HINT_T0);
-            unpack(rows, u * unit_bytes, &s);
+        for (size_t at = 0; at < bytes; at += unit_bytes) {
+            ask_ahead(rows[0], a->w_row_bytes, at, unit_bytes);
+            unpack(rows, at, &s);
         }
         store_rows(a->y + r, a->rows - r, s.sum);
     }

@@ -35,8 +35,9 @@ void loam__avx2_add(const float *a, const float *b, float *y, size_t n)
         y[i] = a[i] + b[i];
 }
 
-/* act(gate) * up. SiLU is x / (1 + e^-x); and so is the tanh form of GELU (Hendrycks and Gimpel 2016) with another
- * exponent, for (1 + tanh t) / 2 = 1 / (1 + e^-2t). Minus infinity would give infinity by infinity. */
+/* act(gate) * up. SiLU is x / (1 + e^-x); and so is the tanh form of GELU (Hendrycks and Gimpel
+ * 2016) with another exponent, for (1 + tanh t) / 2 = 1 / (1 + e^-2t). Minus infinity would give
+ * infinity by infinity. */
 LOAM__INLINE __m256 glu(int32_t act, __m256 gate, __m256 up)
 {
     const __m256 one = _mm256_set1_ps(1.0f), zero = _mm256_setzero_ps();
@@ -55,15 +56,14 @@ LOAM__INLINE void glu_all(int32_t act, const float *gate, const float *up, float
     size_t i = 0;
     for (; i + WIDTH <= n; i += WIDTH)
         _mm256_storeu_ps(y + i, glu(act, _mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i)));
-    if (i < n) store_first(y + i, n - i, glu(act, load_first(gate + i, n - i), load_first(up + i, n - i)));
+    if (i < n)
+        store_first(y + i, n - i, glu(act, load_first(gate + i, n - i), load_first(up + i, n - i)));
 }
 
 void loam__avx2_glu(int32_t act, const float *gate, const float *up, float *y, size_t n)
 {
-    if (act == LOAM_ACT_GELU_TANH)
-        glu_all(LOAM_ACT_GELU_TANH, gate, up, y, n);
-    else
-        glu_all(LOAM_ACT_SILU, gate, up, y, n);
+    if (act == LOAM_ACT_GELU_TANH) glu_all(LOAM_ACT_GELU_TANH, gate, up, y, n);
+    else glu_all(LOAM_ACT_SILU, gate, up, y, n);
 }
 
 /* Pair i of a head is (x[2i], x[2i + 1]). */
@@ -74,7 +74,8 @@ static void rope_pairs(const float *x, const float *cos_sin, float *y, size_t n)
         const __m256 v = _mm256_loadu_ps(x + i), turn = _mm256_loadu_ps(cos_sin + i);
         const __m256 swapped = _mm256_permute_ps(v, 0xB1);
         const __m256 sines = _mm256_mul_ps(swapped, _mm256_movehdup_ps(turn));
-        _mm256_storeu_ps(y + i, _mm256_addsub_ps(_mm256_mul_ps(v, _mm256_moveldup_ps(turn)), sines));
+        _mm256_storeu_ps(y + i,
+                         _mm256_addsub_ps(_mm256_mul_ps(v, _mm256_moveldup_ps(turn)), sines));
     }
     for (; i < n; i += 2) {
         y[i] = x[i] * cos_sin[i] - x[i + 1] * cos_sin[i + 1];
@@ -88,13 +89,15 @@ static void rope_halves(const float *x, const float *cos_sin, float *y, size_t h
     size_t i = 0;
     for (; i + WIDTH <= half; i += WIDTH) {
         const __m256 a = _mm256_loadu_ps(x + i), b = _mm256_loadu_ps(x + half + i);
-        const __m256 t0 = _mm256_loadu_ps(cos_sin + 2 * i), t1 = _mm256_loadu_ps(cos_sin + 2 * i + WIDTH);
+        const __m256 t0 = _mm256_loadu_ps(cos_sin + 2 * i),
+                     t1 = _mm256_loadu_ps(cos_sin + 2 * i + WIDTH);
         const __m256 cosines = _mm256_castpd_ps(
             _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(t0, t1, 0x88)), 0xD8));
         const __m256 sines = _mm256_castpd_ps(
             _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(t0, t1, 0xDD)), 0xD8));
         _mm256_storeu_ps(y + i, _mm256_sub_ps(_mm256_mul_ps(a, cosines), _mm256_mul_ps(b, sines)));
-        _mm256_storeu_ps(y + half + i, _mm256_add_ps(_mm256_mul_ps(a, sines), _mm256_mul_ps(b, cosines)));
+        _mm256_storeu_ps(y + half + i,
+                         _mm256_add_ps(_mm256_mul_ps(a, sines), _mm256_mul_ps(b, cosines)));
     }
     for (; i < half; i++) {
         const float c = cos_sin[2 * i], s = cos_sin[2 * i + 1], a = x[i], b = x[half + i];
@@ -108,10 +111,8 @@ void loam__avx2_rope(const float *x, const float *cos_sin, float *y, int32_t sty
 {
     const size_t half = rotary_values / 2;
     for (uint32_t h = 0; h < heads; h++, x += head_values, y += head_values) {
-        if (style == LOAM_ROPE_PAIRS)
-            rope_pairs(x, cos_sin, y, 2 * half);
-        else
-            rope_halves(x, cos_sin, y, half);
+        if (style == LOAM_ROPE_PAIRS) rope_pairs(x, cos_sin, y, 2 * half);
+        else rope_halves(x, cos_sin, y, half);
         memcpy(y + 2 * half, x + 2 * half, (head_values - 2 * half) * sizeof *y);
     }
 }
