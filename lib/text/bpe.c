@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pre.h"
-#include "utf8.h"
+#include "lib/base/utf8.h"
 #include "vocab.h"
 
 typedef struct pair_slot {

@@ -1,7 +1,7 @@
 /* Tokens to text: whole lists as the bytes they stand for, streams as whole UTF-8 characters. */
 #include <string.h>
 
-#include "utf8.h"
+#include "lib/base/utf8.h"
 #include "vocab.h"
 
 const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags,
