@@ -59,7 +59,7 @@ static void test_own_models__simd_meets_the_plain_reference(void **state)
 {
     (void)state;
     if (!has_isa("avx2")) skip();
-    check_own("tiny-llama", "avx2", (tolerance){ 0.3, 0.06 }); /* activations in 8 bits */
+    check_own("tiny-llama", "avx2", (tolerance){ 0.6, 0.08 }); /* activations in 8 bits */
     check_own("tiny-gemma3", "avx2", exact);                   /* F32 and F16 weights only */
 }
 
