@@ -59,7 +59,8 @@ static void quantize_block(const float *x, q8 *out)
     out->scale = most / (127.0f * HALF_MOST);
     for (int h = 0; h < 2; h++) {
         const int m = (int)ceilf(largest[h] / most * HALF_MOST);
-        const int part = m ? m * quantize_half(v[h], 1.0f / (out->scale * (float)m), out->q + h * HALF) : 0;
+        const int part =
+            m ? m * quantize_half(v[h], 1.0f / (out->scale * (float)m), out->q + h * HALF) : 0;
         out->half[h] = (int16_t)part;
         out->m[h][0] = out->m[h][1] = (int16_t)m;
         sum += part;

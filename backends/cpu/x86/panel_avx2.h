@@ -13,9 +13,10 @@
 
 enum { ROWS = 8, BLOCK = 32, HALF = 16 };
 
-/* 32 activations: value i is scale * m * q[i], with one m for each half. One scale for 32 values alone would lose too
- * much: on Gemma 3 the perplexity is off by 0.56 % with it, and by half of that with an integer m up to HALF_MOST, which costs
- * next to nothing, since products are summed by a multiply-add in any case. */
+/* 32 activations: value i is scale * m * q[i], with one m for each half. One scale for 32 values
+ * alone would lose too much: on Gemma 3 the perplexity is off by 0.56 % with it, and by half of
+ * that with an integer m up to HALF_MOST, which costs next to nothing, since products are summed by
+ * a multiply-add in any case. */
 enum { HALF_MOST = 16 };
 typedef struct q8 {
     int8_t q[BLOCK];
