@@ -56,39 +56,37 @@ typedef int32_t loam_format; /* a LOAM_TYPE_* number format */
 
 enum {
     LOAM_OK = 0,
-    LOAM_ERR_ARG = -1,       /* an argument is NULL, out of its range or unknown */
-    LOAM_ERR_NEWER = -2,     /* an option is set that this library is too old to know */
-    LOAM_ERR_NOMEM = -3,     /* the allocator had no memory */
-    LOAM_ERR_IO = -4,        /* the system or a host callback failed to read */
-    LOAM_ERR_NOT_FOUND = -5, /* no such file */
-    LOAM_ERR_DIRECTORY = -6, /* the path names a directory */
-    LOAM_ERR_EMPTY = -7,     /* the file has no bytes */
-    LOAM_ERR_MAGIC = -8,     /* not a GGUF file */
-    LOAM_ERR_VERSION = -9,   /* a GGUF version that is not read */
-    LOAM_ERR_ENDIAN = -10,   /* a big-endian GGUF file */
-    LOAM_ERR_TRUNCATED =
-        -11,                 /* the file ends before what its header promises: a partial download */
-    LOAM_ERR_CORRUPT = -12,  /* the file contradicts itself */
-    LOAM_ERR_LIMIT = -13,    /* a stated limit of loam is exceeded (sizes, depth, steps) */
-    LOAM_ERR_ARCH = -14,     /* an architecture that loam does not run */
-    LOAM_ERR_METADATA = -15, /* a metadata key is missing or has a wrong type or value */
+    LOAM_ERR_ARG = -1,        /* an argument is NULL, out of its range or unknown */
+    LOAM_ERR_NEWER = -2,      /* an option is set that this library is too old to know */
+    LOAM_ERR_NOMEM = -3,      /* the allocator had no memory */
+    LOAM_ERR_IO = -4,         /* the system or a host callback failed to read */
+    LOAM_ERR_NOT_FOUND = -5,  /* no such file */
+    LOAM_ERR_DIRECTORY = -6,  /* the path names a directory */
+    LOAM_ERR_EMPTY = -7,      /* the file has no bytes */
+    LOAM_ERR_MAGIC = -8,      /* not a GGUF file */
+    LOAM_ERR_VERSION = -9,    /* a GGUF version that is not read */
+    LOAM_ERR_ENDIAN = -10,    /* a big-endian GGUF file */
+    LOAM_ERR_TRUNCATED = -11, /* the file ends before its header says: a partial download */
+    LOAM_ERR_CORRUPT = -12,   /* the file contradicts itself */
+    LOAM_ERR_LIMIT = -13,     /* a stated limit of loam is exceeded (sizes, depth, steps) */
+    LOAM_ERR_ARCH = -14,      /* an architecture that loam does not run */
+    LOAM_ERR_METADATA = -15,  /* a metadata key is missing or has a wrong type or value */
     LOAM_ERR_TENSOR_MISSING = -16,
     LOAM_ERR_TENSOR_SHAPE = -17,
-    LOAM_ERR_TENSOR_TYPE =
-        -18,                  /* a number format that loam or this backend does not compute with */
-    LOAM_ERR_TOKENIZER = -19, /* no vocabulary, or a kind that is not supported */
-    LOAM_ERR_TEMPLATE = -20,  /* the chat template is missing, wrong, or raised an error */
-    LOAM_ERR_JSON = -21,      /* text that should be JSON is not */
-    LOAM_ERR_NOFIT = -22,     /* the plan exceeds the memory limit */
-    LOAM_ERR_FULL = -23,      /* no room in the sequence's context or in the KV cache */
-    LOAM_ERR_TOKEN = -24,     /* a token id outside the vocabulary */
-    LOAM_ERR_SEQ = -25,       /* the sequence is closed or never was open */
-    LOAM_ERR_BUFFER = -26,    /* the caller's buffer is too small; the needed size was stored */
-    LOAM_ERR_STATE = -27,     /* the call came out of order, such as sample before prefill */
-    LOAM_ERR_CANCELLED = -28, /* loam_cancel() was called */
-    LOAM_ERR_DEADLINE = -29,  /* the time budget is used up; the same call again goes on */
-    LOAM_ERR_DEVICE = -30,    /* the device is gone; only loam_free() is left */
-    LOAM_ERR_BACKEND = -31,   /* no backend of that name, or it lacks what is asked */
+    LOAM_ERR_TENSOR_TYPE = -18, /* a number format that loam or this backend does not know */
+    LOAM_ERR_TOKENIZER = -19,   /* no vocabulary, or a kind that is not supported */
+    LOAM_ERR_TEMPLATE = -20,    /* the chat template is missing, wrong, or raised an error */
+    LOAM_ERR_JSON = -21,        /* text that should be JSON is not */
+    LOAM_ERR_NOFIT = -22,       /* the plan exceeds the memory limit */
+    LOAM_ERR_FULL = -23,        /* no room in the sequence's context or in the KV cache */
+    LOAM_ERR_TOKEN = -24,       /* a token id outside the vocabulary */
+    LOAM_ERR_SEQ = -25,         /* the sequence is closed or never was open */
+    LOAM_ERR_BUFFER = -26,      /* the caller's buffer is too small; the needed size was stored */
+    LOAM_ERR_STATE = -27,       /* the call came out of order, such as sample before prefill */
+    LOAM_ERR_CANCELLED = -28,   /* loam_cancel() was called */
+    LOAM_ERR_DEADLINE = -29,    /* the time budget is used up; the same call again goes on */
+    LOAM_ERR_DEVICE = -30,      /* the device is gone; only loam_free() is left */
+    LOAM_ERR_BACKEND = -31,     /* no backend of that name, or it lacks what is asked */
     LOAM_ERR_UNSUPPORTED = -32, /* valid, but not built into this version */
     LOAM_ERR_INTERNAL = -33     /* a broken invariant inside loam: please report it */
 };
@@ -151,9 +149,8 @@ typedef struct loam_source {
 /* ---- Load and free --------------------------------------------------------------------------- */
 
 enum {
-    LOAM_LOAD_VOCAB =
-        1, /* vocabulary and chat template only; prefill and decode give LOAM_ERR_STATE */
-    LOAM_LOAD_PACK = 2 /* copy the weights into memory of loam's own instead of using the map */
+    LOAM_LOAD_VOCAB = 1, /* vocabulary and chat template only; computing gives LOAM_ERR_STATE */
+    LOAM_LOAD_PACK = 2   /* copy the weights into memory of loam's own instead of using the map */
 };
 
 enum {
@@ -258,10 +255,9 @@ LOAM_API loam_status loam_get_info(loam *m, loam_info *info);
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 enum {
-    LOAM_TOKENIZE_SPECIAL =
-        1, /* add the tokens that the vocabulary wants at the start and end (BOS, EOS) */
-    LOAM_TOKENIZE_CONTROL = 2 /* read control tokens such as <|im_end|> in the text as themselves;
-                                 leave this off for text from users, which then stays text */
+    LOAM_TOKENIZE_SPECIAL = 1, /* add what the vocabulary wants at the start and end (BOS, EOS) */
+    LOAM_TOKENIZE_CONTROL = 2  /* read control tokens such as <|im_end|> in the text as themselves;
+                                  leave this off for text from users, which then stays text */
 };
 
 /* Turn text into tokens.
