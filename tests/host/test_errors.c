@@ -160,7 +160,7 @@ static void test_load__arguments(void **state)
 
 static void test_calls__null_and_out_of_range(void **state)
 {
-    loam *m = load_model(model, (model_options){.context = 16});
+    loam *m = load_model(model, (model_options){.context = 20}); /* no whole number of blocks */
     loam_token tokens[32] = {0}, token;
     loam_seq zero = 0, both[2] = {0, 0}, seq;
     size_t n;
@@ -172,8 +172,8 @@ static void test_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_sample(m, 0, NULL), LOAM_ERR_ARG);
     assert_int_equal(loam_sample(m, 0, &token), LOAM_ERR_STATE);
     assert_null(loam_logits(m, 0));
-    assert_int_equal(loam_prefill(m, 0, tokens, 17), LOAM_ERR_FULL);
-    assert_non_null(strstr(loam_error(m), "16"));
+    assert_int_equal(loam_prefill(m, 0, tokens, 21), LOAM_ERR_FULL);
+    assert_non_null(strstr(loam_error(m), "20"));
     tokens[3] = (loam_token)vocabulary_of(m);
     assert_int_equal(loam_prefill(m, 0, tokens, 4), LOAM_ERR_TOKEN);
     tokens[3] = -1;
@@ -186,7 +186,7 @@ static void test_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_seq_truncate(m, 0, 1), LOAM_ERR_ARG);
     assert_int_equal(loam_seq_length(m, 0, &n), LOAM_OK);
     assert_int_equal(n, 0); /* nothing of all that changed it */
-    assert_int_equal(loam_prefill(m, 0, tokens, 16), LOAM_OK);
+    assert_int_equal(loam_prefill(m, 0, tokens, 20), LOAM_OK);
     assert_int_equal(loam_decode(m, &zero, tokens, 1), LOAM_ERR_FULL);
     assert_int_equal(loam_seq_close(m, 0), LOAM_OK);
     assert_int_equal(loam_prefill(m, 0, tokens, 1), LOAM_ERR_SEQ);
