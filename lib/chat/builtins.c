@@ -73,7 +73,8 @@ static bool mark_result(vm *m, value *v)
 
 static bool run(vm *m, const builtin *b, value self, const call *c, value *out)
 {
-    if (!b->fn(m, self, c, out) || m->status != LOAM_OK) return false;
+    if (!loam__vm_enter(m) || !b->fn(m, self, c, out) || m->status != LOAM_OK) return false;
+    loam__vm_leave(m);
     return !b->keeps_markup || self.kind != KIND_STRING || !self.text->markup ||
            mark_result(m, out);
 }

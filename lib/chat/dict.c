@@ -45,7 +45,7 @@ bool loam__hash(vm *m, value v, uint64_t *out)
     case KIND_STRING:
     case KIND_BIG:
         *out = hash_bytes(v.text->p, v.text->n);
-        return loam__vm_work(m, v.text->n);
+        return loam__vm_read(m, v.text->n);
     case KIND_FLOAT: /* equal numbers are one key */
         if (v.real >= -9e18 && v.real <= 9e18 && v.real == (double)(int64_t)v.real)
             *out = mix((uint64_t)(int64_t)v.real);

@@ -282,8 +282,7 @@ static flow loop_step(vm *m, const node *s, loop *l, bool *more, bool *whole)
     *more = item.kind != KIND_ABSENT;
     if (!*more) return FLOW_ON;
     m->scope->n = 0;
-    if (!loam__scope_set(m, m->scope, loam__intern(m, "loop", 4),
-                         (value){.kind = KIND_LOOP, .loop = l}))
+    if (!loam__scope_set(m, m->scope, m->loop, (value){.kind = KIND_LOOP, .loop = l}))
         return FLOW_FAILED;
     if (!loam__bind(m, m->scope, s->a, item)) return FLOW_FAILED;
     flow f = exec_body(m, s->c);

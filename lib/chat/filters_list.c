@@ -92,26 +92,32 @@ static bool filter_join(vm *m, value self, const call *c, value *out)
     return false;
 }
 
+/* What is empty, none included, is not even looked at. */
 static bool lazy_source(vm *m, value self, iter **out)
 {
     bool truth;
-    if (!loam__truth(m, self, &truth))
-        return false; /* what is empty, none included, gives nothing */
-    *out = loam__iterate(m, truth ? self : loam__undefined(""));
-    return *out != NULL;
+    *out = NULL;
+    return loam__truth(m, self, &truth) && (!truth || (*out = loam__iterate(m, self)));
+}
+
+static bool give_nothing(vm *m, value *out)
+{
+    return give_iter(out, loam__iterate(m, loam__undefined("")));
 }
 
 static bool filter_map(vm *m, value self, const call *c, value *out)
 {
     iter *from;
-    return lazy_source(m, self, &from) && give_iter(out, loam__iter_map(m, from, c));
+    if (!lazy_source(m, self, &from)) return false;
+    return from ? give_iter(out, loam__iter_map(m, from, c)) : give_nothing(m, out);
 }
 
 static bool select(vm *m, value self, const call *c, bool attribute, bool wanted, value *out)
 {
     iter *from;
-    return lazy_source(m, self, &from) &&
-           give_iter(out, loam__iter_select(m, from, c, attribute, wanted));
+    if (!lazy_source(m, self, &from)) return false;
+    if (!from) return give_nothing(m, out);
+    return give_iter(out, loam__iter_select(m, from, c, attribute, wanted));
 }
 
 static bool filter_select(vm *m, value self, const call *c, value *out)
@@ -136,27 +142,22 @@ static bool filter_rejectattr(vm *m, value self, const call *c, value *out)
 
 /* ---- order ---- */
 
-/* "a,b.c": a list of the attributes that sort goes by, the first first. */
+/* What sort goes by, always a list: of "a,b.c" the attributes in that order. */
 static bool sort_key(vm *m, value item, value attribute, bool sensitive, value *out)
 {
     const text comma = {.p = ",", .n = 1};
-    list *parts, *keys = loam__list_new(m, 0);
-    if (!keys) return false;
-    if (attribute.kind != KIND_STRING) {
-        if (attribute.kind != KIND_ABSENT && !loam__attribute_path(m, item, attribute, &item))
-            return false;
-        *out = item;
-        return fold(m, sensitive, out);
-    }
-    if (!(parts = loam__text_split(m, attribute.text, &comma, -1))) return false;
-    for (size_t i = 0; i < parts->n; i++) {
-        value key;
-        if (!loam__attribute_path(m, item, parts->items[i], &key) || !fold(m, sensitive, &key))
-            return false;
-        if (!loam__list_add(m, keys, key)) return false;
+    list *parts = loam__list_new(m, 0), *keys = loam__list_new(m, 0);
+    value key;
+    if (!keys || !parts) return false;
+    if (attribute.kind == KIND_STRING) parts = loam__text_split(m, attribute.text, &comma, -1);
+    else if (!loam__list_add(m, parts, attribute.kind == KIND_ABSENT ? loam__none() : attribute))
+        return false;
+    for (size_t i = 0; parts && i < parts->n; i++) {
+        if (!loam__attribute_path(m, item, parts->items[i], &key)) return false;
+        if (!fold(m, sensitive, &key) || !loam__list_add(m, keys, key)) return false;
     }
     *out = loam__list_value(keys);
-    return true;
+    return parts != NULL;
 }
 
 static bool sort_by(vm *m, value self, value attribute, bool sensitive, bool reverse, list **keys,

@@ -120,7 +120,8 @@ static bool filter_indent(vm *m, value self, const call *c, value *out)
     int32_t last;
     if (t->n > 0) {
         loam__point_back(t->p, t->n, &last);
-        ended = loam__is_line_end(last);
+        ended =
+            loam__is_line_end(last) && last != '\r'; /* with the line end that Python adds, one */
     }
     if (ended && !loam__list_add(m, lines, loam__string(loam__text_new(m, "", 0, NULL))))
         return false;
@@ -138,7 +139,10 @@ static bool filter_truncate(vm *m, value self, const call *c, value *out)
     int64_t length, leeway;
     bool kill;
     text *t, *end, *dots = loam__text_new(m, "...", 3, NULL);
-    if (!dots || !text_of(m, self, &t) || !loam__arg_int(m, c, 0, 255, &length)) return false;
+    if (self.kind != KIND_STRING)
+        return loam__vm_raise(m, "can only truncate a string, not %s", loam__type_name(self));
+    t = self.text;
+    if (!dots || !loam__arg_int(m, c, 0, 255, &length)) return false;
     if (!loam__arg_truth(m, c, 1, false, &kill) || !loam__arg_text(m, c, 2, &end)) return false;
     if (!loam__arg_int(m, c, 3, 5, &leeway)) return false;
     if (!end) end = dots;
@@ -169,7 +173,7 @@ static bool filter_wordcount(vm *m, value self, const call *c, value *out)
         out->integer += word && !inside;
         inside = word;
     }
-    return loam__vm_work(m, t->n);
+    return loam__vm_read(m, t->n);
 }
 
 static bool filter_escape(vm *m, value self, const call *c, value *out)

@@ -92,7 +92,7 @@ static bool filter_round(vm *m, value self, const call *c, value *out)
     if (!up && !loam__text_is(how, "floor"))
         return loam__vm_raise(m, "method must be common, ceil or floor");
     double scale = pow(10, (double)digits);
-    *out = loam__float((up ? ceil(f * scale) : floor(f * scale)) / scale);
+    *out = loam__float(((up ? ceil(f * scale) : floor(f * scale)) + 0.0) / scale);
     return true;
 }
 

@@ -320,7 +320,8 @@ bool loam__percent(vm *m, text *format, value arguments, value *out)
 typedef struct fields {
     vm *m;
     const call *c;
-    size_t next; /* of the numbered by themselves */
+    size_t next;            /* of the fields that number themselves */
+    bool counted, numbered; /* such a field was there; one with a number: not both may be */
     bool markup;
 } fields;
 
@@ -367,11 +368,15 @@ static bool read_spec(vm *m, const text *t, spec *s)
 /* The argument that a field's first name or number means. */
 static bool first_name(fields *f, const text *name, value *out)
 {
-    int64_t i;
+    int64_t i = -1;
+    bool number = name->n > 0 && loam__read_int(name->p, name->n, 10, &i) && i >= 0;
     *out = (value){.kind = KIND_ABSENT};
+    f->counted |= name->n == 0;
+    f->numbered |= number;
+    if (f->counted && f->numbered)
+        return loam__vm_raise(f->m, "cannot mix {} and {0} in one format string");
     if (name->n == 0) i = (int64_t)f->next++;
-    else if (!loam__read_int(name->p, name->n, 10, &i)) i = -1;
-    if (i >= 0) {
+    if (name->n == 0 || number) {
         if ((uint64_t)i >= f->c->n)
             return loam__vm_raise(f->m, "replacement index %lld out of range", (long long)i);
         *out = f->c->args[i];

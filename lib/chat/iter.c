@@ -204,6 +204,7 @@ static bool next_point(vm *m, iter *it, value *out)
     size_t len = loam__point(it->source.text->p + it->at, it->n - it->at, &c);
     text *t = loam__text_slice(m, it->source.text, it->at, len);
     if (!t) return false;
+    t->markup = false;
     it->at += len;
     *out = loam__string(t);
     return true;

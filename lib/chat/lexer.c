@@ -180,6 +180,7 @@ static bool lex_raw(lexer *lex, size_t start, token *out)
         advance(lex, end);
         return data_token(lex, start, text_end, line, out);
     }
+    if (start == lex->n) return data_token(lex, start, start, lex->line, out); /* as Jinja has it */
     return fail_at(lex, "a raw block that does not end");
 }
 

@@ -56,7 +56,7 @@ static bool str_swapcase(vm *m, value self, const call *c, value *out)
 static bool all(vm *m, value self, bool (*is)(int32_t), value *out)
 {
     *out = loam__bool(loam__text_all(self.text, is));
-    return loam__vm_work(m, self.text->n);
+    return loam__vm_read(m, self.text->n);
 }
 
 static bool str_isalpha(vm *m, value self, const call *c, value *out)
@@ -128,7 +128,7 @@ static bool one_case(vm *m, const text *t, bool (*wanted)(int32_t), bool (*other
         wrong |= other(c);
     }
     *out = loam__bool(some && !wrong);
-    return loam__vm_work(m, t->n);
+    return loam__vm_read(m, t->n);
 }
 
 static bool str_islower(vm *m, value self, const call *c, value *out)
@@ -157,7 +157,7 @@ static bool str_istitle(vm *m, value self, const call *c, value *out)
         some |= inside;
     }
     *out = loam__bool(some && !wrong);
-    return loam__vm_work(m, t->n);
+    return loam__vm_read(m, t->n);
 }
 
 /* ---- str: edges ---- */

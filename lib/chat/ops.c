@@ -123,8 +123,11 @@ static bool float_binary(vm *m, int op, double a, double b, value *out)
         break;
     default:
         r = fmod(a, b);
-        if (r != 0 && (r < 0) != (b < 0)) r += b;
-        if (op == OP_FLOORDIV) r = floor((a - r) / b + 0.5);
+        if (r == 0) r = copysign(0, b);
+        else if ((r < 0) != (b < 0)) r += b;
+        if (op == OP_MOD) break;
+        r = (a - r) / b;
+        r = r == 0 ? copysign(0, a / b) : floor(r + 0.5);
     }
     *out = loam__float(r);
     return true;
@@ -378,7 +381,7 @@ static bool slice_text(vm *m, text *t, const int64_t b[3], value *out)
         for (int64_t step = b[2]; step < 0; step++)
             at -= loam__point_back(t->p, at, &c);
     }
-    if (!loam__vm_work(m, t->n) || !loam__put_end(m, begin, out)) return false;
+    if (!loam__vm_read(m, t->n) || !loam__put_end(m, begin, out)) return false;
     out->text->markup = t->markup;
     return true;
 }

@@ -52,7 +52,7 @@ static void put_escaped(vm *m, const text *t, char quote)
 static bool put_text_repr(vm *m, const text *t)
 {
     char quote = memchr(t->p, '\'', t->n) && !memchr(t->p, '"', t->n) ? '"' : '\'';
-    if (!loam__vm_work(m, t->n)) return false;
+    if (!loam__vm_read(m, t->n)) return false;
     if (t->markup) loam__put_string(m, "Markup(");
     loam__put(m, &quote, 1, false);
     put_escaped(m, t, quote);
@@ -231,7 +231,7 @@ static bool put_json_text(vm *m, const text *t, const json_style *style)
     }
     loam__put_part(m, t, from, t->n - from);
     loam__put_string(m, "\"");
-    return loam__vm_work(m, t->n);
+    return loam__vm_read(m, t->n);
 }
 
 static bool put_json_at(vm *m, value v, const json_style *style, uint32_t level);

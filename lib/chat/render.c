@@ -29,6 +29,7 @@ static bool read_variables(vm *m, const char *json, size_t n, const loam__chat_d
 static bool render(vm *m, const char *source, size_t n_source)
 {
     node *body;
+    if (!(m->loop = loam__intern(m, "loop", 4))) return false;
     if (!loam__parse(m, source, n_source, &body) || !(m->scope = loam__scope_new(m, NULL)))
         return false;
     m->depth = 0;

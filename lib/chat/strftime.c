@@ -231,5 +231,5 @@ bool loam__put_time(vm *m, const text *format, int64_t seconds)
 {
     const civil t = civil_of(seconds);
     put_format(m, &t, format);
-    return loam__vm_work(m, format->n) && loam__put_ok(m);
+    return loam__vm_read(m, format->n) && loam__put_ok(m);
 }

@@ -57,7 +57,7 @@ text *loam__text_case(vm *m, const text *t, letter_case how)
                 loam__put_point(m, mapped[k], t->marks && t->marks[i]);
         starts = how == WORD_CAPITALS && !is_cased(c);
     }
-    return loam__vm_work(m, t->n) ? end(m, begin) : NULL;
+    return loam__vm_read(m, t->n) ? end(m, begin) : NULL;
 }
 
 /* ---- the edges ---- */
@@ -66,7 +66,7 @@ static bool strips(vm *m, const text *chars, int32_t c)
 {
     int32_t other;
     if (!chars) return loam__is_space(c);
-    if (!loam__vm_work(m, chars->n)) return false;
+    if (!loam__vm_read(m, chars->n)) return false;
     for (size_t i = 0; i < chars->n;) {
         i += loam__point(chars->p + i, chars->n - i, &other);
         if (other == c) return true;
@@ -88,7 +88,7 @@ text *loam__text_strip(vm *m, const text *t, const text *chars, int sides)
         if (!strips(m, chars, c)) break;
         to -= len;
     }
-    return loam__vm_work(m, from + t->n - to) ? loam__text_slice(m, t, from, to - from) : NULL;
+    return loam__vm_read(m, from + t->n - to) ? loam__text_slice(m, t, from, to - from) : NULL;
 }
 
 text *loam__text_pad(vm *m, text *t, int64_t width, const text *fill, int sides)
@@ -186,7 +186,7 @@ list *loam__text_split(vm *m, const text *t, const text *sep, int64_t max)
 {
     list *l = loam__list_new(m, 0);
     size_t from = 0, at;
-    if (!l || !loam__vm_work(m, t->n)) return NULL;
+    if (!l || !loam__vm_read(m, t->n)) return NULL;
     if (!sep) {
         for (from = skip(t, 0, true); from<t->n; from = skip(t, at, true), max -= max> 0) {
             at = max == 0 ? t->n : skip(t, from, false);
@@ -206,7 +206,7 @@ list *loam__text_split_right(vm *m, const text *t, const text *sep, int64_t max)
 {
     list *l = loam__list_new(m, 0);
     size_t to = t->n, at;
-    if (!l || !loam__vm_work(m, t->n)) return NULL;
+    if (!l || !loam__vm_read(m, t->n)) return NULL;
     if (!sep) {
         for (to = skip_back(t, to, true); to > 0; to = skip_back(t, at, true), max -= max > 0) {
             at = max == 0 ? 0 : skip_back(t, to, false);
@@ -228,7 +228,7 @@ list *loam__text_lines(vm *m, const text *t, bool keep_ends)
     list *l = loam__list_new(m, 0);
     size_t from = 0, len;
     int32_t c;
-    if (!l || !loam__vm_work(m, t->n)) return NULL;
+    if (!l || !loam__vm_read(m, t->n)) return NULL;
     for (size_t i = 0; i < t->n; i += len) {
         len = loam__point(t->p + i, t->n - i, &c);
         if (!loam__is_line_end(c)) continue;

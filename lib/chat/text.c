@@ -128,7 +128,7 @@ size_t loam__text_points(vm *m, text *t)
 {
     int32_t c;
     if (t->points != POINTS_LATER) return t->points;
-    loam__vm_work(m, t->n);
+    loam__vm_read(m, t->n);
     t->points = 0;
     for (size_t i = 0; i < t->n; t->points++)
         i += loam__point(t->p + i, t->n - i, &c);
@@ -144,12 +144,12 @@ size_t loam__text_offset(vm *m, text *t, size_t point)
     if (point > points / 2) {
         for (at = t->n; points > point; points--)
             at -= loam__point_back(t->p, at, &c);
-        loam__vm_work(m, t->n - at);
+        loam__vm_read(m, t->n - at);
         return at;
     }
     while (point-- > 0)
         at += loam__point(t->p + at, t->n - at, &c);
-    loam__vm_work(m, at);
+    loam__vm_read(m, at);
     return at;
 }
 
@@ -175,7 +175,7 @@ int loam__text_order(const text *a, const text *b)
 /* Comparing at one place after the other may take long where the places are many: they count. */
 static bool count_place(vm *m, size_t n, size_t *places)
 {
-    enum { PLACES_A_STEP = 16 };
+    enum { PLACES_A_STEP = 4 };
     return loam__vm_work(m, n) && (++*places % PLACES_A_STEP != 0 || loam__vm_steps(m, 1));
 }
 
@@ -205,9 +205,9 @@ size_t loam__text_find_last(vm *m, const text *t, const text *needle, size_t to)
         if (needle->n && t->p[at] != needle->p[0]) continue;
         if (!count_place(m, needle->n, &places)) return NOT_FOUND;
         if (memcmp(t->p + at, needle->p, needle->n) == 0)
-            return loam__vm_work(m, to - at) ? at : NOT_FOUND;
+            return loam__vm_read(m, to - at) ? at : NOT_FOUND;
     }
-    loam__vm_work(m, to);
+    loam__vm_read(m, to);
     return NOT_FOUND;
 }
 

@@ -77,9 +77,16 @@ bool loam__vm_steps(vm *m, size_t n)
     return loam__vm_fail(m, LOAM_ERR_LIMIT, "more than the limit of %d steps", MAX_STEPS);
 }
 
+/* So that a step of either takes about as long as one of evaluating. */
 bool loam__vm_work(vm *m, size_t bytes)
 {
     enum { BYTES_A_STEP = 256 };
+    return bytes < BYTES_A_STEP || loam__vm_steps(m, bytes / BYTES_A_STEP);
+}
+
+bool loam__vm_read(vm *m, size_t bytes)
+{
+    enum { BYTES_A_STEP = 16 };
     return bytes < BYTES_A_STEP || loam__vm_steps(m, bytes / BYTES_A_STEP);
 }
 
