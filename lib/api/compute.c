@@ -105,7 +105,8 @@ loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampli
     if (!m) return LOAM_ERR_ARG;
     loam_status st = loam__enter(m, true);
     if (st != LOAM_OK) return st;
-    if ((st = loam__options_read(&how, sizeof how, sizeof how, sampling)) != LOAM_OK)
+    if ((st = loam__options_read(&how, sizeof how, LOAM__UP_TO(loam_sampling, reserved),
+                                 sampling)) != LOAM_OK)
         loam__fail(&m->base, st,
                    "sampling: struct_size or a field is not of this version; call "
                    "loam_sampling_init() first");

@@ -2,25 +2,28 @@
 
 #include "handle.h"
 
-#define OPTIONS_0_1 sizeof(loam_options)
-
 /* ---- the handle ---- */
 
-/* A handle for any options, so that there is one to carry the text. *st: whether they can be read.
- */
+loam_status loam__begin(loam__base *b, const loam_options *options, loam_options *o)
+{
+    loam_status read =
+        loam__options_read(o, sizeof *o, LOAM__UP_TO(loam_options, reserved_pointer), options);
+    loam_status st = loam__base_init(b, read == LOAM_OK ? o->hooks : NULL);
+    if (read != LOAM_OK)
+        return loam__fail(b, read,
+                          "options: struct_size or a field is not of this version; call "
+                          "loam_options_init() first");
+    return st == LOAM_OK ? loam__options_check(b, o) : st;
+}
+
+/* A handle for any options, so that there is one to carry the text; NULL: no memory for it. */
 static loam *handle_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
-    *st = loam__options_read(o, sizeof *o, OPTIONS_0_1, options);
-    loam_status hooks = loam__base_init(&b, *st == LOAM_OK ? o->hooks : NULL);
+    *st = loam__begin(&b, options, o);
     loam *m = loam__alloc(&b, sizeof *m);
     if (!m) return NULL;
     m->base = b;
-    if (*st != LOAM_OK)
-        loam__fail(&m->base, *st,
-                   "options: struct_size or a field is not of this version; call "
-                   "loam_options_init() first");
-    else *st = hooks;
     m->has_lock = loam__mutex_init(&m->lock);
     if (!m->has_lock && *st == LOAM_OK)
         *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
@@ -102,33 +105,31 @@ static loam_status load_opened(loam *m, loam_options *o)
     return LOAM_OK;
 }
 
-loam_status loam_load(const char *path, const loam_options *options, loam **out)
+/* From a path, or from parts when path is NULL. */
+static loam_status load(const char *path, const loam_source *const *parts, size_t n_parts,
+                        const loam_options *options, loam **out)
 {
     loam_options o;
     loam_status st;
-    if (out) *out = NULL;
-    if (!path || !out) return LOAM_ERR_ARG;
     loam *m = *out = handle_new(options, &o, &st);
     if (!m) return LOAM_ERR_NOMEM;
-    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
-        (st = loam__gguf_open(&m->base, path, &m->gguf)) != LOAM_OK)
-        return st;
-    return load_opened(m, &o);
+    if (st == LOAM_OK)
+        st = path ? loam__gguf_open(&m->base, path, &m->gguf)
+                  : loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf);
+    return st == LOAM_OK ? load_opened(m, &o) : st;
+}
+
+loam_status loam_load(const char *path, const loam_options *options, loam **out)
+{
+    if (out) *out = NULL;
+    return path && out ? load(path, NULL, 0, options, out) : LOAM_ERR_ARG;
 }
 
 loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts,
                               const loam_options *options, loam **out)
 {
-    loam_options o;
-    loam_status st;
     if (out) *out = NULL;
-    if (!parts || !n_parts || !out) return LOAM_ERR_ARG;
-    loam *m = *out = handle_new(options, &o, &st);
-    if (!m) return LOAM_ERR_NOMEM;
-    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
-        (st = loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf)) != LOAM_OK)
-        return st;
-    return load_opened(m, &o);
+    return parts && n_parts && out ? load(NULL, parts, n_parts, options, out) : LOAM_ERR_ARG;
 }
 
 /* ---- facts ---- */
@@ -138,9 +139,12 @@ const char *loam_error(const loam *m)
     return m ? m->base.error : "no handle: loam_load() was given NULL or had no memory for one";
 }
 
+#define TEXT(number)    TEXT_OF(number)
+#define TEXT_OF(number) #number
+
 const char *loam_version(void)
 {
-    return "0.1.0";
+    return TEXT(LOAM_VERSION_MAJOR) "." TEXT(LOAM_VERSION_MINOR) "." TEXT(LOAM_VERSION_PATCH);
 }
 
 loam_status loam_get_info(loam *m, loam_info *info)
@@ -169,7 +173,7 @@ loam_status loam_get_info(loam *m, loam_info *info)
         i.threads = m->plan.threads;
         i.isa = m->plan.device.isa;
     }
-    st = loam__options_write(info, sizeof i, &i, sizeof i);
+    st = loam__options_write(info, LOAM__UP_TO(loam_info, chat_template), &i, sizeof i);
     if (st != LOAM_OK)
         loam__fail(&m->base, st,
                    "info: struct_size is not of this version; call loam_info_init() first");

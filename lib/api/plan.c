@@ -19,14 +19,9 @@ struct loam_plan {
 static loam_plan *plan_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
-    *st = loam__options_read(o, sizeof *o, sizeof *o, options);
-    loam_status hooks = loam__base_init(&b, *st == LOAM_OK ? o->hooks : NULL);
+    *st = loam__begin(&b, options, o);
     loam_plan *plan = loam__alloc(&b, sizeof *plan);
-    if (!plan) return NULL;
-    plan->base = b;
-    if (*st != LOAM_OK)
-        loam__fail(&plan->base, *st, "options: struct_size or a field is not of this version");
-    else if ((*st = hooks) == LOAM_OK) *st = loam__options_check(&plan->base, o);
+    if (plan) plan->base = b;
     return plan;
 }
 
@@ -62,7 +57,8 @@ loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_op
     loam_plan *p = *out = plan_new(options, &o, &st);
     if (!p) return LOAM_ERR_NOMEM;
     if (st != LOAM_OK) return st;
-    if ((st = loam__options_read(&geo, sizeof geo, sizeof geo, geometry)) != LOAM_OK)
+    if ((st = loam__options_read(&geo, sizeof geo, LOAM__UP_TO(loam_plan_geometry, overhead_bytes),
+                                 geometry)) != LOAM_OK)
         return loam__fail(&p->base, st, "geometry: struct_size or a field is not of this version");
     p->layers = geo.layers;
     memcpy(p->device, "memory", sizeof "memory");
@@ -87,7 +83,8 @@ void loam_plan_free(loam_plan *plan)
 loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals)
 {
     if (!plan || !totals || !plan->totals.struct_size) return LOAM_ERR_ARG;
-    return loam__options_write(totals, sizeof plan->totals, &plan->totals, sizeof plan->totals);
+    return loam__options_write(totals, LOAM__UP_TO(loam_plan_totals, kv_token_bytes), &plan->totals,
+                               sizeof plan->totals);
 }
 
 size_t loam_plan_device_count(const loam_plan *plan)
@@ -102,7 +99,7 @@ loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_devi
                           .bytes = plan->totals.total_bytes,
                           .limit_bytes = plan->totals.limit_bytes,
                           .name = plan->device};
-    return loam__options_write(device, sizeof d, &d, sizeof d);
+    return loam__options_write(device, LOAM__UP_TO(loam_plan_device, reserved), &d, sizeof d);
 }
 
 size_t loam_plan_area_count(const loam_plan *plan)
@@ -132,5 +129,5 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
         {.bytes = t->overhead_bytes, .name = "overhead"},
     };
     loam_plan_area a = plan->gguf ? area_of_file(&plan->plan, i) : described[i];
-    return loam__options_write(area, sizeof a, &a, sizeof a);
+    return loam__options_write(area, LOAM__UP_TO(loam_plan_area, reserved), &a, sizeof a);
 }

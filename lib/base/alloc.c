@@ -38,7 +38,7 @@ loam_status loam__base_init(loam__base *b, const loam_hooks *hooks)
 {
     loam_status st;
     memset(b, 0, sizeof *b);
-    st = loam__options_read(&b->hooks, sizeof b->hooks, sizeof b->hooks, hooks);
+    st = loam__options_read(&b->hooks, sizeof b->hooks, LOAM__UP_TO(loam_hooks, clock_ctx), hooks);
     if (st == LOAM_OK && b->hooks.flags != 0) st = LOAM_ERR_NEWER;
     if (st != LOAM_OK) memset(&b->hooks, 0, sizeof b->hooks);
     b->hooks.struct_size = sizeof b->hooks; /* handed on to backends */

@@ -82,6 +82,8 @@ bool loam__align_u64(uint64_t a, uint64_t align, uint64_t *aligned); /* up, to a
 /* ---- structs that cross the ABI (options.c) ---- */
 
 #define LOAM__STRUCT_MAX 4096u
+/* Bytes of a struct up to and with a field: how large it was in the version that ended there. */
+#define LOAM__UP_TO(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
 
 /* Read a caller's struct of any age into dst (known bytes). NULL src: all defaults. */
 loam_status loam__options_read(void *dst, size_t known, size_t oldest, const void *src);
