@@ -361,8 +361,7 @@ static void test_bpe__gives_every_byte_back(void **state)
                          LOAM_OK);
         for (size_t k = 0, at = 0; k < n;
              k++, at += m) { /* the decoder of some removes spaces, the tokens do not */
-            char small[16];
-            const char *p = loam__token_bytes(f.v, ids[k], 0, small, &m);
+            const char *p = loam__token_bytes(f.v, ids[k], 0, &m);
             assert_true(at + m <= sizeof text);
             memcpy(back + at, p, m);
             if (k + 1 == n) assert_int_equal(at + m, sizeof text);
@@ -954,7 +953,6 @@ static bool check_row(loam__base *b, const loam__vocab *v, const json_t *row, si
     const json_t *pieces = json_object_get(row, "pieces");
     static loam_token tokens[32768], want[32768];
     static char detok[65536];
-    char small[16];
     size_t n = 0, m = json_array_size(ids), n_detok = 0;
     uint32_t flags = 0;
     if (json_is_true(json_object_get(row, "add_special"))) flags |= LOAM_TOKENIZE_SPECIAL;
@@ -977,7 +975,7 @@ static bool check_row(loam__base *b, const loam__vocab *v, const json_t *row, si
     for (size_t i = 0; i < m; i++) {
         size_t n_piece;
         want[i] = (loam_token)json_integer_value(json_array_get(ids, i));
-        const char *piece = loam__token_bytes(v, want[i], 0, small, &n_piece);
+        const char *piece = loam__token_bytes(v, want[i], 0, &n_piece);
         if (same_bytes(json_array_get(pieces, i), piece, n_piece)) continue;
         print_error("line %zu: the bytes of token %d differ: '%.*s'\n", line, (int)want[i],
                     (int)n_piece, piece);

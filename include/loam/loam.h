@@ -283,6 +283,14 @@ enum { LOAM_DETOKENIZE_SKIP_CONTROL = 1 }; /* leave control tokens out of the te
 LOAM_API loam_status loam_detokenize(loam *m, const loam_token *tokens, size_t n, uint32_t flags,
                                      char *text, size_t capacity, size_t *n_bytes);
 
+/* The bytes of one token alone: often no whole characters.
+ *
+ * text     char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
+ * Errors   LOAM_ERR_ARG, TOKEN, BUFFER, STATE
+ * Since    0.1 */
+LOAM_API loam_status loam_token_text(loam *m, loam_token token, char *text, size_t capacity,
+                                     size_t *n_bytes);
+
 /* Text that streams: holds back an unfinished UTF-8 character. Caller's; zero it with
  * loam_stream_init(). */
 typedef struct loam_stream {

@@ -63,6 +63,18 @@ loam_status loam_detokenize(loam *m, const loam_token *tokens, size_t n, uint32_
     return loam__leave(m, st);
 }
 
+loam_status loam_token_text(loam *m, loam_token token, char *text, size_t capacity, size_t *n_bytes)
+{
+    loam_status st = check(m, NULL, 0, text, capacity, n_bytes);
+    size_t n;
+    if (st != LOAM_OK || (st = loam__enter(m, false)) != LOAM_OK) return st;
+    if ((st = check_ids(m, &token, 1)) == LOAM_OK) {
+        const char *bytes = loam__token_bytes(m->vocab, token, 0, &n);
+        st = loam__give(&m->base, bytes, n, 1, text, capacity, n_bytes);
+    }
+    return loam__leave(m, st);
+}
+
 loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, char *text,
                              size_t capacity, size_t *n_bytes)
 {

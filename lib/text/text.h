@@ -31,10 +31,8 @@ loam_status loam__tokenize(loam__base *b, const loam__vocab *v, const char *text
                            const uint8_t *typed, uint32_t flags, loam_token *tokens,
                            size_t capacity, size_t *n_tokens);
 
-/* The bytes of one token alone; token is valid. Points into the vocabulary or into small (16 bytes,
- * the caller's). */
-const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags,
-                              char small[16], size_t *n);
+/* The bytes of one token alone, in the vocabulary; token is valid. */
+const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags, size_t *n);
 
 /* See loam_detokenize(); the caller has checked the ids. Stores at most capacity bytes, *n_bytes
  * how many there are. */
