@@ -6,7 +6,10 @@
 #include "cpu.h"
 #include "lib/quant/quant.h"
 
-#define MATMUL_MAX_COLS 128u  /* columns of a slice: a panel of weights is unpacked once for them  \
+#define TILE_ROWS 16u /* rows of a slice come in this many: what the widest kernels take at once   \
+                       */
+#define MATMUL_MAX_COLS                                                                            \
+    128u                      /* columns of a slice: a panel of weights is unpacked once for them  \
                                */
 #define ROW_VALUES (1u << 14) /* values that a slice of an element-wise op touches */
 
@@ -217,13 +220,13 @@ static tiling tile_matmul(const cpu_run *r)
     uint64_t macs = r->cpu->isa.slice_macs;
     tiling t = {0};
     if (cols == 0) return t;
-    uint64_t widest = macs / (8 * w->cols);
+    uint64_t widest = macs / (TILE_ROWS * w->cols);
     widest = widest < 8 ? 8 : widest > MATMUL_MAX_COLS ? MATMUL_MAX_COLS : widest;
     t.cols = cols < widest ? cols : (uint32_t)widest;
     uint64_t rows = macs / (w->cols * t.cols), share = w->rows / (threads * 4);
     if (threads > 1 && rows > share) rows = share;
-    rows = (rows + 7) / 8 * 8;
-    t.rows = (uint32_t)(rows < 8 ? 8 : rows > w->rows ? w->rows : rows);
+    rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    t.rows = (uint32_t)(rows < TILE_ROWS ? TILE_ROWS : rows > w->rows ? w->rows : rows);
     t.n_rows = divide_up(w->rows, t.rows);
     t.n_cols = divide_up(cols, t.cols);
     return t;
