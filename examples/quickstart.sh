@@ -29,7 +29,6 @@ if [ -z "$model" ]; then
     model=$(model_cache)/$smollm2
 fi
 
-say "the memory plan of $(basename "$model")"
 "$build/loam" plan "$model"
 say "$prompt"
 "$build/loam" run "$model" "$prompt" --seed 1

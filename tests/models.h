@@ -13,7 +13,8 @@
 static inline float *read_floats(const char *path, size_t *n)
 {
     FILE *f = fopen(path, "rb");
-    if (!f) return NULL;
+    *n = 0;
+    if (!f) fail_msg("%s is missing", path);
     fseek(f, 0, SEEK_END);
     *n = (size_t)ftell(f) / sizeof(float);
     rewind(f);

@@ -65,17 +65,13 @@ static loam_status detokenize(tokenize *t, const loam_token *tokens, size_t n)
     return status;
 }
 
-/* The bytes of one token are what it adds behind another: at the start of a text some vocabularies
- * drop a blank. */
 static json_t *piece_base64(tokenize *t, loam_token token)
 {
-    const loam_token pair[2] = {token, token};
-    size_t n_first;
-
-    if (detokenize(t, pair, 1) != LOAM_OK) return NULL;
-    n_first = t->bytes.n;
-    if (detokenize(t, pair, 2) != LOAM_OK || t->bytes.n < n_first) return NULL;
-    return json_base64(t->bytes.p + n_first, t->bytes.n - n_first);
+    loam_status status;
+    do
+        status = loam_token_text(t->m, token, t->bytes.p, t->bytes.capacity, &t->bytes.n);
+    while (status == LOAM_ERR_BUFFER && text_reserve(&t->bytes, t->bytes.n));
+    return status == LOAM_OK ? json_base64(t->bytes.p, t->bytes.n) : NULL;
 }
 
 static bool read_ids(const json_t *list, ids *tokens)

@@ -74,7 +74,8 @@ loam_status loam_gguf_get_meta(const loam_gguf *g, size_t i, loam_gguf_meta *met
     loam_gguf_meta found;
     if (!meta || i >= loam_gguf_meta_count(g)) return LOAM_ERR_ARG;
     loam__gguf_meta(g->g, i, &found);
-    return loam__options_write(meta, sizeof found, &found, sizeof found);
+    return loam__options_write(meta, LOAM__UP_TO(loam_gguf_meta, reserved_pointer), &found,
+                               sizeof found);
 }
 
 loam_status loam_gguf_get_tensor(const loam_gguf *g, size_t i, loam_gguf_tensor *tensor)
@@ -82,7 +83,7 @@ loam_status loam_gguf_get_tensor(const loam_gguf *g, size_t i, loam_gguf_tensor 
     loam_gguf_tensor found;
     if (!tensor || i >= loam_gguf_tensor_count(g)) return LOAM_ERR_ARG;
     loam__gguf_tensor(g->g, i, &found);
-    return loam__options_write(tensor, sizeof found, &found, sizeof found);
+    return loam__options_write(tensor, LOAM__UP_TO(loam_gguf_tensor, data), &found, sizeof found);
 }
 
 int64_t loam_gguf_find_meta(const loam_gguf *g, const char *key)

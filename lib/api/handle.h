@@ -26,13 +26,18 @@ struct loam {
     uint64_t parameters, weights_bytes;
 };
 
+/* Read a caller's options of any age, start a base with their hooks, and check them (load.c). b can
+ * be used in any case: it has the sentence of a failure. */
+loam_status loam__begin(loam__base *b, const loam_options *options, loam_options *o);
+
 /* backends.c */
 loam_status loam__backend_find(loam__base *b, const char *name, const loam_backend **backend);
 /* Open a backend; host is kept. Its errors come out in b. */
 loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
                                loam_backend_host *host, void **self);
 
-/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is true. */
+/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is
+ * true. */
 loam_status loam__enter(loam *m, bool compute);
 loam_status loam__leave(loam *m, loam_status st);
 

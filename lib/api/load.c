@@ -2,25 +2,31 @@
 
 #include "handle.h"
 
-#define OPTIONS_0_1 sizeof(loam_options)
-
 /* ---- the handle ---- */
 
-/* A handle for any options, so that there is one to carry the text. *st: whether they can be read. */
+loam_status loam__begin(loam__base *b, const loam_options *options, loam_options *o)
+{
+    loam_status read =
+        loam__options_read(o, sizeof *o, LOAM__UP_TO(loam_options, reserved_pointer), options);
+    loam_status st = loam__base_init(b, read == LOAM_OK ? o->hooks : NULL);
+    if (read != LOAM_OK)
+        return loam__fail(b, read,
+                          "options: struct_size or a field is not of this version; call "
+                          "loam_options_init() first");
+    return st == LOAM_OK ? loam__options_check(b, o) : st;
+}
+
+/* A handle for any options, so that there is one to carry the text; NULL: no memory for it. */
 static loam *handle_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
-    *st = loam__options_read(o, sizeof *o, OPTIONS_0_1, options);
-    loam_status hooks = loam__base_init(&b, *st == LOAM_OK ? o->hooks : NULL);
+    *st = loam__begin(&b, options, o);
     loam *m = loam__alloc(&b, sizeof *m);
     if (!m) return NULL;
     m->base = b;
-    if (*st != LOAM_OK)
-        loam__fail(&m->base, *st, "options: struct_size or a field is not of this version; call loam_options_init() first");
-    else
-        *st = hooks;
     m->has_lock = loam__mutex_init(&m->lock);
-    if (!m->has_lock && *st == LOAM_OK) *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
+    if (!m->has_lock && *st == LOAM_OK)
+        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
     return m;
 }
 
@@ -71,8 +77,9 @@ static loam_status check_vocabulary(loam *m)
 {
     uint32_t tokens = loam__vocab_size(m->vocab), rows = m->plan.model.geometry.n_vocab;
     if (tokens <= rows) return LOAM_OK; /* rows may be padded */
-    return loam__fail(&m->base, LOAM_ERR_TOKENIZER, "the vocabulary has %u tokens but token_embd.weight only %u rows",
-                      tokens, rows);
+    return loam__fail(&m->base, LOAM_ERR_TOKENIZER,
+                      "the vocabulary has %u tokens but token_embd.weight only %u rows", tokens,
+                      rows);
 }
 
 /* Everything after the container is open. */
@@ -83,43 +90,46 @@ static loam_status load_opened(loam *m, loam_options *o)
     if (o->flags & LOAM_LOAD_VOCAB) return loam__vocab_new(&m->base, m->gguf, &m->vocab);
     if ((st = loam__backend_find(&m->base, o->backend, &m->backend)) != LOAM_OK ||
         (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK ||
-        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence), &m->plan)) != LOAM_OK ||
-        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK || (st = check_vocabulary(m)) != LOAM_OK ||
+        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence),
+                              &m->plan)) != LOAM_OK ||
+        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
+        (st = check_vocabulary(m)) != LOAM_OK ||
         (st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK)
         return st;
     m->runs = true;
-    loam__log(&m->base, LOAM_LOG_INFO, "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
-              m->name ? m->name : "a model", (unsigned long long)m->parameters, m->plan.model.geometry.n_layers,
-              m->plan.context_tokens, m->plan.threads, m->plan.device.isa);
+    loam__log(&m->base, LOAM_LOG_INFO,
+              "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
+              m->name ? m->name : "a model", (unsigned long long)m->parameters,
+              m->plan.model.geometry.n_layers, m->plan.context_tokens, m->plan.threads,
+              m->plan.device.isa);
     return LOAM_OK;
+}
+
+/* From a path, or from parts when path is NULL. */
+static loam_status load(const char *path, const loam_source *const *parts, size_t n_parts,
+                        const loam_options *options, loam **out)
+{
+    loam_options o;
+    loam_status st;
+    loam *m = *out = handle_new(options, &o, &st);
+    if (!m) return LOAM_ERR_NOMEM;
+    if (st == LOAM_OK)
+        st = path ? loam__gguf_open(&m->base, path, &m->gguf)
+                  : loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf);
+    return st == LOAM_OK ? load_opened(m, &o) : st;
 }
 
 loam_status loam_load(const char *path, const loam_options *options, loam **out)
 {
-    loam_options o;
-    loam_status st;
     if (out) *out = NULL;
-    if (!path || !out) return LOAM_ERR_ARG;
-    loam *m = *out = handle_new(options, &o, &st);
-    if (!m) return LOAM_ERR_NOMEM;
-    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
-        (st = loam__gguf_open(&m->base, path, &m->gguf)) != LOAM_OK)
-        return st;
-    return load_opened(m, &o);
+    return path && out ? load(path, NULL, 0, options, out) : LOAM_ERR_ARG;
 }
 
-loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts, const loam_options *options, loam **out)
+loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts,
+                              const loam_options *options, loam **out)
 {
-    loam_options o;
-    loam_status st;
     if (out) *out = NULL;
-    if (!parts || !n_parts || !out) return LOAM_ERR_ARG;
-    loam *m = *out = handle_new(options, &o, &st);
-    if (!m) return LOAM_ERR_NOMEM;
-    if (st != LOAM_OK || (st = loam__options_check(&m->base, &o)) != LOAM_OK ||
-        (st = loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf)) != LOAM_OK)
-        return st;
-    return load_opened(m, &o);
+    return parts && n_parts && out ? load(NULL, parts, n_parts, options, out) : LOAM_ERR_ARG;
 }
 
 /* ---- facts ---- */
@@ -129,14 +139,17 @@ const char *loam_error(const loam *m)
     return m ? m->base.error : "no handle: loam_load() was given NULL or had no memory for one";
 }
 
+#define TEXT(number)    TEXT_OF(number)
+#define TEXT_OF(number) #number
+
 const char *loam_version(void)
 {
-    return "0.1.0";
+    return TEXT(LOAM_VERSION_MAJOR) "." TEXT(LOAM_VERSION_MINOR) "." TEXT(LOAM_VERSION_PATCH);
 }
 
 loam_status loam_get_info(loam *m, loam_info *info)
 {
-    loam_info i = { 0 };
+    loam_info i = {0};
     if (!m || !info) return LOAM_ERR_ARG;
     loam_status st = loam__enter(m, false);
     if (st != LOAM_OK) return st;
@@ -160,8 +173,10 @@ loam_status loam_get_info(loam *m, loam_info *info)
         i.threads = m->plan.threads;
         i.isa = m->plan.device.isa;
     }
-    st = loam__options_write(info, sizeof i, &i, sizeof i);
-    if (st != LOAM_OK) loam__fail(&m->base, st, "info: struct_size is not of this version; call loam_info_init() first");
+    st = loam__options_write(info, LOAM__UP_TO(loam_info, chat_template), &i, sizeof i);
+    if (st != LOAM_OK)
+        loam__fail(&m->base, st,
+                   "info: struct_size is not of this version; call loam_info_init() first");
     return loam__leave(m, st);
 }
 
@@ -173,8 +188,11 @@ loam_status loam__enter(loam *m, bool compute)
         return LOAM_ERR_STATE;
     loam__mutex_lock(&m->lock);
     if (compute && !m->runs)
-        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_STATE,
-                                         "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
+        return loam__leave(
+            m,
+            loam__fail(
+                &m->base, LOAM_ERR_STATE,
+                "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
     return LOAM_OK;
 }
 

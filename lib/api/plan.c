@@ -19,15 +19,9 @@ struct loam_plan {
 static loam_plan *plan_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
-    *st = loam__options_read(o, sizeof *o, sizeof *o, options);
-    loam_status hooks = loam__base_init(&b, *st == LOAM_OK ? o->hooks : NULL);
+    *st = loam__begin(&b, options, o);
     loam_plan *plan = loam__alloc(&b, sizeof *plan);
-    if (!plan) return NULL;
-    plan->base = b;
-    if (*st != LOAM_OK)
-        loam__fail(&plan->base, *st, "options: struct_size or a field is not of this version");
-    else if ((*st = hooks) == LOAM_OK)
-        *st = loam__options_check(&plan->base, o);
+    if (plan) plan->base = b;
     return plan;
 }
 
@@ -43,7 +37,8 @@ loam_status loam_plan_file(const char *path, const loam_options *options, loam_p
         (st = loam__backend_find(&p->base, o.backend, &p->backend)) != LOAM_OK ||
         (st = loam__backend_open(&p->base, p->backend, &o, &p->host, &p->self)) != LOAM_OK)
         return st;
-    st = loam__plan_make(&p->base, p->gguf, &o, p->backend, p->self, sizeof(loam__sequence), &p->plan);
+    st = loam__plan_make(&p->base, p->gguf, &o, p->backend, p->self, sizeof(loam__sequence),
+                         &p->plan);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
     p->totals = p->plan.totals;
     p->layers = p->plan.model.geometry.n_layers;
@@ -51,7 +46,8 @@ loam_status loam_plan_file(const char *path, const loam_options *options, loam_p
     return st;
 }
 
-loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_options *options, loam_plan **out)
+loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_options *options,
+                               loam_plan **out)
 {
     loam_options o;
     loam_plan_geometry geo;
@@ -61,7 +57,8 @@ loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_op
     loam_plan *p = *out = plan_new(options, &o, &st);
     if (!p) return LOAM_ERR_NOMEM;
     if (st != LOAM_OK) return st;
-    if ((st = loam__options_read(&geo, sizeof geo, sizeof geo, geometry)) != LOAM_OK)
+    if ((st = loam__options_read(&geo, sizeof geo, LOAM__UP_TO(loam_plan_geometry, overhead_bytes),
+                                 geometry)) != LOAM_OK)
         return loam__fail(&p->base, st, "geometry: struct_size or a field is not of this version");
     p->layers = geo.layers;
     memcpy(p->device, "memory", sizeof "memory");
@@ -86,7 +83,8 @@ void loam_plan_free(loam_plan *plan)
 loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals)
 {
     if (!plan || !totals || !plan->totals.struct_size) return LOAM_ERR_ARG;
-    return loam__options_write(totals, sizeof plan->totals, &plan->totals, sizeof plan->totals);
+    return loam__options_write(totals, LOAM__UP_TO(loam_plan_totals, kv_token_bytes), &plan->totals,
+                               sizeof plan->totals);
 }
 
 size_t loam_plan_device_count(const loam_plan *plan)
@@ -97,11 +95,11 @@ size_t loam_plan_device_count(const loam_plan *plan)
 loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_device *device)
 {
     if (!device || i >= loam_plan_device_count(plan)) return LOAM_ERR_ARG;
-    loam_plan_device d = { .layers = plan->layers,
-                           .bytes = plan->totals.total_bytes,
-                           .limit_bytes = plan->totals.limit_bytes,
-                           .name = plan->device };
-    return loam__options_write(device, sizeof d, &d, sizeof d);
+    loam_plan_device d = {.layers = plan->layers,
+                          .bytes = plan->totals.total_bytes,
+                          .limit_bytes = plan->totals.limit_bytes,
+                          .name = plan->device};
+    return loam__options_write(device, LOAM__UP_TO(loam_plan_device, reserved), &d, sizeof d);
 }
 
 size_t loam_plan_area_count(const loam_plan *plan)
@@ -113,12 +111,12 @@ size_t loam_plan_area_count(const loam_plan *plan)
 static loam_plan_area area_of_file(const loam__plan *p, size_t i)
 {
     const loam_plan_area beside[AREAS_BESIDE] = {
-        { .bytes = p->scratch_bytes, .name = "scratch" },
-        { .bytes = p->program_bytes, .name = "programs" },
-        { .bytes = p->host.bytes, .name = "tables" },
+        {.bytes = p->scratch_bytes, .name = "scratch"},
+        {.bytes = p->program_bytes, .name = "programs"},
+        {.bytes = p->host.bytes, .name = "tables"},
     };
     if (i >= p->n_arenas) return beside[i - p->n_arenas];
-    return (loam_plan_area){ .bytes = p->arenas[i].bytes, .name = p->arenas[i].name };
+    return (loam_plan_area){.bytes = p->arenas[i].bytes, .name = p->arenas[i].name};
 }
 
 loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *area)
@@ -126,10 +124,10 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
     if (!area || i >= loam_plan_area_count(plan)) return LOAM_ERR_ARG;
     const loam_plan_totals *t = &plan->totals;
     const loam_plan_area described[3] = {
-        { .bytes = t->weights_bytes, .name = "weights" },
-        { .bytes = t->kv_bytes, .name = "kv" },
-        { .bytes = t->overhead_bytes, .name = "overhead" },
+        {.bytes = t->weights_bytes, .name = "weights"},
+        {.bytes = t->kv_bytes, .name = "kv"},
+        {.bytes = t->overhead_bytes, .name = "overhead"},
     };
     loam_plan_area a = plan->gguf ? area_of_file(&plan->plan, i) : described[i];
-    return loam__options_write(area, sizeof a, &a, sizeof a);
+    return loam__options_write(area, LOAM__UP_TO(loam_plan_area, reserved), &a, sizeof a);
 }

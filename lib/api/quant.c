@@ -2,8 +2,6 @@
 
 #include "lib/quant/quant.h"
 
-#define FORMAT_INFO_0_1 (offsetof(loam_format_info, reserved) + sizeof(void *))
-
 loam_status loam_format_describe(loam_format type, loam_format_info *info)
 {
     const loam__format *f = loam__format_find(type);
@@ -15,7 +13,7 @@ loam_status loam_format_describe(loam_format type, loam_format_info *info)
     known.block_values = f->block_values;
     known.block_bytes = f->block_bytes;
     known.name = f->name;
-    return loam__options_write(info, FORMAT_INFO_0_1, &known, sizeof known);
+    return loam__options_write(info, LOAM__UP_TO(loam_format_info, reserved), &known, sizeof known);
 }
 
 loam_status loam_quant_decode(loam_format type, const void *blocks, float *values, size_t n)

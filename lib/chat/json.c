@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 typedef struct reader {
     vm *m;
     const char *p;
@@ -82,7 +84,7 @@ static bool read_escape(reader *r)
 
 static bool read_string(reader *r, value *out)
 {
-    size_t from = ++r->at, begin = loam__put_begin(r->m), bad;
+    size_t from = ++r->at, begin = loam__put_begin(r->m);
     bool escaped = false;
     for (;;) {
         while (r->at < r->n && r->p[r->at] != '"' && r->p[r->at] != '\\' &&
@@ -90,8 +92,9 @@ static bool read_string(reader *r, value *out)
             r->at++;
         if (r->at == r->n) return wrong(r, "a string that does not end");
         if ((unsigned char)r->p[r->at] < 0x20) return wrong(r, "a control character in a string");
-        if (!loam__utf8_valid(r->p + from, r->at - from, &bad)) {
-            r->at = from + bad;
+        size_t valid = loam__utf8_valid(r->p + from, r->at - from);
+        if (valid < r->at - from) {
+            r->at = from + valid;
             return wrong(r, "a byte that is not UTF-8");
         }
         if (r->p[r->at] == '"') break;

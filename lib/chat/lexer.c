@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 /* The rules of Jinja with trim_blocks and lstrip_blocks on: a line end right behind a block or
  * comment is dropped, and so are the blanks in front of one that begins its line. "-" at a tag's
  * edge drops all white space there, "+" keeps it. */
@@ -11,7 +13,7 @@
 bool loam__lex_init(lexer *lex, vm *m, const char *source, size_t n)
 {
     char *p = loam__vm_alloc(m, n);
-    size_t to = 0, bad;
+    size_t to = 0;
     if (!p) return false;
     for (size_t i = 0; i < n; i++) { /* \r\n and \r become \n */
         if (source[i] == '\r' && i + 1 < n && source[i + 1] == '\n') continue;
@@ -19,8 +21,8 @@ bool loam__lex_init(lexer *lex, vm *m, const char *source, size_t n)
     }
     if (to > 0 && p[to - 1] == '\n') to--;
     *lex = (lexer){.m = m, .p = p, .n = to, .line = 1, .line_starting = true};
-    if (loam__utf8_valid(p, to, &bad)) return true;
-    return loam__vm_raise(m, "the template's byte %zu is not UTF-8", bad);
+    size_t valid = loam__utf8_valid(p, to);
+    return valid == to || loam__vm_raise(m, "the template's byte %zu is not UTF-8", valid);
 }
 
 const char *loam__token_name(const token *t)

@@ -25,19 +25,6 @@ size_t loam__point_back(const char *p, size_t n, int32_t *point)
     return 1;
 }
 
-bool loam__utf8_valid(const char *p, size_t n, size_t *bad)
-{
-    int32_t c;
-    for (size_t i = 0, len; i < n; i += len) {
-        len = loam__point(p + i, n - i, &c);
-        if (len == 1 && c == 0xFFFD) {
-            *bad = i;
-            return false;
-        }
-    }
-    return true;
-}
-
 bool loam__is_space(int32_t c)
 {
     if (c < 128) return (c >= 9 && c <= 13) || (c >= 28 && c <= 32);

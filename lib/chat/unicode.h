@@ -8,8 +8,6 @@
  * U+FFFD. */
 size_t loam__point(const char *p, size_t n, int32_t *point);
 size_t loam__point_back(const char *p, size_t n, int32_t *point); /* the last one of n > 0 bytes */
-bool loam__utf8_valid(const char *p, size_t n,
-                      size_t *bad); /* bad: offset of the first wrong byte */
 
 bool loam__is_space(int32_t c);
 bool loam__is_line_end(int32_t c);

@@ -41,7 +41,7 @@ loam_status loam__part_source(loam__base *b, const loam_source *source, size_t n
         return loam__fail(b, LOAM_ERR_ARG, "%s is NULL; give a loam_source for each part",
                           part->label);
     loam_source s;
-    loam_status st = loam__options_read(&s, sizeof s, sizeof s, source);
+    loam_status st = loam__options_read(&s, sizeof s, LOAM__UP_TO(loam_source, reserved), source);
     if (st == LOAM_OK && (s.flags || s.reserved)) st = LOAM_ERR_NEWER;
     if (st != LOAM_OK)
         return loam__fail(b, st,

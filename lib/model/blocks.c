@@ -27,12 +27,14 @@ static loam__v head_norm(loam__model *m, loam__v x, const char *name)
 
 static loam__v rotate(loam__model *m, loam__v x, int32_t style, uint32_t heads, uint32_t rope)
 {
+    const loam__rope *r = &m->geometry.ropes[rope];
     loam__rope_shape shape = {
         .style = style,
         .heads = heads,
         .head_values = m->geometry.k_values,
-        .rotary_values = m->geometry.ropes[rope].rotary_values,
-        .magnitude = m->rope_magnitude[rope],
+        .rotary_values = r->rotary_values,
+        .step = loam__rope_step(r),
+        .magnitude = loam__rope_magnitude(r),
     };
     return loam__op_rope(&m->graph, x, m->rope_values[rope], shape);
 }
@@ -50,10 +52,10 @@ loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style)
     loam__v v = project(m, x, v_width, geo->n_embd, "attn_v");
     q = rotate(m, head_norm(m, q, "attn_q_norm"), rope_style, layer->heads, layer->rope);
     k = rotate(m, head_norm(m, k, "attn_k_norm"), rope_style, layer->kv_heads, layer->rope);
-    loam__v k_cells =
-        loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->k_values, o->block_tokens, o->blocks);
-    loam__v v_cells =
-        loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->v_values, o->block_tokens, o->blocks);
+    loam__v k_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->k_values,
+                                        o->block_tokens, o->blocks);
+    loam__v v_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->v_values,
+                                        o->block_tokens, o->blocks);
     loam__op_kv_write(g, k, k_cells, layer->kv_heads, o->block_tokens);
     loam__op_kv_write(g, v, v_cells, layer->kv_heads, o->block_tokens);
     loam__attention_shape shape = {
@@ -85,7 +87,8 @@ void loam__block_head(loam__model *m, loam__v x)
     g->layer = -1;
     loam__v norm = loam__model_vector(m, geo->n_embd, "output_norm.weight");
     loam__v weight = loam__model_matrix_if(m, geo->n_vocab, geo->n_embd, "output.weight");
-    if (weight < 0) weight = loam__model_matrix(m, geo->n_vocab, geo->n_embd, "token_embd.weight"); /* tied */
+    if (weight < 0)
+        weight = loam__model_matrix(m, geo->n_vocab, geo->n_embd, "token_embd.weight"); /* tied */
     x = loam__op_rms_norm(g, loam__op_pick_rows(g, x), norm, geo->eps);
     x = loam__op_matmul(g, weight, x, loam__model_vector_if(m, geo->n_vocab, "output.bias"));
     if (geo->logit_softcap > 0) x = loam__op_softcap(g, x, geo->logit_softcap);

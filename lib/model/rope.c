@@ -2,14 +2,17 @@
 
 #include "model.h"
 
-/* The pair index at which a rotation makes `turns` turns over the trained context (YaRN, Peng et al. 2023, eq. 21). */
+/* The pair index at which a rotation makes `turns` turns over the trained context (YaRN, Peng et
+ * al. 2023, eq. 21). */
 static double correction(const loam__rope *r, double turns)
 {
     const double two_pi = 6.283185307179586;
-    return r->rotary_values * log(r->trained_tokens / (turns * two_pi)) / (2.0 * log((double)r->base));
+    return r->rotary_values * log(r->trained_tokens / (turns * two_pi)) /
+           (2.0 * log((double)r->base));
 }
 
-/* How much of the unscaled frequency pair i keeps: 1 for fast rotations, 0 for slow ones, a ramp between. */
+/* How much of the unscaled frequency pair i keeps: 1 for fast rotations, 0 for slow ones, a ramp
+ * between. */
 static double kept(const loam__rope *r, uint32_t i)
 {
     double last = r->rotary_values - 1.0;
@@ -19,17 +22,20 @@ static double kept(const loam__rope *r, uint32_t i)
     return 1.0 - fmin(1.0, fmax(0.0, y));
 }
 
-void loam__rope_frequencies(const loam__rope *r, const float *factors, float *frequencies)
+float loam__rope_step(const loam__rope *r)
+{
+    return powf(r->base, -2.0f / (float)r->rotary_values);
+}
+
+void loam__rope_scales(const loam__rope *r, const float *factors, float *scales)
 {
     for (uint32_t i = 0; i < r->rotary_values / 2; i++) {
-        double plain = pow((double)r->base, -2.0 * i / r->rotary_values);
-        if (factors) plain /= factors[i];
-        double scaled = r->scaling == LOAM__ROPE_PLAIN ? plain : plain / r->factor;
+        double scale = r->scaling == LOAM__ROPE_PLAIN ? 1.0 : 1.0 / r->factor;
         if (r->scaling == LOAM__ROPE_YARN) {
             double keep = kept(r, i);
-            scaled = scaled * (1.0 - keep) + plain * keep;
+            scale = scale * (1.0 - keep) + keep;
         }
-        frequencies[i] = (float)scaled;
+        scales[i] = (float)(factors ? scale / factors[i] : scale);
     }
 }
 

@@ -8,14 +8,13 @@
 
 #include "sample.h"
 
-/* The candidates that are left. Until a stage sorts or drops some, candidate i is token i. No logit
+/* The candidates that are left. Until a stage drops some, candidate i is token i. No logit
  * is NaN or +inf. */
 typedef struct loam__choice {
     const loam_sampling *how;
     loam__candidate *left;
-    size_t n;    /* at least 1 */
-    float best;  /* their largest logit, not -inf */
-    bool sorted; /* left[0] comes first, and so on */
+    size_t n;   /* at least 1 */
+    float best; /* their largest logit, not -inf */
     const loam_token *history;
     size_t n_history;
 } loam__choice;

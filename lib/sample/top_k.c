@@ -21,5 +21,4 @@ void loam__sample_top_k(loam__choice *c)
         loam__heap_sink(heap, n - 1, 0, loam__after);
     }
     c->n = k;
-    c->sorted = true;
 }

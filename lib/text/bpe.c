@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "pre.h"
-#include "utf8.h"
+#include "lib/base/utf8.h"
 #include "vocab.h"
 
 typedef struct pair_slot {
@@ -204,22 +204,31 @@ static loam_status read_merges(loam__base *b, loam__vocab *v, const int16_t byte
 
 /* ---- loading ---- */
 
+static const loam__pre *pick_pre(loam__base *b, const loam__vocab *v)
+{
+    const char *name = "";
+    size_t n = 0;
+    int64_t entry = loam__single(v->gguf, "tokenizer.ggml.pre");
+    if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n) != LOAM_OK) {
+        loam__log(
+            b, LOAM_LOG_WARN,
+            "the file does not name its pre-tokenizer ('tokenizer.ggml.pre'), and the default may "
+            "cut text into other tokens than the model was trained on; convert the model again");
+        return loam__pre_default();
+    }
+    const loam__pre *pre = loam__pre_find(name, n);
+    if (pre) return pre;
+    loam__log(b, LOAM_LOG_WARN,
+              "'%.*s' is not a known pre-tokenizer ('tokenizer.ggml.pre'), and the default may cut "
+              "text into other tokens than the model was trained on; use a newer loam",
+              n < 64 ? (int)n : 64, name);
+    return loam__pre_default();
+}
+
 static loam_status load_pre(loam__base *b, loam__vocab *v)
 {
     bpe *k = v->state;
-    const char *name = "";
-    size_t n = 0;
-    int64_t entry = loam__gguf_find_meta(v->gguf, "tokenizer.ggml.pre");
-    if (entry >= 0) loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n);
-    const loam__pre *pre = loam__pre_find(name, n);
-    if (!pre) {
-        loam__log(
-            b, LOAM_LOG_WARN,
-            "'%.*s' is not a known pre-tokenizer ('tokenizer.ggml.pre'); the default cuts text "
-            "differently, so that the model may see other tokens than it was trained on",
-            n < 64 ? (int)n : 64, name);
-        pre = loam__pre_default();
-    }
+    const loam__pre *pre = pick_pre(b, v);
     k->whole_words = (pre->flags & LOAM__PRE_WHOLE_WORDS) != 0;
     v->add_bos = (pre->flags & LOAM__PRE_ADD_BOS) != 0;
     v->clean_spaces = (pre->flags & LOAM__PRE_CLEAN_SPACES) != 0;

@@ -1,17 +1,15 @@
 /* Tokens to text: whole lists as the bytes they stand for, streams as whole UTF-8 characters. */
 #include <string.h>
 
-#include "utf8.h"
+#include "lib/base/utf8.h"
 #include "vocab.h"
 
-const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags,
-                              char small[16], size_t *n)
+const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags, size_t *n)
 {
     const loam__token_info *t = &v->tokens[token];
     bool control = t->type == LOAM__TOKEN_CONTROL || t->type == LOAM__TOKEN_UNKNOWN;
     bool silent =
         t->type == LOAM__TOKEN_UNUSED || (control && (flags & LOAM_DETOKENIZE_SKIP_CONTROL));
-    (void)small;
     *n = silent ? 0 : t->n;
     return t->bytes;
 }
@@ -22,9 +20,8 @@ void loam__detokenize(const loam__vocab *v, const loam_token *tokens, size_t n, 
     loam__cleaner cleaner = {.out = {text, capacity, 0}};
     bool start = v->space_prefix; /* the tokenizer put a space in front; the text did not have it */
     for (size_t i = 0; i < n; i++) {
-        char small[16];
         size_t m;
-        const char *p = loam__token_bytes(v, tokens[i], flags, small, &m);
+        const char *p = loam__token_bytes(v, tokens[i], flags, &m);
         size_t skip = start && m > 0 && p[0] == ' ';
         if (m > 0 || !(flags & LOAM_DETOKENIZE_SKIP_CONTROL)) start = false;
         for (size_t k = skip; k < m; k++) {
@@ -68,9 +65,8 @@ bool loam__stream_push(const loam__vocab *v, loam_stream *stream, loam_token tok
     loam__sink out = {text, capacity, 0};
     loam_stream held = *stream;
     uint8_t rest[4] = {0};
-    char small[16];
     size_t n = 0;
-    const char *p = token < 0 ? "" : loam__token_bytes(v, token, stream->flags, small, &n);
+    const char *p = token < 0 ? "" : loam__token_bytes(v, token, stream->flags, &n);
     if (held.n_held > 3) held.n_held = 3; /* the caller's struct: never more */
     size_t left = whole_characters(&held, p, n, token < 0, &out, rest);
     *n_bytes = out.n;

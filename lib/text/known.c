@@ -113,7 +113,7 @@ static bool entry_contains(const loam__vocab *v, const char *key, const char *pa
 {
     const char *text;
     size_t n, m = strlen(part);
-    int64_t entry = loam__gguf_find_meta(v->gguf, key);
+    int64_t entry = loam__single(v->gguf, key);
     if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &text, &n) != LOAM_OK)
         return false;
     for (size_t i = 0; i + m <= n; i++) {
@@ -175,7 +175,7 @@ void loam__apply_known(loam__vocab *v)
     apply_strips(v);
     for (size_t i = 0; i < COUNT(keys); i++) {
         uint64_t id;
-        int64_t entry = loam__gguf_find_meta(v->gguf, keys[i]);
+        int64_t entry = loam__single(v->gguf, keys[i]);
         if (entry < 0 || loam__gguf_u64(v->gguf, (size_t)entry, 0, &id) != LOAM_OK) continue;
         if (id < v->n) v->tokens[id].flags |= LOAM__TOKEN_END;
     }

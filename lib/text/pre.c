@@ -4,7 +4,7 @@
 #include <pcre2.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "lib/base/utf8.h"
 
 struct loam__patterns {
     loam__base *base;

@@ -3,7 +3,7 @@
  * without a token fall back to bytes. */
 #include <string.h>
 
-#include "utf8.h"
+#include "lib/base/utf8.h"
 #include "vocab.h"
 
 #define SPACE       "\xE2\x96\x81" /* U+2581 */

@@ -9,11 +9,20 @@ static const loam__kind *const kinds[] = {&loam__kind_spm, &loam__kind_bpe};
 
 /* ---- metadata ---- */
 
+int64_t loam__single(const loam__gguf *g, const char *key)
+{
+    loam_gguf_meta meta = {.struct_size = sizeof meta};
+    int64_t entry = loam__gguf_find_meta(g, key);
+    if (entry < 0) return -1;
+    loam__gguf_meta(g, (size_t)entry, &meta);
+    return meta.type == LOAM_META_ARRAY ? -1 : entry;
+}
+
 static loam_status pick_kind(loam__base *b, loam__vocab *v)
 {
     const char *model = NULL;
     size_t n = 0;
-    int64_t entry = loam__gguf_find_meta(v->gguf, "tokenizer.ggml.model");
+    int64_t entry = loam__single(v->gguf, "tokenizer.ggml.model");
     if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &model, &n) != LOAM_OK)
         return loam__fail(b, LOAM_ERR_TOKENIZER,
                           "the file has no vocabulary (no text under 'tokenizer.ggml.model'); give "
@@ -102,7 +111,7 @@ static loam_status read_types(loam__base *b, loam__vocab *v)
 static loam_token special_id(loam__base *b, const loam__vocab *v, const char *key, int32_t fallback)
 {
     uint64_t id;
-    int64_t entry = loam__gguf_find_meta(v->gguf, key);
+    int64_t entry = loam__single(v->gguf, key);
     if (entry >= 0) {
         if (loam__gguf_u64(v->gguf, (size_t)entry, 0, &id) == LOAM_OK && id < v->n)
             return (loam_token)id;
@@ -115,7 +124,7 @@ static loam_token special_id(loam__base *b, const loam__vocab *v, const char *ke
 static void read_flag(const loam__vocab *v, const char *key, bool *flag)
 {
     uint64_t value;
-    int64_t entry = loam__gguf_find_meta(v->gguf, key);
+    int64_t entry = loam__single(v->gguf, key);
     if (entry >= 0 && loam__gguf_u64(v->gguf, (size_t)entry, 0, &value) == LOAM_OK)
         *flag = value != 0;
 }

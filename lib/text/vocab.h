@@ -96,7 +96,9 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
     e->n_tokens++;
 }
 
-/* vocab.c: the spelling of a token in the file. */
+/* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
+int64_t loam__single(const loam__gguf *g, const char *key);
+/* The spelling of a token in the file. */
 loam__key loam__spelling(const loam__vocab *v, uint32_t id);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */
 loam_status loam__map_keys(loam__base *b, loam__vocab *v);

@@ -26,6 +26,11 @@ DONE, FAILED, USAGE = 0, 1, 2
 TIMEOUT_S = 300
 
 
+def setUpModule():
+    if not os.path.exists(COMMAND):
+        raise FileNotFoundError(f"{COMMAND} is not there: build it, or set LOAM_COMMAND")
+
+
 class Case(unittest.TestCase):
     """Helpers; every run must end with one of the three documented statuses."""
 

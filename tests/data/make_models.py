@@ -53,6 +53,7 @@ class Model:
         self.arch, self.random = arch, random.Random(seed)
         self.entries, self.tensors, self.data, self.rows = [], [], b"", {}
         self.add("general.architecture", STRING, arch)
+        self.add("general.name", STRING, f"tiny {arch}")
 
     def add(self, key, kind, value):
         self.entries.append(entry(key, kind, value))

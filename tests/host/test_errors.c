@@ -1,5 +1,5 @@
-/* "Abort or exception kills the host", "null instead of a reason": bad input of every kind ends in a status of its own and
- * a sentence, and nothing is left behind. */
+/* "Abort or exception kills the host", "null instead of a reason": bad input of every kind ends in
+ * a status of its own and a sentence, and nothing is left behind. */
 #define _POSIX_C_SOURCE 200809L
 #include "models.h"
 
@@ -30,10 +30,11 @@ static void write_file(const char *path, const char *bytes, size_t n)
     fclose(f);
 }
 
-/* Load with a counting allocator; the status is the wanted one, the sentence holds a word, and all memory comes back. */
+/* Load with a counting allocator; the status is the wanted one, the sentence holds a word, and all
+ * memory comes back. */
 static void expect_refusal(const char *path, loam_status wanted, const char *word)
 {
-    fault_heap heap = { 0 };
+    fault_heap heap = {0};
     loam_hooks hooks;
     loam_options options;
     loam *m = NULL;
@@ -159,9 +160,9 @@ static void test_load__arguments(void **state)
 
 static void test_calls__null_and_out_of_range(void **state)
 {
-    loam *m = load_model(model, (model_options){ .context = 16 });
-    loam_token tokens[32] = { 0 }, token;
-    loam_seq zero = 0, both[2] = { 0, 0 }, seq;
+    loam *m = load_model(model, (model_options){.context = 20}); /* no whole number of blocks */
+    loam_token tokens[32] = {0}, token;
+    loam_seq zero = 0, both[2] = {0, 0}, seq;
     size_t n;
     (void)state;
     assert_int_equal(loam_prefill(NULL, 0, tokens, 1), LOAM_ERR_ARG);
@@ -171,8 +172,8 @@ static void test_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_sample(m, 0, NULL), LOAM_ERR_ARG);
     assert_int_equal(loam_sample(m, 0, &token), LOAM_ERR_STATE);
     assert_null(loam_logits(m, 0));
-    assert_int_equal(loam_prefill(m, 0, tokens, 17), LOAM_ERR_FULL);
-    assert_non_null(strstr(loam_error(m), "16"));
+    assert_int_equal(loam_prefill(m, 0, tokens, 21), LOAM_ERR_FULL);
+    assert_non_null(strstr(loam_error(m), "20"));
     tokens[3] = (loam_token)vocabulary_of(m);
     assert_int_equal(loam_prefill(m, 0, tokens, 4), LOAM_ERR_TOKEN);
     tokens[3] = -1;
@@ -185,7 +186,7 @@ static void test_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_seq_truncate(m, 0, 1), LOAM_ERR_ARG);
     assert_int_equal(loam_seq_length(m, 0, &n), LOAM_OK);
     assert_int_equal(n, 0); /* nothing of all that changed it */
-    assert_int_equal(loam_prefill(m, 0, tokens, 16), LOAM_OK);
+    assert_int_equal(loam_prefill(m, 0, tokens, 20), LOAM_OK);
     assert_int_equal(loam_decode(m, &zero, tokens, 1), LOAM_ERR_FULL);
     assert_int_equal(loam_seq_close(m, 0), LOAM_OK);
     assert_int_equal(loam_prefill(m, 0, tokens, 1), LOAM_ERR_SEQ);
@@ -202,7 +203,7 @@ static void test_calls__null_and_out_of_range(void **state)
 
 static void test_text_calls__null_and_out_of_range(void **state)
 {
-    loam *m = load_model(model, (model_options){ 0 });
+    loam *m = load_model(model, (model_options){0});
     loam_token tokens[8], wrong = 100000;
     loam_stream stream;
     char text[64];
@@ -220,7 +221,8 @@ static void test_text_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_token_is_end(m, wrong), 0);
     assert_int_equal(loam_token_is_end(NULL, 0), 0);
     assert_int_equal(loam_chat_render(m, "{", 1, text, sizeof text, &n), LOAM_ERR_JSON);
-    assert_int_equal(loam_chat_render(m, "{\"messages\":[{}]}", 17, text, sizeof text, &n), LOAM_ERR_TEMPLATE);
+    assert_int_equal(loam_chat_render(m, "{\"messages\":[{}]}", 17, text, sizeof text, &n),
+                     LOAM_ERR_TEMPLATE);
     loam_free(m);
 }
 

@@ -1,7 +1,7 @@
 /* UTF-8, strictly: no overlong forms, no surrogates, nothing above U+10FFFF (Unicode, table 3-7).
  */
-#ifndef LOAM__TEXT_UTF8_H
-#define LOAM__TEXT_UTF8_H
+#ifndef LOAM__UTF8_H
+#define LOAM__UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>

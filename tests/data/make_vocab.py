@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Write the seeds of the vocabulary fuzzer: make_vocab.py FOLDER. Tiny vocabularies, some of them broken."""
+import sys
+from pathlib import Path
+
+from make_gguf import ARRAY, BOOL, F32, I32, STRING, U32, container, entry
+
+T = "tokenizer.ggml."
+
+
+def alphabet():
+    """The characters that stand for the bytes in byte-level BPE, in the order of the bytes."""
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [c for c in range(256) if c not in shown]
+    return [chr(c) if c in shown else chr(256 + hidden.index(c)) for c in range(256)]
+
+
+def entries(model, tokens, types=None, **more):
+    out = [entry(T + "model", STRING, model), entry(T + "tokens", ARRAY, (STRING, tokens))]
+    if types is not None:
+        out.append(entry(T + "token_type", ARRAY, (I32, types)))
+    for key, (kind, v) in more.items():
+        out.append(entry(T + key, kind, v))
+    return out
+
+
+def spm(tokens, scores, types, **more):
+    return container(entries("llama", tokens, types, scores=(ARRAY, (F32, scores)), **more), [], 0)
+
+
+def bpe(merges, specials, pre, **more):
+    tokens = alphabet() + [m.replace(" ", "") for m in merges] + [s for s, _ in specials]
+    types = [1] * (len(tokens) - len(specials)) + [t for _, t in specials]
+    return container(entries("gpt2", tokens, types, pre=(STRING, pre),
+                             merges=(ARRAY, (STRING, merges)), **more), [], 0)
+
+
+SPM = (["<unk>", "<s>", "</s>", "<0x0A>", "<0xE2>", "▁", "e", "l", "o", "H", "el", "lo", "▁H", "▁Hel",
+        "▁Hello", "o▁w"], [0.0, 0, 0, 0, 0, -1, -2, -2, -2, -2, -3, -4, -5, -6, -7, -8],
+       [2, 3, 3, 6, 6] + [1] * 11)
+MERGES = ["e l", "l o", "Ġ w", "H el", "Hel lo", "1 2", "12 3", "' s"]
+SPECIALS = [("<|im_end|>", 3), ("</s>", 1), ("\n\n", 4), ("  ", 4)]
+PRES = ["gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "falcon", "starcoder", "gpt-4o", "kimi-k2", "tekken",
+        "bloom", "superbpe", "unheard-of"]
+
+SEEDS = {
+    "spm": spm(*SPM),
+    "spm-bare": spm(["a", "b", "ab"], [0.0, 0.0, 1.0], None),
+    "spm-nan": spm(["a", "b", "ab", "ba"], [float("nan"), float("inf"), float("-inf"), -0.0], [1] * 4,
+                   add_space_prefix=(BOOL, 0)),
+    "spm-twice": spm(["", "a", "a", "aa", "aa"], [0.0] * 5, [1, 1, 4, 1, 3], bos_token_id=(U32, 9)),
+    "spm-short-scores": spm(["a", "b"], [0.0], [1, 1]),
+    "spm-text-types": container(entries("llama", ["a"], scores=(ARRAY, (F32, [0.0])),
+                                        token_type=(ARRAY, (STRING, ["x"]))), [], 0),
+    "spm-list-id": spm(["a", "b"], [0.0, 0.0], [1, 1], bos_token_id=(ARRAY, (U32, []))),
+    "bpe-no-merges": container(entries("gpt2", alphabet()), [], 0),
+    "bpe-odd-merges": bpe(["no token", "x", " ", "e l", "e l", "l"], SPECIALS, "default"),
+    "bpe-few-bytes": container(entries("gpt2", ["a", "b", "ab", "日本", "Ġa"], pre=(STRING, "gpt-2"),
+                                       merges=(ARRAY, (STRING, ["a b", "b a"]))), [], 0),
+    "no-tokens": container(entries("llama", []), [], 0),
+    "other-kind": container(entries("bert", ["a"]), [], 0),
+    "no-vocabulary": container([], [], 0),
+    **{f"bpe-{name}": bpe(MERGES, SPECIALS, name, add_bos_token=(BOOL, 1), bos_token_id=(U32, 0))
+       for name in PRES},
+}
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in SEEDS.items():
+        (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+#define _POSIX_C_SOURCE 200809L
+#include "test.h"
+
+#include "lib/graph/graph.h"
+
+static loam__base base;
+
+static loam__v block(loam__graph *g, loam__v x, uint64_t width)
+{
+    loam__v weight = loam__graph_weight(g, LOAM_TYPE_F32, width, width, 0);
+    loam__v norm = loam__graph_constant(g, width, 1, -1);
+    loam__v h = loam__op_rms_norm(g, x, norm, 1e-5f);
+    loam__v gate = loam__op_matmul(g, weight, h, -1), up = loam__op_matmul(g, weight, h, -1);
+    return loam__op_add(g, x, loam__op_glu(g, gate, up, LOAM_ACT_SILU));
+}
+
+/* A body of some layers, and a head whose values are of another size than the body's. */
+static void build(loam__graph *g, uint32_t tokens, uint32_t outputs, uint64_t width, int layers)
+{
+    loam__graph_init(g, &base, tokens, outputs);
+    loam__v x = loam__op_embed(g, loam__graph_weight(g, LOAM_TYPE_F32, 100, width, 0), 1.0f);
+    for (g->layer = 0; g->layer < layers; g->layer++)
+        x = block(g, x, width);
+    x = block(g, loam__op_pick_rows(g, x), width);
+    x = loam__op_softcap(g, block(g, x, width), 30.0f);
+    loam__graph_result(g, x);
+    assert_int_equal(g->status, LOAM_OK);
+}
+
+static void test_lifetimes__values_that_live_together_lie_apart(void **state)
+{
+    static const uint32_t sizes[][2] = {{1, 1}, {64, 1}, {7, 64}, {512, 8}};
+    (void)state;
+    loam__base_init(&base, NULL);
+    for (int round = 0; round < 4; round++) {
+        loam__graph g;
+        uint64_t bytes, all = 0;
+        build(&g, sizes[round][0], sizes[round][1], 32, 3);
+        assert_int_equal(loam__graph_place_activations(&g, &bytes), LOAM_OK);
+        for (uint32_t i = 0; i < g.n_values; i++) {
+            const loam_value *a = &g.values[i];
+            if (a->kind != LOAM_VALUE_ACTIVATION) continue;
+            all += a->rows * a->row_bytes;
+            assert_true(a->offset % LOAM__ALIGN == 0);
+            assert_true(a->offset + a->rows * a->row_bytes <= bytes);
+            for (uint32_t j = 0; j < i; j++) {
+                const loam_value *b = &g.values[j];
+                bool together = b->kind == LOAM_VALUE_ACTIVATION &&
+                                g.origins[j].last >= g.origins[i].first &&
+                                g.origins[i].last >= g.origins[j].first;
+                bool apart = a->offset + a->rows * a->row_bytes <= b->offset ||
+                             b->offset + b->rows * b->row_bytes <= a->offset;
+                assert_true(!together || apart);
+            }
+        }
+        assert_true(bytes < all); /* places are used again */
+        loam__graph_free(&g);
+    }
+}
+
+/* The head runs several times over one run of the body, so what it reads must outlive it. */
+static void test_lifetimes__what_the_head_reads_lives_to_the_end(void **state)
+{
+    loam__graph g;
+    uint64_t bytes;
+    (void)state;
+    loam__base_init(&base, NULL);
+    build(&g, 16, 16, 32, 2);
+    assert_int_equal(loam__graph_place_activations(&g, &bytes), LOAM_OK);
+    const loam_value *read = &g.values[g.nodes[g.head].src[0]];
+    for (uint32_t i = g.head; i < g.n_nodes; i++) {
+        const loam_value *made = &g.values[g.nodes[i].dst];
+        if (made->kind != LOAM_VALUE_ACTIVATION) continue;
+        assert_true(made->offset + made->rows * made->row_bytes <= read->offset ||
+                    read->offset + read->rows * read->row_bytes <= made->offset);
+    }
+    loam__graph_free(&g);
+}
+
+static void test_builder__refuses_shapes_that_do_not_fit(void **state)
+{
+    loam__graph g;
+    (void)state;
+    loam__base_init(&base, NULL);
+    loam__graph_init(&g, &base, 4, 1);
+    loam__v table = loam__graph_weight(&g, LOAM_TYPE_F32, 10, 32, 0);
+    loam__v wide = loam__graph_weight(&g, LOAM_TYPE_F32, 10, 64, 1);
+    loam__v x = loam__op_embed(&g, table, 1.0f);
+    assert_int_equal(g.status, LOAM_OK);
+    assert_int_equal(loam__op_matmul(&g, wide, x, -1), -1);
+    assert_int_equal(g.status, LOAM_ERR_TENSOR_SHAPE);
+    assert_int_equal(loam__op_add(&g, x, x), -1); /* the error sticks */
+    loam__graph_free(&g);
+    loam__graph_init(&g, &base, 4, 1);
+    assert_int_equal(loam__graph_weight(&g, LOAM_TYPE_Q4_K, 10, 100, 0), -1); /* no whole block */
+    assert_int_equal(g.status, LOAM_ERR_TENSOR_SHAPE);
+    loam__graph_free(&g);
+    loam__graph_init(&g, &base, 4, 1);
+    assert_int_equal(loam__graph_weight(&g, LOAM_TYPE_F32, UINT64_MAX / 2, 64, 0), -1);
+    assert_int_equal(g.status, LOAM_ERR_TENSOR_SHAPE);
+    loam__graph_free(&g);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_lifetimes__values_that_live_together_lie_apart),
+    cmocka_unit_test(test_lifetimes__what_the_head_reads_lives_to_the_end),
+    cmocka_unit_test(test_builder__refuses_shapes_that_do_not_fit),
+};
+
+RUN(tests)
