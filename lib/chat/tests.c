@@ -8,22 +8,102 @@ static bool give(value *out, bool b)
     return true;
 }
 
-/* clang-format off */
-static bool test_defined(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind != KIND_UNDEFINED); }
-static bool test_undefined(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_UNDEFINED); }
-static bool test_none(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_NONE); }
-static bool test_boolean(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_BOOL); }
-static bool test_true(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_BOOL && v.boolean); }
-static bool test_false(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_BOOL && !v.boolean); }
-static bool test_integer(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_INT || v.kind == KIND_BIG); }
-static bool test_float(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_FLOAT); }
-static bool test_number(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind >= KIND_BOOL && v.kind <= KIND_FLOAT); }
-static bool test_string(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_STRING); }
-static bool test_mapping(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_DICT); }
-static bool test_iterable(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, loam__iterable(v)); }
-static bool test_escaped(vm *m, value v, const call *c, value *out) { (void)m, (void)c; return give(out, v.kind == KIND_STRING && v.text->markup); }
-static bool test_sameas(vm *m, value v, const call *c, value *out) { (void)m; return give(out, loam__same(v, c->args[0])); }
-/* clang-format on */
+static bool test_defined(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind != KIND_UNDEFINED);
+}
+
+static bool test_undefined(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_UNDEFINED);
+}
+
+static bool test_none(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_NONE);
+}
+
+static bool test_boolean(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_BOOL);
+}
+
+static bool test_true(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_BOOL && v.boolean);
+}
+
+static bool test_false(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_BOOL && !v.boolean);
+}
+
+static bool test_integer(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_INT || v.kind == KIND_BIG);
+}
+
+static bool test_float(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_FLOAT);
+}
+
+static bool test_number(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind >= KIND_BOOL && v.kind <= KIND_FLOAT);
+}
+
+static bool test_string(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_STRING);
+}
+
+static bool test_mapping(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_DICT);
+}
+
+static bool test_iterable(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, loam__iterable(v));
+}
+
+static bool test_escaped(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    (void)c;
+    return give(out, v.kind == KIND_STRING && v.text->markup);
+}
+
+static bool test_sameas(vm *m, value v, const call *c, value *out)
+{
+    (void)m;
+    return give(out, loam__same(v, c->args[0]));
+}
 
 /* It has a length and can be indexed: an undefined value too, since both are defined for it. */
 static bool test_sequence(vm *m, value v, const call *c, value *out)

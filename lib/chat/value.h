@@ -64,17 +64,30 @@ typedef struct value {
     };
 } value;
 
-/* clang-format off */
-static inline value loam__none(void) { return (value){ .kind = KIND_NONE }; }
-static inline value loam__bool(bool b) { return (value){ .kind = KIND_BOOL, .boolean = b }; }
-static inline value loam__int(int64_t i) { return (value){ .kind = KIND_INT, .integer = i }; }
-static inline value loam__float(double f) { return (value){ .kind = KIND_FLOAT, .real = f }; }
-static inline value loam__string(struct text *t) { return (value){ .kind = KIND_STRING, .text = t }; }
+static inline value loam__none(void)
+{
+    return (value){.kind = KIND_NONE};
+}
+static inline value loam__bool(bool b)
+{
+    return (value){.kind = KIND_BOOL, .boolean = b};
+}
+static inline value loam__int(int64_t i)
+{
+    return (value){.kind = KIND_INT, .integer = i};
+}
+static inline value loam__float(double f)
+{
+    return (value){.kind = KIND_FLOAT, .real = f};
+}
+static inline value loam__string(struct text *t)
+{
+    return (value){.kind = KIND_STRING, .text = t};
+}
 static inline value loam__undefined(const char *reason)
 {
-    return (value){ .kind = KIND_UNDEFINED, .why = UNDEFINED_OTHER, .reason = reason };
+    return (value){.kind = KIND_UNDEFINED, .why = UNDEFINED_OTHER, .reason = reason};
 }
-/* clang-format on */
 
 const char *loam__type_name(value v); /* as Python's type(v).__name__ */
 bool loam__raise_undefined(vm *m, value v);
