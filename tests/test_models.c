@@ -79,11 +79,11 @@ static size_t ids_of(json_t *array, loam_token *ids, size_t capacity)
 
 /* The largest logit at each step must be the reference's, up to the first step that is too close to
  * call. */
-static void follow_greedy(loam *m, json_t *expected, json_t *gaps, double too_close,
+static void follow_greedy(loam *m, json_t *expected, json_t *gaps, double too_close, size_t steps,
                           const char *name)
 {
     loam_seq seq = 0;
-    for (size_t i = 0; i < json_array_size(expected); i++) {
+    for (size_t i = 0; i < json_array_size(expected) && i < steps; i++) {
         loam_token token, wanted = (loam_token)json_integer_value(json_array_get(expected, i));
         if (json_number_value(json_array_get(gaps, i)) < too_close) return;
         assert_int_equal(loam_sample(m, 0, &token), LOAM_OK);
@@ -135,7 +135,7 @@ static void check_model(const char *folder, const char *name, const char *isa)
         at += n * vocab;
         follow_greedy(m, json_array_get(json_object_get(run, "greedy_exact"), i),
                       json_array_get(json_object_get(run, "greedy_exact_gap"), i), 2 * limit.most,
-                      name);
+                      SIZE_MAX, name);
         free(logits);
     }
     assert_int_equal(at, n_expected);
@@ -243,8 +243,9 @@ static void check_prompts(const real_model *r, const char *isa, tolerance limit)
         distance d =
             against_row(prompt, stride, vocabulary_of(m), rows + i * width, loam_logits(m, 0));
         expect_near(id, isa, &d, limit);
+        /* The whole of the chat and the long prompt; a start of the others, to save minutes. */
         follow_greedy(m, json_object_get(prompt, "greedy"), json_object_get(prompt, "greedy_gap"),
-                      2 * limit.most, id);
+                      2 * limit.most, i % 4 == 3 ? SIZE_MAX : 12, id);
     }
     free(rows);
     json_decref(root);
