@@ -22,7 +22,8 @@ typedef struct fault_heap {
     size_t live_bytes, peak_bytes;
 } fault_heap;
 
-static inline void *fault_alloc(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes, size_t align)
+static inline void *fault_alloc(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes,
+                                size_t align)
 {
     fault_heap *heap = ctx;
     void *p = NULL;
@@ -33,7 +34,8 @@ static inline void *fault_alloc(void *ctx, void *ptr, size_t old_bytes, size_t n
     }
     heap->calls++;
     if (heap->fail_at && heap->calls >= heap->fail_at) return NULL;
-    if (posix_memalign(&p, align < sizeof(void *) ? sizeof(void *) : align, new_bytes) != 0) return NULL;
+    if (posix_memalign(&p, align < sizeof(void *) ? sizeof(void *) : align, new_bytes) != 0)
+        return NULL;
     if (ptr) {
         memcpy(p, ptr, old_bytes < new_bytes ? old_bytes : new_bytes);
         free(ptr);
@@ -46,11 +48,11 @@ static inline void *fault_alloc(void *ctx, void *ptr, size_t old_bytes, size_t n
 }
 
 /* Run the tests of a file, all or those whose name holds argv[1]. */
-#define RUN(tests) \
-    int main(int argc, char **argv) \
-    { \
-        if (argc > 1) cmocka_set_test_filter(argv[1]); \
-        return cmocka_run_group_tests(tests, NULL, NULL); \
+#define RUN(tests)                                                                                 \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        if (argc > 1) cmocka_set_test_filter(argv[1]);                                             \
+        return cmocka_run_group_tests(tests, NULL, NULL);                                          \
     }
 
 #endif

@@ -5,7 +5,7 @@
 
 static void test_alloc__returns_every_byte_to_the_hook(void **state)
 {
-    fault_heap heap = { 0 };
+    fault_heap heap = {0};
     loam_hooks hooks;
     loam__base b;
     (void)state;
@@ -28,9 +28,12 @@ static void test_alloc__returns_every_byte_to_the_hook(void **state)
 
 static void test_options__old_and_future_callers(void **state)
 {
-    struct { uint32_t struct_size, a, b, c; } dst, src = { 12, 1, 2, 3 };
+    struct {
+        uint32_t struct_size, a, b, c;
+    } dst, src = {12, 1, 2, 3};
     (void)state;
-    assert_int_equal(loam__options_read(&dst, sizeof dst, 8, &src), LOAM_OK); /* older: the tail is zero */
+    assert_int_equal(loam__options_read(&dst, sizeof dst, 8, &src),
+                     LOAM_OK); /* older: the tail is zero */
     assert_int_equal(dst.b, 2);
     assert_int_equal(dst.c, 0);
     src.struct_size = 4;

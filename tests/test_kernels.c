@@ -185,7 +185,7 @@ static void check_whole_activations(const loam__cpu_isa *isa, const loam__cpu_ma
     size_t n = p->rows * p->cols;
     float *y = new_results(n);
     for (size_t i = 0; i < p->k * p->cols; i++)
-        p->x[i] = i % 32 == 5 ? 127 : (float)random_size(r, 0, 254) - 127;
+        p->x[i] = i % 16 == 5 ? 127 : (float)random_size(r, 0, 254) - 127;
     find_results(p);
     multiply(row, p, p->rows, p->cols, y);
     for (size_t i = 0; i < n; i++) {

@@ -82,9 +82,12 @@ static void test_share__a_block_boundary_needs_no_copy(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup_teardown(test_reserve__takes_whole_blocks_and_gives_them_back, open_kv, close_kv),
-    cmocka_unit_test_setup_teardown(test_reserve__refuses_beyond_the_table_and_changes_nothing, open_kv, close_kv),
-    cmocka_unit_test_setup_teardown(test_share__copies_the_block_that_is_written, open_kv, close_kv),
+    cmocka_unit_test_setup_teardown(test_reserve__takes_whole_blocks_and_gives_them_back, open_kv,
+                                    close_kv),
+    cmocka_unit_test_setup_teardown(test_reserve__refuses_beyond_the_table_and_changes_nothing,
+                                    open_kv, close_kv),
+    cmocka_unit_test_setup_teardown(test_share__copies_the_block_that_is_written, open_kv,
+                                    close_kv),
     cmocka_unit_test_setup_teardown(test_share__a_block_boundary_needs_no_copy, open_kv, close_kv),
 };
 

@@ -37,8 +37,9 @@ static loam_status choose_isa(loam__cpu *cpu)
         if (!*wanted || strcmp(wanted, set->name) == 0) chosen = i;
     }
     if (chosen == SIZE_MAX)
-        return loam__fail(&cpu->base, LOAM_ERR_BACKEND, "the instruction set \"%.32s\" is not one that this CPU has: %s",
-                          wanted, present);
+        return loam__fail(&cpu->base, LOAM_ERR_BACKEND,
+                          "the instruction set \"%.32s\" is not one that this CPU has: %s", wanted,
+                          present);
     cpu->set = loam__cpu_isa_at(chosen);
     cpu->isa = *cpu->set;
     for (size_t i = chosen; i-- > 0;)
@@ -67,7 +68,8 @@ static loam_status cpu_open(const loam_backend_host *host, void **self)
     }
     cpu->base = b;
     cpu->host = *host;
-    if ((st = choose_isa(cpu)) != LOAM_OK || (st = loam__pool_new(&cpu->base, host->threads, &cpu->pool)) != LOAM_OK) {
+    if ((st = choose_isa(cpu)) != LOAM_OK ||
+        (st = loam__pool_new(&cpu->base, host->threads, &cpu->pool)) != LOAM_OK) {
         report(cpu, st);
         cpu_close(cpu);
         return st;
@@ -94,32 +96,35 @@ static loam_status cpu_device_info(void *self, uint32_t device, loam_device_info
     return LOAM_OK;
 }
 
-static int32_t cpu_supports(void *self, uint32_t device, const loam_graph *graph, const loam_node *node)
+static int32_t cpu_supports(void *self, uint32_t device, const loam_graph *graph,
+                            const loam_node *node)
 {
     return device == 0 && loam__cpu_supports(self, graph, node);
 }
 
-static loam_status cpu_measure(void *self, uint32_t device, const loam_graph *graph, uint32_t first, uint32_t n,
-                               loam_piece_memory *memory)
+static loam_status cpu_measure(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
+                               uint32_t n, loam_piece_memory *memory)
 {
     (void)device;
     return report(self, loam__cpu_measure(self, graph, first, n, memory));
 }
 
-static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes, const void *memory,
-                                 void **arena)
+static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
+                                 const void *memory, void **arena)
 {
     loam__cpu *cpu = self;
     (void)device;
     *arena = NULL;
     if (bytes > SIZE_MAX - 4096)
-        return report(cpu, loam__fail(&cpu->base, LOAM_ERR_NOMEM, "%llu bytes are more than this process can address",
+        return report(cpu, loam__fail(&cpu->base, LOAM_ERR_NOMEM,
+                                      "%llu bytes are more than this process can address",
                                       (unsigned long long)bytes));
     loam__cpu_arena *a = loam__alloc(&cpu->base, sizeof *a);
     if (!a) return report(cpu, LOAM_ERR_NOMEM);
     a->bytes = bytes;
     a->owned = kind != LOAM_ARENA_WEIGHTS_MAPPED;
-    a->memory = a->owned ? loam__alloc_aligned(&cpu->base, (size_t)bytes, LOAM__ALIGN) : (uint8_t *)(uintptr_t)memory;
+    a->memory = a->owned ? loam__alloc_aligned(&cpu->base, (size_t)bytes, LOAM__ALIGN)
+                         : (uint8_t *)(uintptr_t)memory;
     if (!a->memory) {
         loam__free(&cpu->base, a);
         return report(cpu, LOAM_ERR_NOMEM);
@@ -137,7 +142,8 @@ static void cpu_arena_free(void *self, void *arena)
     loam__free(&cpu->base, a);
 }
 
-static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes, uint64_t n)
+static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes,
+                              uint64_t n)
 {
     loam__cpu_arena *a = arena;
     (void)self;
@@ -161,7 +167,8 @@ static void *cpu_arena_memory(void *self, void *arena)
     return ((loam__cpu_arena *)arena)->memory;
 }
 
-static loam_status cpu_copy_row(void *self, const loam_value *value, void *arena, uint64_t from, uint64_t to)
+static loam_status cpu_copy_row(void *self, const loam_value *value, void *arena, uint64_t from,
+                                uint64_t to)
 {
     uint8_t *rows = ((loam__cpu_arena *)arena)->memory + value->offset;
     (void)self;
@@ -169,12 +176,14 @@ static loam_status cpu_copy_row(void *self, const loam_value *value, void *arena
     return LOAM_OK;
 }
 
-static loam_status cpu_compile(void *self, uint32_t device, const loam_graph *graph, uint32_t first, uint32_t n,
-                               void *const *arenas, uint32_t n_arenas, void *scratch, void **program)
+static loam_status cpu_compile(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
+                               uint32_t n, void *const *arenas, uint32_t n_arenas, void *scratch,
+                               void **program)
 {
     (void)device;
     (void)n_arenas;
-    return report(self, loam__cpu_compile(self, graph, first, n, (loam__cpu_arena *const *)arenas, scratch, program));
+    return report(self, loam__cpu_compile(self, graph, first, n, (loam__cpu_arena *const *)arenas,
+                                          scratch, program));
 }
 
 static void cpu_program_free(void *self, void *program)

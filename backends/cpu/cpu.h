@@ -11,7 +11,7 @@
 extern const loam_backend loam__backend_cpu;
 
 typedef struct loam__cpu {
-    loam__base base;         /* the host's hooks; errors are handed on through host.fail */
+    loam__base base; /* the host's hooks; errors are handed on through host.fail */
     loam_backend_host host;
     loam__pool *pool;
     const loam__cpu_isa *set; /* the instruction set in use */
@@ -29,7 +29,8 @@ int32_t loam__cpu_supports(const loam__cpu *cpu, const loam_graph *g, const loam
 loam_status loam__cpu_measure(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,
                               loam_piece_memory *memory);
 loam_status loam__cpu_compile(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,
-                              loam__cpu_arena *const *arenas, loam__cpu_arena *scratch, void **program);
+                              loam__cpu_arena *const *arenas, loam__cpu_arena *scratch,
+                              void **program);
 loam_status loam__cpu_run(loam__cpu *cpu, void *program, const loam_step *step, uint64_t *position);
 
 #endif

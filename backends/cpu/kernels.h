@@ -1,8 +1,9 @@
-/* The CPU's kernels: one table for each instruction set, lowest first. Dispatch, tests and benches walk the same rows.
+/* The CPU's kernels: one table for each instruction set, lowest first. Dispatch, tests and benches
+ * walk the same rows.
  *
- * Promise 4: a result depends on its own row of weights and its own row of activations only, never on how many rows or
- * columns a call has. So for each output the additions happen in one fixed order, whatever the tile.
- * Pointers may have any alignment unless it says otherwise. */
+ * Promise 4: a result depends on its own row of weights and its own row of activations only, never
+ * on how many rows or columns a call has. So for each output the additions happen in one fixed
+ * order, whatever the tile. Pointers may have any alignment unless it says otherwise. */
 #ifndef LOAM__CPU_KERNELS_H
 #define LOAM__CPU_KERNELS_H
 
@@ -13,53 +14,60 @@
 
 /* y[c * y_stride + r] = dot(row r of w, column c of x), r < rows, c < cols. */
 typedef struct loam__matmul_args {
-    const void *w;       /* rows of the format, w_row_bytes apart */
+    const void *w; /* rows of the format, w_row_bytes apart */
     size_t w_row_bytes;
     size_t rows;
-    size_t k;            /* values in a row, a multiple of the format's block */
-    const void *x;       /* prepared columns, x_row_bytes apart; 64-byte aligned, as is x_row_bytes */
+    size_t k;      /* values in a row, a multiple of the format's block */
+    const void *x; /* prepared columns, x_row_bytes apart; 64-byte aligned, as is x_row_bytes */
     size_t x_row_bytes;
     size_t cols;
-    float *y;            /* 4-byte aligned */
+    float *y; /* 4-byte aligned */
     size_t y_stride;
 } loam__matmul_args;
 
 typedef struct loam__cpu_matmul {
     loam_format type;
-    float max_err;                                          /* against scalar, relative to sum(|w * x|) */
-    size_t (*prepared_bytes)(size_t k);                     /* of one column, a multiple of 64 */
-    void (*prepare)(const float *x, size_t k, void *column); /* activations into the kernel's own form */
+    float max_err;                      /* against scalar, relative to sum(|w * x|) */
+    size_t (*prepared_bytes)(size_t k); /* of one column, a multiple of 64 */
+    void (*prepare)(const float *x, size_t k,
+                    void *column); /* activations into the kernel's own form */
     void (*multiply)(const loam__matmul_args *a);
 } loam__cpu_matmul;
 
-/* One query token, the heads that share one KV head. Block b of the sequence starts at k + table[b] * k_block_bytes; in
- * it this KV head's 16 or so rows of k_values cells lie together, at k_head_offset. The same for v. */
+/* One query token, the heads that share one KV head. Block b of the sequence starts at k + table[b]
+ * * k_block_bytes; in it this KV head's 16 or so rows of k_values cells lie together, at
+ * k_head_offset. The same for v. */
 typedef struct loam__attention_args {
-    const float *q;          /* [heads][k_values], 4-byte aligned */
-    float *y;                /* [heads][v_values] */
+    const float *q; /* [heads][k_values], 4-byte aligned */
+    float *y;       /* [heads][v_values] */
     const uint8_t *k, *v;
     const int32_t *table;
     size_t k_block_bytes, v_block_bytes, k_head_offset, v_head_offset;
     uint32_t heads, k_values, v_values, block_tokens;
-    uint32_t first, last;    /* positions seen: first .. last, both included */
-    loam_format type;        /* of K and V cells: LOAM_TYPE_F32 or LOAM_TYPE_F16 */
+    uint32_t first, last; /* positions seen: first .. last, both included */
+    loam_format type;     /* of K and V cells: LOAM_TYPE_F32 or LOAM_TYPE_F16 */
     float scale, softcap;
-    float *scratch;          /* heads * (block_tokens + 2) floats */
+    float *scratch; /* heads * (block_tokens + 2) floats */
 } loam__attention_args;
 
 typedef struct loam__cpu_isa {
-    const char *name;                 /* "scalar", "avx2" */
-    bool (*present)(void);            /* this CPU and system can run it */
-    const loam__cpu_matmul *matmuls;  /* ends with a row whose multiply is NULL */
+    const char *name;                /* "scalar", "avx2" */
+    bool (*present)(void);           /* this CPU and system can run it */
+    const loam__cpu_matmul *matmuls; /* ends with a row whose multiply is NULL */
     /* The following may be NULL: the next lower set's is used. */
     void (*rms_norm)(const float *x, const float *weight, float *y, size_t n, float eps);
     void (*add)(const float *a, const float *b, float *y, size_t n);
-    void (*glu)(int32_t act, const float *gate, const float *up, float *y, size_t n); /* act(gate) * up */
-    void (*rope)(const float *x, const float *cos_sin, float *y, int32_t style, uint32_t heads, uint32_t head_values,
-                 uint32_t rotary_values); /* cos_sin: [rotary_values / 2][2], times magnitude already */
+    void (*glu)(int32_t act, const float *gate, const float *up, float *y,
+                size_t n); /* act(gate) * up */
+    void (*rope)(
+        const float *x, const float *cos_sin, float *y, int32_t style, uint32_t heads,
+        uint32_t head_values,
+        uint32_t rotary_values); /* cos_sin: [rotary_values / 2][2], times magnitude already */
     void (*kv_write)(const float *x, void *cells, loam_format type, size_t n); /* F32 to cells */
-    void (*attention)(const loam__attention_args *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
-    size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0: 2^18 */
+    void (*attention)(const loam__attention_args
+                          *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
+    size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0:
+                          2^18 */
 } loam__cpu_isa;
 
 extern const loam__cpu_isa loam__cpu_scalar;

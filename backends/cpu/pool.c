@@ -4,9 +4,9 @@
 
 #include "lib/base/os.h"
 
-/* How long a thread looks for work before it sleeps: some 40 microseconds, more than the gap between two ops of a step
- * and far less than a scheduler's slice. */
-#define SPINS 2000u
+/* How long a thread looks for work before it sleeps: some 40 microseconds, more than the gap
+ * between two ops of a step and far less than a scheduler's slice. */
+#define SPINS  2000u
 
 #define CLOSED (1u << 31) /* in gate: no worker may join any more */
 
@@ -28,8 +28,8 @@ struct loam__pool {
     atomic_bool quit;
     /* the job: written while the gate is closed and nobody is inside */
     loam__job job;
-    atomic_uint gate;       /* workers that joined, and CLOSED */
-    atomic_uint finished;   /* of those that joined */
+    atomic_uint gate;     /* workers that joined, and CLOSED */
+    atomic_uint finished; /* of those that joined */
     atomic_bool caller_sleeps;
     _Alignas(64) atomic_uint next;
     _Alignas(64) atomic_int stop; /* status of the one that asked to stop */
@@ -153,7 +153,8 @@ loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *nex
 
 size_t loam__pool_bytes(uint32_t threads)
 {
-    return loam__alloc_cost(sizeof(loam__pool), 64) + loam__alloc_cost(threads * sizeof(worker), 16);
+    return loam__alloc_cost(sizeof(loam__pool), 64) +
+           loam__alloc_cost(threads * sizeof(worker), 16);
 }
 
 loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
@@ -163,7 +164,9 @@ loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
     if (!pool) return LOAM_ERR_NOMEM;
     pool->base = b;
     pool->threads = threads;
-    pool->spins = threads <= loam__cpu_count() ? SPINS : 0; /* more threads than cores: give the core away at once */
+    pool->spins = threads <= loam__cpu_count()
+                      ? SPINS
+                      : 0; /* more threads than cores: give the core away at once */
     atomic_store(&pool->gate, CLOSED);
     pool->workers = loam__alloc_array(b, threads, sizeof *pool->workers);
     if (!pool->workers) {
@@ -176,12 +179,14 @@ loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
 
 loam_status loam__pool_start(loam__pool *pool)
 {
-    if (pool->threads == 1 || pool->base->hooks.parallel || pool->n_started == pool->threads - 1) return LOAM_OK;
+    if (pool->threads == 1 || pool->base->hooks.parallel || pool->n_started == pool->threads - 1)
+        return LOAM_OK;
     if (!pool->has_mutex) pool->has_mutex = loam__mutex_init(&pool->mutex);
     if (!pool->has_work_cond) pool->has_work_cond = loam__cond_init(&pool->work_cond);
     if (!pool->has_done_cond) pool->has_done_cond = loam__cond_init(&pool->done_cond);
     if (!pool->has_mutex || !pool->has_work_cond || !pool->has_done_cond)
-        return loam__fail(pool->base, LOAM_ERR_NOMEM, "the system gave no mutex for %u threads; free some resources",
+        return loam__fail(pool->base, LOAM_ERR_NOMEM,
+                          "the system gave no mutex for %u threads; free some resources",
                           pool->threads);
     for (; pool->n_started < pool->threads - 1; pool->n_started++) {
         worker *w = &pool->workers[pool->n_started];
@@ -189,8 +194,8 @@ loam_status loam__pool_start(loam__pool *pool)
         w->index = pool->n_started + 1;
         if (!loam__thread_start(&w->thread, worker_main, w))
             return loam__fail(pool->base, LOAM_ERR_NOMEM,
-                              "thread %u of %u could not be started; ask for fewer threads", pool->n_started + 1,
-                              pool->threads);
+                              "thread %u of %u could not be started; ask for fewer threads",
+                              pool->n_started + 1, pool->threads);
     }
     return LOAM_OK;
 }

@@ -1,6 +1,7 @@
-/* Workers of the CPU backend. A job is a run of numbered slices; whoever is free takes the next one. Own threads spin for a
- * bounded time between jobs and then sleep; a worker that has not come by the end of a job is not waited for, so a
- * thread that the system keeps off its core costs only the slice it holds. With a host's job system no thread is made. */
+/* Workers of the CPU backend. A job is a run of numbered slices; whoever is free takes the next
+ * one. Own threads spin for a bounded time between jobs and then sleep; a worker that has not come
+ * by the end of a job is not waited for, so a thread that the system keeps off its core costs only
+ * the slice it holds. With a host's job system no thread is made. */
 #ifndef LOAM__CPU_POOL_H
 #define LOAM__CPU_POOL_H
 
@@ -21,7 +22,8 @@ typedef struct loam__job {
     void *stop_ctx;
 } loam__job;
 
-/* threads: 1 to LOAM__THREADS_MAX, the caller's own included. b is kept, and its parallel hook is used if there is one. */
+/* threads: 1 to LOAM__THREADS_MAX, the caller's own included. b is kept, and its parallel hook is
+ * used if there is one. */
 loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out);
 /* Start the threads, once; without it jobs run on the caller's own. */
 loam_status loam__pool_start(loam__pool *pool);
@@ -29,7 +31,8 @@ void loam__pool_free(loam__pool *pool); /* NULL is fine */
 uint32_t loam__pool_threads(const loam__pool *pool);
 size_t loam__pool_bytes(uint32_t threads); /* what new allocates, as the hook sees it */
 
-/* Run slices [*next, n_slices). LOAM_OK: all are done. What should_stop() gave: those before *next are done. */
+/* Run slices [*next, n_slices). LOAM_OK: all are done. What should_stop() gave: those before *next
+ * are done. */
 loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *next);
 
 #endif

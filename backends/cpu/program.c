@@ -1,12 +1,13 @@
-/* A piece of a graph as a list of CPU ops, and their run: each op is cut into slices that the workers take in order, so
- * that a run can stop after any slice and go on from there. */
+/* A piece of a graph as a list of CPU ops, and their run: each op is cut into slices that the
+ * workers take in order, so that a run can stop after any slice and go on from there. */
 #include <math.h>
 #include <string.h>
 
 #include "cpu.h"
 #include "lib/quant/quant.h"
 
-#define MATMUL_MAX_COLS 128u /* columns of a slice: a panel of weights is unpacked once for them */
+#define MATMUL_MAX_COLS 128u  /* columns of a slice: a panel of weights is unpacked once for them  \
+                               */
 #define ROW_VALUES (1u << 14) /* values that a slice of an element-wise op touches */
 
 typedef struct cpu_op cpu_op;
@@ -33,12 +34,12 @@ struct cpu_op {
     const op_kind *kind;
     loam_node node;
     loam_value dst, src[LOAM_NODE_SOURCES];
-    uint8_t *to;                              /* where dst begins */
+    uint8_t *to; /* where dst begins */
     const uint8_t *from[LOAM_NODE_SOURCES];
     const loam__cpu_matmul *matmul;
     const loam__format *format;
-    uint8_t *scratch;                         /* prepared columns, a rope table, or the workers' attention space */
-    size_t scratch_stride;                    /* of a column, a token or a worker */
+    uint8_t *scratch;      /* prepared columns, a rope table, or the workers' attention space */
+    size_t scratch_stride; /* of a column, a token or a worker */
 };
 
 /* ---- rows ---- */
@@ -71,7 +72,7 @@ typedef struct row_range {
 static row_range slice_rows(const cpu_run *r, const loam_value *v, uint32_t slice)
 {
     uint32_t n = rows_per_slice(v), rows = rows_now(v, r->step), first = slice * n;
-    return (row_range){ first, rows - first < n ? rows : first + n };
+    return (row_range){first, rows - first < n ? rows : first + n};
 }
 
 static float *dst_row(const cpu_op *op, uint32_t row)
@@ -94,7 +95,8 @@ static void run_embed(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         float *y = dst_row(op, t);
-        op->format->decode(op->from[0] + (uint64_t)r->step->tokens[t] * op->src[0].row_bytes, y, op->dst.cols);
+        op->format->decode(op->from[0] + (uint64_t)r->step->tokens[t] * op->src[0].row_bytes, y,
+                           op->dst.cols);
         for (uint64_t i = 0; scale != 1.0f && i < op->dst.cols; i++)
             y[i] *= scale;
     }
@@ -108,8 +110,8 @@ static void run_rms_norm(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++)
         for (size_t i = 0; i < op->dst.cols; i += group)
-            r->cpu->isa.rms_norm(src_row(op, 0, t) + i, src_row(op, 1, 0), dst_row(op, t) + i, group,
-                                 op->node.u.norm.eps);
+            r->cpu->isa.rms_norm(src_row(op, 0, t) + i, src_row(op, 1, 0), dst_row(op, t) + i,
+                                 group, op->node.u.norm.eps);
 }
 
 static void run_add(const cpu_run *r, uint32_t slice, uint32_t worker)
@@ -127,7 +129,8 @@ static void run_glu(const cpu_run *r, uint32_t slice, uint32_t worker)
     row_range rows = slice_rows(r, &op->dst, slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++)
-        r->cpu->isa.glu(op->node.u.glu.act, src_row(op, 0, t), src_row(op, 1, t), dst_row(op, t), op->dst.cols);
+        r->cpu->isa.glu(op->node.u.glu.act, src_row(op, 0, t), src_row(op, 1, t), dst_row(op, t),
+                        op->dst.cols);
 }
 
 static void run_pick_rows(const cpu_run *r, uint32_t slice, uint32_t worker)
@@ -136,7 +139,8 @@ static void run_pick_rows(const cpu_run *r, uint32_t slice, uint32_t worker)
     row_range rows = slice_rows(r, &op->dst, slice);
     (void)worker;
     for (uint32_t j = rows.first; j < rows.end; j++)
-        memcpy(dst_row(op, j), src_row(op, 0, (uint32_t)r->step->output_rows[j]), op->dst.row_bytes);
+        memcpy(dst_row(op, j), src_row(op, 0, (uint32_t)r->step->output_rows[j]),
+               op->dst.row_bytes);
 }
 
 static void run_softcap(const cpu_run *r, uint32_t slice, uint32_t worker)
@@ -161,7 +165,8 @@ static void run_rope_table(const cpu_run *r, uint32_t slice, uint32_t worker)
     for (uint32_t t = rows.first; t < rows.end; t++) {
         float *table = (float *)(void *)(op->scratch + t * op->scratch_stride);
         float turn = (float)r->step->positions[t];
-        for (uint32_t i = 0; i < op->node.u.rope.rotary_values / 2; i++, turn *= op->node.u.rope.step) {
+        for (uint32_t i = 0; i < op->node.u.rope.rotary_values / 2;
+             i++, turn *= op->node.u.rope.step) {
             float angle = turn * src_row(op, 1, 0)[i];
             table[2 * i] = cosf(angle) * magnitude;
             table[2 * i + 1] = sinf(angle) * magnitude;
@@ -175,9 +180,10 @@ static void run_rope(const cpu_run *r, uint32_t slice, uint32_t worker)
     row_range rows = slice_rows(r, &op->dst, slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++)
-        r->cpu->isa.rope(src_row(op, 0, t), (const float *)(const void *)(op->scratch + t * op->scratch_stride),
-                         dst_row(op, t), op->node.u.rope.style, op->node.u.rope.heads, op->node.u.rope.head_values,
-                         op->node.u.rope.rotary_values);
+        r->cpu->isa.rope(src_row(op, 0, t),
+                         (const float *)(const void *)(op->scratch + t * op->scratch_stride),
+                         dst_row(op, t), op->node.u.rope.style, op->node.u.rope.heads,
+                         op->node.u.rope.head_values, op->node.u.rope.rotary_values);
 }
 
 /* ---- matrix product: columns into the kernel's form, then tiles ---- */
@@ -193,21 +199,23 @@ static void run_prepare(const cpu_run *r, uint32_t slice, uint32_t worker)
     row_range rows = slice_rows(r, &op->src[1], slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++)
-        op->matmul->prepare(src_row(op, 1, t), op->src[1].cols, op->scratch + t * op->scratch_stride);
+        op->matmul->prepare(src_row(op, 1, t), op->src[1].cols,
+                            op->scratch + t * op->scratch_stride);
 }
 
 typedef struct tiling {
-    uint32_t rows, cols;       /* of a tile */
-    uint32_t n_rows, n_cols;   /* tiles */
+    uint32_t rows, cols;     /* of a tile */
+    uint32_t n_rows, n_cols; /* tiles */
 } tiling;
 
-/* Tiles of about slice_macs products, but enough of them for all workers to share. Never more than the op has. */
+/* Tiles of about slice_macs products, but enough of them for all workers to share. Never more than
+ * the op has. */
 static tiling tile_matmul(const cpu_run *r)
 {
     const loam_value *w = &r->op->src[0];
     uint32_t cols = rows_now(&r->op->dst, r->step), threads = loam__pool_threads(r->cpu->pool);
     uint64_t macs = r->cpu->isa.slice_macs;
-    tiling t = { 0 };
+    tiling t = {0};
     if (cols == 0) return t;
     uint64_t widest = macs / (8 * w->cols);
     widest = widest < 8 ? 8 : widest > MATMUL_MAX_COLS ? MATMUL_MAX_COLS : widest;
@@ -271,16 +279,19 @@ static uint32_t kv_slices(const cpu_run *r)
 static void run_kv_write(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const cpu_op *op = r->op;
-    uint32_t heads = op->node.u.kv.heads, values = op->node.u.kv.head_values, block = op->node.u.kv.block_tokens;
+    uint32_t heads = op->node.u.kv.heads, values = op->node.u.kv.head_values,
+             block = op->node.u.kv.block_tokens;
     size_t cell_bytes = op->dst.row_bytes / ((size_t)heads * block); /* one head at one position */
     row_range rows = slice_rows(r, &op->src[0], slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         uint32_t position = (uint32_t)r->step->positions[t];
-        uint8_t *cells = op->to + (uint64_t)table_of(r->step, t)[position / block] * op->dst.row_bytes;
+        uint8_t *cells =
+            op->to + (uint64_t)table_of(r->step, t)[position / block] * op->dst.row_bytes;
         for (uint32_t h = 0; h < heads; h++)
             r->cpu->isa.kv_write(src_row(op, 0, t) + (size_t)h * values,
-                                 cells + ((size_t)h * block + position % block) * cell_bytes, op->dst.type, values);
+                                 cells + ((size_t)h * block + position % block) * cell_bytes,
+                                 op->dst.type, values);
     }
 }
 
@@ -322,24 +333,30 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
 
 /* ---- compile ---- */
 
-static const op_kind embed_kind = { row_slices, run_embed };
-static const op_kind rms_norm_kind = { row_slices, run_rms_norm };
-static const op_kind add_kind = { row_slices, run_add };
-static const op_kind glu_kind = { row_slices, run_glu };
-static const op_kind pick_rows_kind = { row_slices, run_pick_rows };
-static const op_kind softcap_kind = { row_slices, run_softcap };
-static const op_kind rope_table_kind = { row_slices, run_rope_table };
-static const op_kind rope_kind = { row_slices, run_rope };
-static const op_kind prepare_kind = { prepare_slices, run_prepare };
-static const op_kind matmul_kind = { matmul_slices, run_matmul };
-static const op_kind kv_write_kind = { kv_slices, run_kv_write };
-static const op_kind attention_kind = { attention_slices, run_attention };
+static const op_kind embed_kind = {row_slices, run_embed};
+static const op_kind rms_norm_kind = {row_slices, run_rms_norm};
+static const op_kind add_kind = {row_slices, run_add};
+static const op_kind glu_kind = {row_slices, run_glu};
+static const op_kind pick_rows_kind = {row_slices, run_pick_rows};
+static const op_kind softcap_kind = {row_slices, run_softcap};
+static const op_kind rope_table_kind = {row_slices, run_rope_table};
+static const op_kind rope_kind = {row_slices, run_rope};
+static const op_kind prepare_kind = {prepare_slices, run_prepare};
+static const op_kind matmul_kind = {matmul_slices, run_matmul};
+static const op_kind kv_write_kind = {kv_slices, run_kv_write};
+static const op_kind attention_kind = {attention_slices, run_attention};
 
 static const op_kind *const kinds[] = {
-    [LOAM_OP_EMBED] = &embed_kind,         [LOAM_OP_MATMUL] = &matmul_kind, [LOAM_OP_RMS_NORM] = &rms_norm_kind,
-    [LOAM_OP_ADD] = &add_kind,             [LOAM_OP_GLU] = &glu_kind,       [LOAM_OP_ROPE] = &rope_kind,
-    [LOAM_OP_KV_WRITE] = &kv_write_kind,   [LOAM_OP_ATTENTION] = &attention_kind,
-    [LOAM_OP_PICK_ROWS] = &pick_rows_kind, [LOAM_OP_SOFTCAP] = &softcap_kind,
+    [LOAM_OP_EMBED] = &embed_kind,
+    [LOAM_OP_MATMUL] = &matmul_kind,
+    [LOAM_OP_RMS_NORM] = &rms_norm_kind,
+    [LOAM_OP_ADD] = &add_kind,
+    [LOAM_OP_GLU] = &glu_kind,
+    [LOAM_OP_ROPE] = &rope_kind,
+    [LOAM_OP_KV_WRITE] = &kv_write_kind,
+    [LOAM_OP_ATTENTION] = &attention_kind,
+    [LOAM_OP_PICK_ROWS] = &pick_rows_kind,
+    [LOAM_OP_SOFTCAP] = &softcap_kind,
 };
 
 static const loam_value *value_of(const loam_graph *g, int32_t i)
@@ -349,10 +366,12 @@ static const loam_value *value_of(const loam_graph *g, int32_t i)
 
 int32_t loam__cpu_supports(const loam__cpu *cpu, const loam_graph *g, const loam_node *node)
 {
-    if (node->op <= 0 || (size_t)node->op >= sizeof kinds / sizeof *kinds || !kinds[node->op]) return 0;
+    if (node->op <= 0 || (size_t)node->op >= sizeof kinds / sizeof *kinds || !kinds[node->op])
+        return 0;
     if (node->op == LOAM_OP_MATMUL)
         return loam__cpu_find_matmul(cpu->set, value_of(g, node->src[0])->type) != NULL;
-    if (node->op == LOAM_OP_EMBED) return loam__format_find(value_of(g, node->src[0])->type) != NULL;
+    if (node->op == LOAM_OP_EMBED)
+        return loam__format_find(value_of(g, node->src[0])->type) != NULL;
     return 1;
 }
 
@@ -366,11 +385,14 @@ typedef struct emitter {
     cpu_op *ops;
     uint32_t n_ops;
     uint64_t prepared_bytes, attention_bytes, table_bytes; /* the scratch, in this order */
-    uint64_t attention_at, table_at;                      /* known when compiling */
+    uint64_t attention_at, table_at;                       /* known when compiling */
     uint8_t *scratch;
     int32_t prepared_value; /* what the prepared columns hold now */
     void (*prepared_by)(const float *x, size_t k, void *column);
-    struct { const loam_node *rope; uint64_t at; } tables[ROPE_TABLES]; /* the first node that needs each */
+    struct {
+        const loam_node *rope;
+        uint64_t at;
+    } tables[ROPE_TABLES]; /* the first node that needs each */
     uint32_t n_tables;
 } emitter;
 
@@ -395,7 +417,7 @@ static cpu_op *emit(emitter *e, const op_kind *kind, const loam_node *node)
     uint32_t i = e->n_ops++;
     if (!e->ops) return NULL;
     cpu_op *op = &e->ops[i];
-    *op = (cpu_op){ .kind = kind, .node = *node };
+    *op = (cpu_op){.kind = kind, .node = *node};
     place(e, op);
     return op;
 }
@@ -405,7 +427,7 @@ static void emit_matmul(emitter *e, const loam_node *node)
     const loam_value *w = value_of(e->g, node->src[0]), *x = value_of(e->g, node->src[1]);
     const loam__cpu_matmul *m = loam__cpu_find_matmul(e->cpu->set, w->type);
     size_t column = m->prepared_bytes(w->cols);
-    const op_kind *steps[] = { &prepare_kind, &matmul_kind };
+    const op_kind *steps[] = {&prepare_kind, &matmul_kind};
     bool ready = e->prepared_value == node->src[1] && e->prepared_by == m->prepare;
     if (x->rows * column > e->prepared_bytes) e->prepared_bytes = x->rows * column;
     for (int i = ready; i < 2; i++) {
@@ -421,7 +443,8 @@ static void emit_matmul(emitter *e, const loam_node *node)
 
 static bool same_table(const loam_node *a, const loam_node *b)
 {
-    return a->src[1] == b->src[1] && a->u.rope.step == b->u.rope.step && a->u.rope.magnitude == b->u.rope.magnitude &&
+    return a->src[1] == b->src[1] && a->u.rope.step == b->u.rope.step &&
+           a->u.rope.magnitude == b->u.rope.magnitude &&
            a->u.rope.rotary_values == b->u.rope.rotary_values;
 }
 
@@ -433,9 +456,9 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
     while (i < e->n_tables && !same_table(e->tables[i].rope, node))
         i++;
     if (i == ROPE_TABLES)
-        return loam__fail(&e->cpu->base, LOAM_ERR_UNSUPPORTED, "more than %d different rotations in a model",
-                          ROPE_TABLES);
-    const op_kind *steps[] = { &rope_table_kind, &rope_kind };
+        return loam__fail(&e->cpu->base, LOAM_ERR_UNSUPPORTED,
+                          "more than %d different rotations in a model", ROPE_TABLES);
+    const op_kind *steps[] = {&rope_table_kind, &rope_kind};
     bool ready = i < e->n_tables;
     if (!ready) {
         e->tables[i].rope = node;
@@ -455,7 +478,8 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
 static void emit_attention(emitter *e, const loam_node *node)
 {
     uint32_t group = node->u.attention.heads / node->u.attention.kv_heads;
-    uint64_t space = round_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
+    uint64_t space =
+        round_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
     uint64_t all = space * loam__pool_threads(e->cpu->pool);
     if (all > e->attention_bytes) e->attention_bytes = all;
     cpu_op *op = emit(e, &attention_kind, node);
@@ -473,8 +497,9 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
     for (uint32_t i = first; i < first + n && st == LOAM_OK; i++) {
         const loam_node *node = loam_graph_node(e->g, i);
         if (!loam__cpu_supports(e->cpu, e->g, node))
-            return loam__fail(&e->cpu->base, LOAM_ERR_BACKEND, "op %d of layer %d is not one of the CPU backend's",
-                              node->op, node->layer);
+            return loam__fail(&e->cpu->base, LOAM_ERR_BACKEND,
+                              "op %d of layer %d is not one of the CPU backend's", node->op,
+                              node->layer);
         if (node->op == LOAM_OP_MATMUL) emit_matmul(e, node);
         else if (node->op == LOAM_OP_ROPE) st = emit_rope(e, node);
         else if (node->op == LOAM_OP_ATTENTION) emit_attention(e, node);
@@ -499,20 +524,22 @@ static loam_status measure(emitter *e, uint32_t first, uint32_t n, loam_piece_me
 loam_status loam__cpu_measure(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,
                               loam_piece_memory *memory)
 {
-    emitter e = { .cpu = cpu, .g = g };
+    emitter e = {.cpu = cpu, .g = g};
     return measure(&e, first, n, memory);
 }
 
 loam_status loam__cpu_compile(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,
-                              loam__cpu_arena *const *arenas, loam__cpu_arena *scratch, void **program)
+                              loam__cpu_arena *const *arenas, loam__cpu_arena *scratch,
+                              void **program)
 {
-    emitter e = { .cpu = cpu, .g = g, .arenas = arenas, .scratch = scratch ? scratch->memory : NULL };
-    loam_piece_memory memory = { 0 };
+    emitter e = {.cpu = cpu, .g = g, .arenas = arenas, .scratch = scratch ? scratch->memory : NULL};
+    loam_piece_memory memory = {0};
     loam_status st = loam__pool_start(cpu->pool);
     *program = NULL;
     if (st != LOAM_OK || (st = measure(&e, first, n, &memory)) != LOAM_OK) return st;
     if (memory.scratch_bytes > (scratch ? scratch->bytes : 0))
-        return loam__fail(&cpu->base, LOAM_ERR_INTERNAL, "the scratch arena is smaller than was measured");
+        return loam__fail(&cpu->base, LOAM_ERR_INTERNAL,
+                          "the scratch arena is smaller than was measured");
     cpu_program *p = loam__alloc(&cpu->base, memory.program_bytes);
     if (!p) return LOAM_ERR_NOMEM;
     p->cpu = cpu;
@@ -536,7 +563,7 @@ loam_status loam__cpu_run(loam__cpu *cpu, void *program, const loam_step *step, 
 {
     const cpu_program *p = program;
     for (uint32_t i = (uint32_t)(*position >> 32); i < p->n_ops; i++) {
-        cpu_run r = { .cpu = cpu, .op = &p->ops[i], .step = step };
+        cpu_run r = {.cpu = cpu, .op = &p->ops[i], .step = step};
         loam__job job = {
             .fn = run_slice,
             .ctx = &r,

@@ -1,23 +1,30 @@
 /* loam.h - run open-weight language models from GGUF files inside your own program.
  *
- * One opaque handle, six verbs: load, tokenize, prefill, decode, sample, free. Everything else is optional.
+ * One opaque handle, six verbs: load, tokenize, prefill, decode, sample, free. Everything else is
+ * optional.
  *
  *     loam *m;
- *     if (loam_load("model.gguf", NULL, &m) != LOAM_OK) { puts(loam_error(m)); loam_free(m); return 1; }
+ *     if (loam_load("model.gguf", NULL, &m) != LOAM_OK) return puts(loam_error(m)), 1;
  *     loam_tokenize(m, "Once upon", 9, LOAM_TOKENIZE_SPECIAL, tokens, 64, &n);
  *     loam_prefill(m, 0, tokens, n);
- *     while (loam_sample(m, 0, &t) == LOAM_OK && !loam_token_is_end(m, t)) { ...; loam_decode(m, &seq, &t, 1); }
+ *     while (loam_sample(m, 0, &t) == LOAM_OK && !loam_token_is_end(m, t))
+ *         loam_decode(m, &seq, &t, 1);
  *     loam_free(m);
  *
  * Rules that hold for every call
- *   Status    what can fail returns a loam_status: 0 is good, negative is bad; the numbers never change their meaning.
- *             loam_error() then has a sentence that names the thing and says what to do.
- *   Pointers  borrowed: used during the call only; kept: must outlive the handle; owned: the caller frees it.
+ *   Status    what can fail returns a loam_status: 0 is good, negative is bad; the numbers never
+ *             change their meaning. loam_error() then has a sentence that names the thing and says
+ *             what to do.
+ *   Pointers  borrowed: used during the call only; kept: must outlive the handle; owned: the caller
+ *             frees it.
  *   Strings   UTF-8, going in with a length in bytes (file paths end in NUL).
- *   Buffers   a call that fills a caller's buffer also takes its capacity and always says how much there is; too small
- *             is LOAM_ERR_BUFFER, and a second call with that capacity succeeds (a NULL buffer of capacity 0 asks the size).
- *   Structs   begin with struct_size, set by their _init() function; they grow only at the end, zero is the default.
- *   Threads   calls on one handle are serialised by the handle itself; different handles are independent.
+ *   Buffers   a call that fills a caller's buffer also takes its capacity and always says how much
+ *             there is; too small is LOAM_ERR_BUFFER, and a second call with that capacity succeeds
+ *             (a NULL buffer of capacity 0 asks the size).
+ *   Structs   begin with struct_size, set by their _init() function; they grow only at the end,
+ *             zero is the default.
+ *   Threads   calls on one handle are serialised by the handle itself; different handles are
+ *             independent.
  *   Host      loam never aborts, exits, prints, reads the environment or changes process state. */
 #ifndef LOAM_LOAM_H
 #define LOAM_LOAM_H
@@ -49,39 +56,39 @@ typedef int32_t loam_format; /* a LOAM_TYPE_* number format */
 
 enum {
     LOAM_OK = 0,
-    LOAM_ERR_ARG = -1,            /* an argument is NULL, out of its range or unknown */
-    LOAM_ERR_NEWER = -2,          /* an option is set that this library is too old to know */
-    LOAM_ERR_NOMEM = -3,          /* the allocator had no memory */
-    LOAM_ERR_IO = -4,             /* the system or a host callback failed to read */
-    LOAM_ERR_NOT_FOUND = -5,      /* no such file */
-    LOAM_ERR_DIRECTORY = -6,      /* the path names a directory */
-    LOAM_ERR_EMPTY = -7,          /* the file has no bytes */
-    LOAM_ERR_MAGIC = -8,          /* not a GGUF file */
-    LOAM_ERR_VERSION = -9,        /* a GGUF version that is not read */
-    LOAM_ERR_ENDIAN = -10,        /* a big-endian GGUF file */
-    LOAM_ERR_TRUNCATED = -11,     /* the file ends before what its header promises: a partial download */
-    LOAM_ERR_CORRUPT = -12,       /* the file contradicts itself */
-    LOAM_ERR_LIMIT = -13,         /* a stated limit of loam is exceeded (sizes, depth, steps) */
-    LOAM_ERR_ARCH = -14,          /* an architecture that loam does not run */
-    LOAM_ERR_METADATA = -15,      /* a metadata key is missing or has a wrong type or value */
+    LOAM_ERR_ARG = -1,        /* an argument is NULL, out of its range or unknown */
+    LOAM_ERR_NEWER = -2,      /* an option is set that this library is too old to know */
+    LOAM_ERR_NOMEM = -3,      /* the allocator had no memory */
+    LOAM_ERR_IO = -4,         /* the system or a host callback failed to read */
+    LOAM_ERR_NOT_FOUND = -5,  /* no such file */
+    LOAM_ERR_DIRECTORY = -6,  /* the path names a directory */
+    LOAM_ERR_EMPTY = -7,      /* the file has no bytes */
+    LOAM_ERR_MAGIC = -8,      /* not a GGUF file */
+    LOAM_ERR_VERSION = -9,    /* a GGUF version that is not read */
+    LOAM_ERR_ENDIAN = -10,    /* a big-endian GGUF file */
+    LOAM_ERR_TRUNCATED = -11, /* the file ends before its header says: a partial download */
+    LOAM_ERR_CORRUPT = -12,   /* the file contradicts itself */
+    LOAM_ERR_LIMIT = -13,     /* a stated limit of loam is exceeded (sizes, depth, steps) */
+    LOAM_ERR_ARCH = -14,      /* an architecture that loam does not run */
+    LOAM_ERR_METADATA = -15,  /* a metadata key is missing or has a wrong type or value */
     LOAM_ERR_TENSOR_MISSING = -16,
     LOAM_ERR_TENSOR_SHAPE = -17,
-    LOAM_ERR_TENSOR_TYPE = -18,   /* a number format that loam or this backend does not compute with */
-    LOAM_ERR_TOKENIZER = -19,     /* no vocabulary, or a kind that is not supported */
-    LOAM_ERR_TEMPLATE = -20,      /* the chat template is missing, wrong, or raised an error */
-    LOAM_ERR_JSON = -21,          /* text that should be JSON is not */
-    LOAM_ERR_NOFIT = -22,         /* the plan exceeds the memory limit */
-    LOAM_ERR_FULL = -23,          /* no room in the sequence's context or in the KV cache */
-    LOAM_ERR_TOKEN = -24,         /* a token id outside the vocabulary */
-    LOAM_ERR_SEQ = -25,           /* the sequence is closed or never was open */
-    LOAM_ERR_BUFFER = -26,        /* the caller's buffer is too small; the needed size was stored */
-    LOAM_ERR_STATE = -27,         /* the call came out of order, such as sample before prefill */
-    LOAM_ERR_CANCELLED = -28,     /* loam_cancel() was called */
-    LOAM_ERR_DEADLINE = -29,      /* the time budget is used up; the same call again goes on */
-    LOAM_ERR_DEVICE = -30,        /* the device is gone; only loam_free() is left */
-    LOAM_ERR_BACKEND = -31,       /* no backend of that name, or it lacks what is asked */
-    LOAM_ERR_UNSUPPORTED = -32,   /* valid, but not built into this version */
-    LOAM_ERR_INTERNAL = -33       /* a broken invariant inside loam: please report it */
+    LOAM_ERR_TENSOR_TYPE = -18, /* a number format that loam or this backend does not know */
+    LOAM_ERR_TOKENIZER = -19,   /* no vocabulary, or a kind that is not supported */
+    LOAM_ERR_TEMPLATE = -20,    /* the chat template is missing, wrong, or raised an error */
+    LOAM_ERR_JSON = -21,        /* text that should be JSON is not */
+    LOAM_ERR_NOFIT = -22,       /* the plan exceeds the memory limit */
+    LOAM_ERR_FULL = -23,        /* no room in the sequence's context or in the KV cache */
+    LOAM_ERR_TOKEN = -24,       /* a token id outside the vocabulary */
+    LOAM_ERR_SEQ = -25,         /* the sequence is closed or never was open */
+    LOAM_ERR_BUFFER = -26,      /* the caller's buffer is too small; the needed size was stored */
+    LOAM_ERR_STATE = -27,       /* the call came out of order, such as sample before prefill */
+    LOAM_ERR_CANCELLED = -28,   /* loam_cancel() was called */
+    LOAM_ERR_DEADLINE = -29,    /* the time budget is used up; the same call again goes on */
+    LOAM_ERR_DEVICE = -30,      /* the device is gone; only loam_free() is left */
+    LOAM_ERR_BACKEND = -31,     /* no backend of that name, or it lacks what is asked */
+    LOAM_ERR_UNSUPPORTED = -32, /* valid, but not built into this version */
+    LOAM_ERR_INTERNAL = -33     /* a broken invariant inside loam: please report it */
 };
 
 /* Number formats; the numbers are GGUF's tensor types (ggml/docs/gguf.md). */
@@ -99,27 +106,31 @@ enum {
     LOAM_TYPE_BF16 = 30
 };
 
-/* ---- Host ---------------------------------------------------------------------------------------------------- */
+/* ---- Host ------------------------------------------------------------------------------------ */
 
 enum { LOAM_LOG_ERROR = 1, LOAM_LOG_WARN = 2, LOAM_LOG_INFO = 3, LOAM_LOG_DEBUG = 4 };
 
 typedef void (*loam_task)(void *arg, uint32_t index);
 
-/* What the host lends. Every member may be NULL; the callbacks must be safe from any thread that calls loam. */
+/* What the host lends. Every member may be NULL; the callbacks must be safe from any thread that
+ * calls loam. */
 typedef struct loam_hooks {
     uint32_t struct_size; /* caller's sizeof; set by loam_hooks_init() */
     uint32_t flags;       /* 0 */
-    /* All memory. new 0 frees ptr (old bytes, same align) and returns NULL; ptr NULL allocates; NULL means failure and
-     * leaves ptr as it was. align is a power of two. NULL hook: the C library. */
+    /* All memory. new 0 frees ptr (old bytes, same align) and returns NULL; ptr NULL allocates;
+     * NULL means failure and leaves ptr as it was. align is a power of two. NULL hook: the C
+     * library. */
     void *(*alloc)(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes, size_t align);
     void *alloc_ctx;
-    void (*log)(void *ctx, int32_t level, const char *text); /* one line, LOAM_LOG_*. NULL: silence */
+    /* Take one line; level is a LOAM_LOG_*. NULL: silence. */
+    void (*log)(void *ctx, int32_t level, const char *text);
     void *log_ctx;
-    /* Run task(arg, 0) .. task(arg, n-1), in any order and on any threads, and return when all are done.
-     * NULL: loam starts options.threads - 1 threads of its own, which sleep when idle. */
+    /* Run task(arg, 0) .. task(arg, n-1), in any order and on any threads, and return when all are
+     * done. NULL: loam starts options.threads - 1 threads of its own, which sleep when idle. */
     void (*parallel)(void *ctx, loam_task task, void *arg, uint32_t n);
     void *parallel_ctx;
-    int64_t (*clock)(void *ctx); /* civil time in seconds since 1970-01-01 00:00, for templates. NULL: the system's UTC */
+    /* Civil time in seconds since 1970-01-01 00:00, for templates. NULL: the system's UTC. */
+    int64_t (*clock)(void *ctx);
     void *clock_ctx;
 } loam_hooks; /* 0.1 ends here */
 
@@ -130,18 +141,23 @@ typedef struct loam_source {
     uint64_t size_bytes;  /* of the whole part */
     const void *data;     /* kept: the bytes, any alignment; or NULL and read() is used */
     void *ctx;            /* for read() */
-    int32_t (*read)(void *ctx, uint64_t offset, void *buffer, size_t n); /* all n bytes and 0, or nonzero */
-    void *reserved;       /* NULL */
-} loam_source; /* 0.1 ends here */
+    /* Give all n bytes and return 0, or return anything else. */
+    int32_t (*read)(void *ctx, uint64_t offset, void *buffer, size_t n);
+    void *reserved; /* NULL */
+} loam_source;      /* 0.1 ends here */
 
-/* ---- Load and free -------------------------------------------------------------------------------------------- */
+/* ---- Load and free --------------------------------------------------------------------------- */
 
 enum {
-    LOAM_LOAD_VOCAB = 1,   /* vocabulary and chat template only; prefill and decode give LOAM_ERR_STATE */
-    LOAM_LOAD_PACK = 2     /* copy the weights into memory of loam's own instead of using the map */
+    LOAM_LOAD_VOCAB = 1, /* vocabulary and chat template only; computing gives LOAM_ERR_STATE */
+    LOAM_LOAD_PACK = 2   /* copy the weights into memory of loam's own instead of using the map */
 };
 
-enum { LOAM_KV_DEFAULT = 0, LOAM_KV_F32 = 1, LOAM_KV_F16 = 2 }; /* cell types of the KV cache; default F16 */
+enum {
+    LOAM_KV_DEFAULT = 0,
+    LOAM_KV_F32 = 1,
+    LOAM_KV_F16 = 2
+}; /* cell types of the KV cache; default F16 */
 
 typedef struct loam_options {
     uint32_t struct_size;        /* caller's sizeof; set by loam_options_init() */
@@ -157,7 +173,7 @@ typedef struct loam_options {
     const char *backend;         /* borrowed: "cpu"; NULL or "": the best */
     const loam_hooks *hooks;     /* borrowed: its members are kept; NULL: none */
     const void *reserved_pointer; /* NULL */
-} loam_options; /* 0.1 ends here */
+} loam_options;                   /* 0.1 ends here */
 
 /* Zero a struct and stamp its size. NULL is fine.
  * Since    0.1 */
@@ -165,14 +181,16 @@ LOAM_API void loam_options_init(loam_options *options);
 LOAM_API void loam_hooks_init(loam_hooks *hooks);
 LOAM_API void loam_source_init(loam_source *source);
 
-/* Load a model. A name that ends in -00001-of-0000N.gguf brings its other parts along. Sequence 0 is open afterwards.
+/* Load a model. A name that ends in -00001-of-0000N.gguf brings its other parts along. Sequence 0
+ * is open afterwards.
  *
  * path     borrowed; UTF-8, a GGUF file, which is mapped and must not change while the handle lives
  * options  borrowed; NULL: defaults
- * out      owned: the handle, also when loading failed, so that loam_error() can say why; NULL only with LOAM_ERR_NOMEM,
- *          or LOAM_ERR_ARG when path or out is NULL. Free it with loam_free().
- * Errors   LOAM_ERR_ARG, NEWER, NOMEM, IO, NOT_FOUND, DIRECTORY, EMPTY, MAGIC, VERSION, ENDIAN, TRUNCATED, CORRUPT, LIMIT,
- *          ARCH, METADATA, TENSOR_MISSING, TENSOR_SHAPE, TENSOR_TYPE, TOKENIZER, NOFIT, BACKEND
+ * out      owned: the handle, also when loading failed, so that loam_error() can say why; NULL only
+ *          with LOAM_ERR_NOMEM, or LOAM_ERR_ARG when path or out is NULL. Free it with loam_free().
+ * Errors   LOAM_ERR_ARG, NEWER, NOMEM, IO, NOT_FOUND, DIRECTORY, EMPTY, MAGIC, VERSION, ENDIAN,
+ *          TRUNCATED, CORRUPT, LIMIT, ARCH, METADATA, TENSOR_MISSING, TENSOR_SHAPE, TENSOR_TYPE,
+ *          TOKENIZER, NOFIT, BACKEND
  * Threads  any
  * Source   EQ OM2.5: what is allocated is what loam_plan() says
  * Since    0.1 */
@@ -183,22 +201,24 @@ LOAM_API loam_status loam_load(const char *path, const loam_options *options, lo
  * parts    n_parts pointers, borrowed; the bytes or the read callback behind each are kept
  * Errors   as loam_load()
  * Since    0.1 */
-LOAM_API loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts, const loam_options *options,
-                                       loam **out);
+LOAM_API loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts,
+                                       const loam_options *options, loam **out);
 
 /* Free a handle and all that belongs to it; NULL is fine.
  * Threads  no other call on this handle may be running
  * Since    0.1 */
 LOAM_API void loam_free(loam *m);
 
-/* ---- Errors and facts ----------------------------------------------------------------------------------------- */
+/* ---- Errors and facts ------------------------------------------------------------------------ */
 
-/* The last failure of this handle as a sentence, "" if there was none; valid until the next call on the handle.
+/* The last failure of this handle as a sentence, "" if there was none; valid until the next call on
+ * the handle.
  * m        borrowed; NULL gives a sentence that says so
  * Since    0.1 */
 LOAM_API const char *loam_error(const loam *m);
 
-/* The name of a status, such as "LOAM_ERR_FULL"; "unknown status" for a number that is none. Never NULL.
+/* The name of a status, such as "LOAM_ERR_FULL"; "unknown status" for a number that is none. Never
+ * NULL.
  * Since    0.1 */
 LOAM_API const char *loam_status_name(loam_status status);
 
@@ -207,7 +227,7 @@ LOAM_API const char *loam_status_name(loam_status status);
 LOAM_API const char *loam_version(void);
 
 typedef struct loam_info {
-    uint32_t struct_size;      /* set by loam_info_init() */
+    uint32_t struct_size; /* set by loam_info_init() */
     uint32_t vocabulary_tokens;
     uint32_t layers;
     uint32_t embedding_values; /* width of the residual stream */
@@ -215,14 +235,14 @@ typedef struct loam_info {
     uint32_t trained_tokens;   /* context the model was trained for */
     uint32_t sequences;        /* most open at once */
     uint32_t threads;
-    loam_token bos, eos;       /* -1: the vocabulary has none */
-    uint64_t parameters;       /* weights, counted from the tensors */
+    loam_token bos, eos; /* -1: the vocabulary has none */
+    uint64_t parameters; /* weights, counted from the tensors */
     uint64_t weights_bytes;
-    const char *architecture;  /* these live as long as the handle; "" where unknown */
+    const char *architecture; /* these live as long as the handle; "" where unknown */
     const char *name;
     const char *isa;           /* instruction set in use */
     const char *chat_template; /* source text, NULL if the file has none */
-} loam_info; /* 0.1 ends here */
+} loam_info;                   /* 0.1 ends here */
 
 LOAM_API void loam_info_init(loam_info *info);
 
@@ -232,76 +252,83 @@ LOAM_API void loam_info_init(loam_info *info);
  * Since    0.1 */
 LOAM_API loam_status loam_get_info(loam *m, loam_info *info);
 
-/* ---- Text ------------------------------------------------------------------------------------------------------ */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 enum {
-    LOAM_TOKENIZE_SPECIAL = 1, /* add the tokens that the vocabulary wants at the start and end (BOS, EOS) */
-    LOAM_TOKENIZE_CONTROL = 2  /* read control tokens such as <|im_end|> in the text as themselves; leave this off for
-                                  text from users, which then stays text */
+    LOAM_TOKENIZE_SPECIAL = 1, /* add what the vocabulary wants at the start and end (BOS, EOS) */
+    LOAM_TOKENIZE_CONTROL = 2  /* read control tokens such as <|im_end|> in the text as themselves;
+                                  leave this off for text from users, which then stays text */
 };
 
 /* Turn text into tokens.
  *
- * text       borrowed; n bytes of UTF-8 (bytes that are not become byte tokens or replacement characters)
+ * text       borrowed; n bytes of UTF-8 (bytes that are not become byte tokens or replacement
+ *            characters)
  * flags      LOAM_TOKENIZE_*
  * tokens     int32[capacity], caller's; may be NULL when capacity is 0
  * n_tokens   how many tokens the text has, also with LOAM_ERR_BUFFER
  * Errors     LOAM_ERR_ARG, TOKENIZER, BUFFER, NOMEM (temporary memory for long texts)
  * Since      0.1 */
-LOAM_API loam_status loam_tokenize(loam *m, const char *text, size_t n, uint32_t flags, loam_token *tokens,
-                                   size_t capacity, size_t *n_tokens);
+LOAM_API loam_status loam_tokenize(loam *m, const char *text, size_t n, uint32_t flags,
+                                   loam_token *tokens, size_t capacity, size_t *n_tokens);
 
 enum { LOAM_DETOKENIZE_SKIP_CONTROL = 1 }; /* leave control tokens out of the text */
 
-/* Turn a whole list of tokens back into bytes, which are the model's and so not always valid UTF-8. No NUL is added.
+/* Turn a whole list of tokens back into bytes, which are the model's and so not always valid UTF-8.
+ * No NUL is added.
  *
  * text     char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
  * Errors   LOAM_ERR_ARG, TOKEN, TOKENIZER, BUFFER
  * Since    0.1 */
-LOAM_API loam_status loam_detokenize(loam *m, const loam_token *tokens, size_t n, uint32_t flags, char *text,
-                                     size_t capacity, size_t *n_bytes);
+LOAM_API loam_status loam_detokenize(loam *m, const loam_token *tokens, size_t n, uint32_t flags,
+                                     char *text, size_t capacity, size_t *n_bytes);
 
-/* Text that streams: holds back an unfinished UTF-8 character. Caller's; zero it with loam_stream_init(). */
+/* Text that streams: holds back an unfinished UTF-8 character. Caller's; zero it with
+ * loam_stream_init(). */
 typedef struct loam_stream {
     uint32_t struct_size;
-    uint32_t flags;       /* LOAM_DETOKENIZE_* */
+    uint32_t flags; /* LOAM_DETOKENIZE_* */
     uint32_t n_held;
     uint8_t held[4];
 } loam_stream; /* 0.1 ends here */
 
 LOAM_API void loam_stream_init(loam_stream *stream);
 
-/* Add a token and take the text that is now complete: whole UTF-8 characters only, a broken one becomes U+FFFD.
+/* Add a token and take the text that is now complete: whole UTF-8 characters only, a broken one
+ * becomes U+FFFD.
  *
  * token    -1 ends the text and gives what is held back (as U+FFFD)
- * text     char[capacity]; 256 is enough for most vocabularies; with LOAM_ERR_BUFFER nothing has changed
+ * text     char[capacity]; 256 is enough for most vocabularies; with LOAM_ERR_BUFFER nothing has
+ *          changed
  * Errors   LOAM_ERR_ARG, TOKEN, TOKENIZER, BUFFER
  * Since    0.1 */
-LOAM_API loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, char *text, size_t capacity,
-                                      size_t *n_bytes);
+LOAM_API loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, char *text,
+                                      size_t capacity, size_t *n_bytes);
 
-/* 1 if the token ends a generation (end of text, end of turn), else 0; also 0 for a NULL handle or a wrong id.
+/* 1 if the token ends a generation (end of text, end of turn), else 0; also 0 for a NULL handle or
+ * a wrong id.
  * Since    0.1 */
 LOAM_API int32_t loam_token_is_end(loam *m, loam_token token);
 
-/* ---- Chat ------------------------------------------------------------------------------------------------------ */
+/* ---- Chat ------------------------------------------------------------------------------------ */
 
 /* Render messages through the model's own chat template (a Jinja subset).
  *
- * request  borrowed; JSON object of n bytes: {"messages":[{"role":…,"content":…},…], "tools":[…] or null,
- *          "add_generation_prompt":true, …}; every member becomes a variable of the template; bos_token and eos_token
- *          are added where they are not given
- * text     char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
- * Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with the template's line), LIMIT, NOMEM, BUFFER
- * Since    0.1 */
-LOAM_API loam_status loam_chat_render(loam *m, const char *request, size_t n, char *text, size_t capacity,
-                                      size_t *n_bytes);
+ * request  borrowed; JSON object of n bytes: {"messages": [{"role": ..., "content": ...}, ...],
+ * "tools":
+ *          [...] or null, "add_generation_prompt": true, ...}; every member becomes a variable of
+ * the template; bos_token and eos_token are added where they are not given text     char[capacity];
+ * n_bytes how many there are, also with LOAM_ERR_BUFFER Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with
+ * the template's line), LIMIT, NOMEM, BUFFER Since    0.1 */
+LOAM_API loam_status loam_chat_render(loam *m, const char *request, size_t n, char *text,
+                                      size_t capacity, size_t *n_bytes);
 
-/* The same, as tokens: control tokens count where the template wrote them, and stay text inside message content.
+/* The same, as tokens: control tokens count where the template wrote them, and stay text inside
+ * message content.
  * Errors   as loam_chat_render(), and TOKENIZER
  * Since    0.1 */
-LOAM_API loam_status loam_chat_tokenize(loam *m, const char *request, size_t n, loam_token *tokens, size_t capacity,
-                                        size_t *n_tokens);
+LOAM_API loam_status loam_chat_tokenize(loam *m, const char *request, size_t n, loam_token *tokens,
+                                        size_t capacity, size_t *n_tokens);
 
 /* Render any template text without a model: variables is a JSON object.
  *
@@ -310,24 +337,26 @@ LOAM_API loam_status loam_chat_tokenize(loam *m, const char *request, size_t n, 
  * Errors   as loam_chat_render()
  * Threads  any
  * Since    0.1 */
-LOAM_API loam_status loam_template_render(const char *source, size_t n_source, const char *variables, size_t n_variables,
-                                          const loam_hooks *hooks, char *text, size_t capacity, size_t *n_bytes,
-                                          char *error, size_t error_capacity);
+LOAM_API loam_status loam_template_render(const char *source, size_t n_source,
+                                          const char *variables, size_t n_variables,
+                                          const loam_hooks *hooks, char *text, size_t capacity,
+                                          size_t *n_bytes, char *error, size_t error_capacity);
 
-/* ---- Sequences -------------------------------------------------------------------------------------------------- */
+/* ---- Sequences ------------------------------------------------------------------------------- */
 
 /* Open an empty sequence.
  * Errors   LOAM_ERR_ARG, STATE, FULL (options.sequences are open)
  * Since    0.1 */
 LOAM_API loam_status loam_seq_open(loam *m, loam_seq *seq);
 
-/* Close a sequence and give its KV blocks back; its number is not valid any more. An unfinished call is dropped.
+/* Close a sequence and give its KV blocks back; its number is not valid any more. An unfinished
+ * call is dropped.
  * Errors   LOAM_ERR_ARG, SEQ
  * Since    0.1 */
 LOAM_API loam_status loam_seq_close(loam *m, loam_seq seq);
 
-/* Open a sequence that begins with all of another's tokens; whole KV blocks are shared. Sampling starts from the
- * defaults; logits are copied.
+/* Open a sequence that begins with all of another's tokens; whole KV blocks are shared. Sampling
+ * starts from the defaults; logits are copied.
  * Errors   LOAM_ERR_ARG, STATE, SEQ, FULL
  * Since    0.1 */
 LOAM_API loam_status loam_seq_fork(loam *m, loam_seq seq, loam_seq *fork);
@@ -342,16 +371,18 @@ LOAM_API loam_status loam_seq_truncate(loam *m, loam_seq seq, size_t n_tokens);
  * Since    0.1 */
 LOAM_API loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens);
 
-/* ---- Compute ---------------------------------------------------------------------------------------------------- */
+/* ---- Compute --------------------------------------------------------------------------------- */
 
 /* Append n tokens to a sequence and compute the logits that follow the last. Allocates nothing.
  *
  * seq      open; 0 is open after loading
  * tokens   borrowed; int32[n], n at least 1, each in [0, vocabulary size)
  * Shapes   afterwards loam_logits(m, seq) is float[vocabulary size]
- * Errors   LOAM_ERR_ARG, STATE, SEQ, TOKEN, FULL (longer than what is left of the context)   nothing has changed
+ * Errors   LOAM_ERR_ARG, STATE, SEQ, TOKEN, FULL (longer than what is left of the context) nothing
+ *          has changed
  *          LOAM_ERR_CANCELLED           as before the call
- *          LOAM_ERR_DEADLINE            call again with the same arguments to go on; any other call drops the work
+ *          LOAM_ERR_DEADLINE            call again with the same arguments to go on; any other call
+ *                                       drops the work
  *          LOAM_ERR_DEVICE              the device is gone; only loam_free() is left
  * Threads  one at a time per handle
  * Since    0.1 */
@@ -360,7 +391,8 @@ LOAM_API loam_status loam_prefill(loam *m, loam_seq seq, const loam_token *token
 /* As loam_prefill(), and the logits of every position: for perplexity, evaluation and tests.
  * logits   float[n][vocabulary size], caller's; undefined unless LOAM_OK
  * Since    0.1 */
-LOAM_API loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n, float *logits);
+LOAM_API loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n,
+                                         float *logits);
 
 /* Append one token to each of n sequences and compute their next-token logits. Allocates nothing.
  *
@@ -371,11 +403,13 @@ LOAM_API loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token
  * Since    0.1 */
 LOAM_API loam_status loam_decode(loam *m, const loam_seq *seqs, const loam_token *tokens, size_t n);
 
-/* The logits of a sequence: float[vocabulary size], valid until the next call that changes it; NULL if it has none.
+/* The logits of a sequence: float[vocabulary size], valid until the next call that changes it; NULL
+ * if it has none.
  * Since    0.1 */
 LOAM_API const float *loam_logits(loam *m, loam_seq seq);
 
-/* Stop the compute call that is running, or else the next one, which returns LOAM_ERR_CANCELLED within milliseconds.
+/* Stop the compute call that is running, or else the next one, which returns LOAM_ERR_CANCELLED
+ * within milliseconds.
  * Threads  any, at any time while the handle lives
  * Since    0.1 */
 LOAM_API void loam_cancel(loam *m);
@@ -385,22 +419,24 @@ LOAM_API void loam_cancel(loam *m);
  * Since    0.1 */
 LOAM_API loam_status loam_set_budget(loam *m, uint64_t budget_ns);
 
-/* ---- Sampling --------------------------------------------------------------------------------------------------- */
+/* ---- Sampling -------------------------------------------------------------------------------- */
 
-/* How the next token is chosen. All zero: greedy. Order: penalties, top_k, top_p, min_p, temperature, draw. */
+/* How the next token is chosen. All zero: greedy. Order: penalties, top_k, top_p, min_p,
+ * temperature, draw. */
 typedef struct loam_sampling {
-    uint32_t struct_size;    /* set by loam_sampling_init() */
-    float temperature;       /* 0: greedy, the largest logit, the lowest id on a tie */
-    uint64_t seed;           /* same seed, same text; independent of other sequences */
-    uint32_t top_k;          /* keep the k largest; 0: all */
-    float top_p;             /* keep the fewest whose probabilities reach this; 0: all */
-    float min_p;             /* keep those of at least this share of the largest probability; 0: all */
-    float repeat_penalty;    /* divide positive and multiply negative logits of recent tokens; 0 or 1: off */
+    uint32_t struct_size; /* set by loam_sampling_init() */
+    float temperature;    /* 0: greedy, the largest logit, the lowest id on a tie */
+    uint64_t seed;        /* same seed, same text; independent of other sequences */
+    uint32_t top_k;       /* keep the k largest; 0: all */
+    float top_p;          /* keep the fewest whose probabilities reach this; 0: all */
+    float min_p;          /* keep those of at least this share of the largest probability; 0: all */
+    float repeat_penalty; /* divide positive and multiply negative logits of recent tokens; 0 or 1:
+                             off */
     float frequency_penalty; /* subtract this for each time a recent token occurred */
     float presence_penalty;  /* subtract this once if it occurred */
     uint32_t penalty_tokens; /* how many of the last tokens are recent; 0: 64 */
     uint32_t reserved;       /* 0 */
-} loam_sampling; /* 0.1 ends here */
+} loam_sampling;             /* 0.1 ends here */
 
 LOAM_API void loam_sampling_init(loam_sampling *sampling);
 
@@ -409,7 +445,8 @@ LOAM_API void loam_sampling_init(loam_sampling *sampling);
  * Since    0.1 */
 LOAM_API loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampling);
 
-/* Choose the next token of a sequence from its logits. It is not appended: give it to loam_decode(). Allocates nothing.
+/* Choose the next token of a sequence from its logits. It is not appended: give it to
+ * loam_decode(). Allocates nothing.
  * Errors   LOAM_ERR_ARG, SEQ, STATE (no logits: prefill or decode first)
  * Since    0.1 */
 LOAM_API loam_status loam_sample(loam *m, loam_seq seq, loam_token *token);

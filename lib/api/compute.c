@@ -17,19 +17,21 @@ static loam_status compute(loam *m, const loam__request *q)
 loam_status loam_prefill(loam *m, loam_seq seq, const loam_token *tokens, size_t n)
 {
     if (!m || !tokens || !n) return no_pointer(m, "tokens");
-    return compute(m, &(loam__request){ .seqs = &seq, .tokens = tokens, .n = n });
+    return compute(m, &(loam__request){.seqs = &seq, .tokens = tokens, .n = n});
 }
 
-loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n, float *logits)
+loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n,
+                                float *logits)
 {
     if (!m || !tokens || !n || !logits) return no_pointer(m, "tokens or logits");
-    return compute(m, &(loam__request){ .seqs = &seq, .tokens = tokens, .n = n, .all_logits = logits });
+    return compute(m,
+                   &(loam__request){.seqs = &seq, .tokens = tokens, .n = n, .all_logits = logits});
 }
 
 loam_status loam_decode(loam *m, const loam_seq *seqs, const loam_token *tokens, size_t n)
 {
     if (!m || !seqs || !tokens || !n) return no_pointer(m, "seqs or tokens");
-    return compute(m, &(loam__request){ .decode = true, .seqs = seqs, .tokens = tokens, .n = n });
+    return compute(m, &(loam__request){.decode = true, .seqs = seqs, .tokens = tokens, .n = n});
 }
 
 const float *loam_logits(loam *m, loam_seq seq)
@@ -105,7 +107,8 @@ loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampli
     if (st != LOAM_OK) return st;
     if ((st = loam__options_read(&how, sizeof how, sizeof how, sampling)) != LOAM_OK)
         loam__fail(&m->base, st,
-                   "sampling: struct_size or a field is not of this version; call loam_sampling_init() first");
+                   "sampling: struct_size or a field is not of this version; call "
+                   "loam_sampling_init() first");
     else if ((st = loam__run_slot(&m->run, seq, &slot)) == LOAM_OK &&
              (st = loam__sampler_init(&m->base, &sampler, &how)) == LOAM_OK)
         m->run.sequences[slot].sampler = sampler;

@@ -32,7 +32,8 @@ loam_status loam__backend_find(loam__base *b, const char *name, const loam_backe
 loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
                                loam_backend_host *host, void **self);
 
-/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is true. */
+/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is
+ * true. */
 loam_status loam__enter(loam *m, bool compute);
 loam_status loam__leave(loam *m, loam_status st);
 

@@ -6,7 +6,8 @@
 
 /* ---- the handle ---- */
 
-/* A handle for any options, so that there is one to carry the text. *st: whether they can be read. */
+/* A handle for any options, so that there is one to carry the text. *st: whether they can be read.
+ */
 static loam *handle_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
@@ -16,11 +17,13 @@ static loam *handle_new(const loam_options *options, loam_options *o, loam_statu
     if (!m) return NULL;
     m->base = b;
     if (*st != LOAM_OK)
-        loam__fail(&m->base, *st, "options: struct_size or a field is not of this version; call loam_options_init() first");
-    else
-        *st = hooks;
+        loam__fail(&m->base, *st,
+                   "options: struct_size or a field is not of this version; call "
+                   "loam_options_init() first");
+    else *st = hooks;
     m->has_lock = loam__mutex_init(&m->lock);
-    if (!m->has_lock && *st == LOAM_OK) *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
+    if (!m->has_lock && *st == LOAM_OK)
+        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
     return m;
 }
 
@@ -71,8 +74,9 @@ static loam_status check_vocabulary(loam *m)
 {
     uint32_t tokens = loam__vocab_size(m->vocab), rows = m->plan.model.geometry.n_vocab;
     if (tokens <= rows) return LOAM_OK; /* rows may be padded */
-    return loam__fail(&m->base, LOAM_ERR_TOKENIZER, "the vocabulary has %u tokens but token_embd.weight only %u rows",
-                      tokens, rows);
+    return loam__fail(&m->base, LOAM_ERR_TOKENIZER,
+                      "the vocabulary has %u tokens but token_embd.weight only %u rows", tokens,
+                      rows);
 }
 
 /* Everything after the container is open. */
@@ -83,14 +87,18 @@ static loam_status load_opened(loam *m, loam_options *o)
     if (o->flags & LOAM_LOAD_VOCAB) return loam__vocab_new(&m->base, m->gguf, &m->vocab);
     if ((st = loam__backend_find(&m->base, o->backend, &m->backend)) != LOAM_OK ||
         (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK ||
-        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence), &m->plan)) != LOAM_OK ||
-        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK || (st = check_vocabulary(m)) != LOAM_OK ||
+        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence),
+                              &m->plan)) != LOAM_OK ||
+        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
+        (st = check_vocabulary(m)) != LOAM_OK ||
         (st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK)
         return st;
     m->runs = true;
-    loam__log(&m->base, LOAM_LOG_INFO, "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
-              m->name ? m->name : "a model", (unsigned long long)m->parameters, m->plan.model.geometry.n_layers,
-              m->plan.context_tokens, m->plan.threads, m->plan.device.isa);
+    loam__log(&m->base, LOAM_LOG_INFO,
+              "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
+              m->name ? m->name : "a model", (unsigned long long)m->parameters,
+              m->plan.model.geometry.n_layers, m->plan.context_tokens, m->plan.threads,
+              m->plan.device.isa);
     return LOAM_OK;
 }
 
@@ -108,7 +116,8 @@ loam_status loam_load(const char *path, const loam_options *options, loam **out)
     return load_opened(m, &o);
 }
 
-loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts, const loam_options *options, loam **out)
+loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts,
+                              const loam_options *options, loam **out)
 {
     loam_options o;
     loam_status st;
@@ -136,7 +145,7 @@ const char *loam_version(void)
 
 loam_status loam_get_info(loam *m, loam_info *info)
 {
-    loam_info i = { 0 };
+    loam_info i = {0};
     if (!m || !info) return LOAM_ERR_ARG;
     loam_status st = loam__enter(m, false);
     if (st != LOAM_OK) return st;
@@ -161,7 +170,9 @@ loam_status loam_get_info(loam *m, loam_info *info)
         i.isa = m->plan.device.isa;
     }
     st = loam__options_write(info, sizeof i, &i, sizeof i);
-    if (st != LOAM_OK) loam__fail(&m->base, st, "info: struct_size is not of this version; call loam_info_init() first");
+    if (st != LOAM_OK)
+        loam__fail(&m->base, st,
+                   "info: struct_size is not of this version; call loam_info_init() first");
     return loam__leave(m, st);
 }
 
@@ -173,8 +184,11 @@ loam_status loam__enter(loam *m, bool compute)
         return LOAM_ERR_STATE;
     loam__mutex_lock(&m->lock);
     if (compute && !m->runs)
-        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_STATE,
-                                         "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
+        return loam__leave(
+            m,
+            loam__fail(
+                &m->base, LOAM_ERR_STATE,
+                "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
     return LOAM_OK;
 }
 

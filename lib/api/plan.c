@@ -26,8 +26,7 @@ static loam_plan *plan_new(const loam_options *options, loam_options *o, loam_st
     plan->base = b;
     if (*st != LOAM_OK)
         loam__fail(&plan->base, *st, "options: struct_size or a field is not of this version");
-    else if ((*st = hooks) == LOAM_OK)
-        *st = loam__options_check(&plan->base, o);
+    else if ((*st = hooks) == LOAM_OK) *st = loam__options_check(&plan->base, o);
     return plan;
 }
 
@@ -43,7 +42,8 @@ loam_status loam_plan_file(const char *path, const loam_options *options, loam_p
         (st = loam__backend_find(&p->base, o.backend, &p->backend)) != LOAM_OK ||
         (st = loam__backend_open(&p->base, p->backend, &o, &p->host, &p->self)) != LOAM_OK)
         return st;
-    st = loam__plan_make(&p->base, p->gguf, &o, p->backend, p->self, sizeof(loam__sequence), &p->plan);
+    st = loam__plan_make(&p->base, p->gguf, &o, p->backend, p->self, sizeof(loam__sequence),
+                         &p->plan);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
     p->totals = p->plan.totals;
     p->layers = p->plan.model.geometry.n_layers;
@@ -51,7 +51,8 @@ loam_status loam_plan_file(const char *path, const loam_options *options, loam_p
     return st;
 }
 
-loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_options *options, loam_plan **out)
+loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_options *options,
+                               loam_plan **out)
 {
     loam_options o;
     loam_plan_geometry geo;
@@ -97,10 +98,10 @@ size_t loam_plan_device_count(const loam_plan *plan)
 loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_device *device)
 {
     if (!device || i >= loam_plan_device_count(plan)) return LOAM_ERR_ARG;
-    loam_plan_device d = { .layers = plan->layers,
-                           .bytes = plan->totals.total_bytes,
-                           .limit_bytes = plan->totals.limit_bytes,
-                           .name = plan->device };
+    loam_plan_device d = {.layers = plan->layers,
+                          .bytes = plan->totals.total_bytes,
+                          .limit_bytes = plan->totals.limit_bytes,
+                          .name = plan->device};
     return loam__options_write(device, sizeof d, &d, sizeof d);
 }
 
@@ -113,12 +114,12 @@ size_t loam_plan_area_count(const loam_plan *plan)
 static loam_plan_area area_of_file(const loam__plan *p, size_t i)
 {
     const loam_plan_area beside[AREAS_BESIDE] = {
-        { .bytes = p->scratch_bytes, .name = "scratch" },
-        { .bytes = p->program_bytes, .name = "programs" },
-        { .bytes = p->host.bytes, .name = "tables" },
+        {.bytes = p->scratch_bytes, .name = "scratch"},
+        {.bytes = p->program_bytes, .name = "programs"},
+        {.bytes = p->host.bytes, .name = "tables"},
     };
     if (i >= p->n_arenas) return beside[i - p->n_arenas];
-    return (loam_plan_area){ .bytes = p->arenas[i].bytes, .name = p->arenas[i].name };
+    return (loam_plan_area){.bytes = p->arenas[i].bytes, .name = p->arenas[i].name};
 }
 
 loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *area)
@@ -126,9 +127,9 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
     if (!area || i >= loam_plan_area_count(plan)) return LOAM_ERR_ARG;
     const loam_plan_totals *t = &plan->totals;
     const loam_plan_area described[3] = {
-        { .bytes = t->weights_bytes, .name = "weights" },
-        { .bytes = t->kv_bytes, .name = "kv" },
-        { .bytes = t->overhead_bytes, .name = "overhead" },
+        {.bytes = t->weights_bytes, .name = "weights"},
+        {.bytes = t->kv_bytes, .name = "kv"},
+        {.bytes = t->overhead_bytes, .name = "overhead"},
     };
     loam_plan_area a = plan->gguf ? area_of_file(&plan->plan, i) : described[i];
     return loam__options_write(area, sizeof a, &a, sizeof a);

@@ -12,16 +12,55 @@ static void init(void *p, size_t n)
     memcpy(p, &size, sizeof size);
 }
 
-void loam_options_init(loam_options *p) { init(p, sizeof *p); }
-void loam_hooks_init(loam_hooks *p) { init(p, sizeof *p); }
-void loam_source_init(loam_source *p) { init(p, sizeof *p); }
-void loam_info_init(loam_info *p) { init(p, sizeof *p); }
-void loam_stream_init(loam_stream *p) { init(p, sizeof *p); }
-void loam_sampling_init(loam_sampling *p) { init(p, sizeof *p); }
-void loam_format_info_init(loam_format_info *p) { init(p, sizeof *p); }
-void loam_gguf_meta_init(loam_gguf_meta *p) { init(p, sizeof *p); }
-void loam_gguf_tensor_init(loam_gguf_tensor *p) { init(p, sizeof *p); }
-void loam_plan_geometry_init(loam_plan_geometry *p) { init(p, sizeof *p); }
-void loam_plan_totals_init(loam_plan_totals *p) { init(p, sizeof *p); }
-void loam_plan_device_init(loam_plan_device *p) { init(p, sizeof *p); }
-void loam_plan_area_init(loam_plan_area *p) { init(p, sizeof *p); }
+void loam_options_init(loam_options *p)
+{
+    init(p, sizeof *p);
+}
+void loam_hooks_init(loam_hooks *p)
+{
+    init(p, sizeof *p);
+}
+void loam_source_init(loam_source *p)
+{
+    init(p, sizeof *p);
+}
+void loam_info_init(loam_info *p)
+{
+    init(p, sizeof *p);
+}
+void loam_stream_init(loam_stream *p)
+{
+    init(p, sizeof *p);
+}
+void loam_sampling_init(loam_sampling *p)
+{
+    init(p, sizeof *p);
+}
+void loam_format_info_init(loam_format_info *p)
+{
+    init(p, sizeof *p);
+}
+void loam_gguf_meta_init(loam_gguf_meta *p)
+{
+    init(p, sizeof *p);
+}
+void loam_gguf_tensor_init(loam_gguf_tensor *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_geometry_init(loam_plan_geometry *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_totals_init(loam_plan_totals *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_device_init(loam_plan_device *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_area_init(loam_plan_area *p)
+{
+    init(p, sizeof *p);
+}

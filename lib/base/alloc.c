@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In front of every block: what the hook needs to hear again. Blocks start at base + front, front a multiple of align. */
+/* In front of every block: what the hook needs to hear again. Blocks start at base + front, front a
+ * multiple of align. */
 typedef struct block_header {
-    size_t size;  /* of the whole block, as the hook saw it */
+    size_t size; /* of the whole block, as the hook saw it */
     uint32_t align;
     uint32_t front;
 } block_header;
@@ -42,7 +43,10 @@ loam_status loam__base_init(loam__base *b, const loam_hooks *hooks)
     if (st != LOAM_OK) memset(&b->hooks, 0, sizeof b->hooks);
     b->hooks.struct_size = sizeof b->hooks; /* handed on to backends */
     if (!b->hooks.alloc) b->hooks.alloc = default_alloc;
-    if (st != LOAM_OK) loam__fail(b, st, "hooks: struct_size or flags are not of this library; call loam_hooks_init() first");
+    if (st != LOAM_OK)
+        loam__fail(
+            b, st,
+            "hooks: struct_size or flags are not of this library; call loam_hooks_init() first");
     return st;
 }
 
@@ -50,15 +54,19 @@ static void *block_new(loam__base *b, size_t n, size_t align)
 {
     size_t front = align, size;
     if (!loam__add_size(n, front, &size)) {
-        loam__fail(b, LOAM_ERR_NOMEM, "a block of %zu bytes is larger than memory can be; reduce the context or the batch", n);
+        loam__fail(
+            b, LOAM_ERR_NOMEM,
+            "a block of %zu bytes is larger than memory can be; reduce the context or the batch",
+            n);
         return NULL;
     }
     char *raw = b->hooks.alloc(b->hooks.alloc_ctx, NULL, 0, size, align);
     if (!raw) {
-        loam__fail(b, LOAM_ERR_NOMEM, "no memory for %zu bytes; free some or reduce the context or the batch", n);
+        loam__fail(b, LOAM_ERR_NOMEM,
+                   "no memory for %zu bytes; free some or reduce the context or the batch", n);
         return NULL;
     }
-    block_header h = { .size = size, .align = (uint32_t)align, .front = (uint32_t)front };
+    block_header h = {.size = size, .align = (uint32_t)align, .front = (uint32_t)front};
     memcpy(raw + front - sizeof h, &h, sizeof h);
     return raw + front;
 }
@@ -91,7 +99,8 @@ void *loam__alloc_array(loam__base *b, size_t count, size_t size)
 {
     size_t n;
     if (!loam__mul_size(count, size, &n)) {
-        loam__fail(b, LOAM_ERR_NOMEM, "%zu items of %zu bytes are larger than memory can be", count, size);
+        loam__fail(b, LOAM_ERR_NOMEM, "%zu items of %zu bytes are larger than memory can be", count,
+                   size);
         return NULL;
     }
     return loam__alloc(b, n);
@@ -106,7 +115,8 @@ void *loam__realloc(loam__base *b, void *p, size_t n)
     if (loam__add_size(n, h.front, &size))
         raw = b->hooks.alloc(b->hooks.alloc_ctx, (char *)p - h.front, h.size, size, h.align);
     if (!raw) {
-        loam__fail(b, LOAM_ERR_NOMEM, "no memory for %zu bytes; free some or ask for less at once", n);
+        loam__fail(b, LOAM_ERR_NOMEM, "no memory for %zu bytes; free some or ask for less at once",
+                   n);
         return NULL;
     }
     h.size = size;
@@ -141,16 +151,18 @@ typedef struct loam__arena_chunk {
 
 void loam__arena_init(loam__arena *a, loam__base *b, size_t limit)
 {
-    *a = (loam__arena){ .base = b, .limit = limit };
+    *a = (loam__arena){.base = b, .limit = limit};
 }
 
 void *loam__arena_alloc(loam__arena *a, size_t n)
 {
     arena_chunk *c = a->chunks;
-    if (n > SIZE_MAX / 2) n = SIZE_MAX / 2; /* cannot succeed; keeps the rounding below from wrapping */
+    if (n > SIZE_MAX / 2)
+        n = SIZE_MAX / 2; /* cannot succeed; keeps the rounding below from wrapping */
     n = (n + 15) / 16 * 16;
     if (a->limit && (n > a->limit || a->used > a->limit - n)) {
-        loam__fail(a->base, LOAM_ERR_LIMIT, "the limit of %zu bytes for this input is used up", a->limit);
+        loam__fail(a->base, LOAM_ERR_LIMIT, "the limit of %zu bytes for this input is used up",
+                   a->limit);
         return NULL;
     }
     if (!c || c->capacity - c->used < n) {

@@ -1,11 +1,12 @@
-/* Base: what every room stands on. Status and error text, the allocator hook, log, checked arithmetic, growable option
- * structs, buffers, and (os.h) the operating system. A loam__base belongs to one handle; rooms borrow a pointer to it. */
+/* Base: what every room stands on. Status and error text, the allocator hook, log, checked
+ * arithmetic, growable option structs, buffers, and (os.h) the operating system. A loam__base
+ * belongs to one handle; rooms borrow a pointer to it. */
 #ifndef LOAM__BASE_H
 #define LOAM__BASE_H
 
 #include <loam/loam.h>
-#include <stdbool.h>
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "compiler.h"
 
@@ -13,7 +14,8 @@
 
 typedef struct loam__base {
     loam_hooks hooks;
-    char error[512]; /* the last failure; fixed, so that running out of memory can be reported too */
+    char
+        error[512]; /* the last failure; fixed, so that running out of memory can be reported too */
 } loam__base;
 
 /* hooks may be NULL; its members are copied. */
@@ -21,22 +23,26 @@ loam_status loam__base_init(loam__base *b, const loam_hooks *hooks);
 
 /* ---- errors and log (error.c) ---- */
 
-/* Store the sentence and return status: `return loam__fail(b, LOAM_ERR_ARG, "...")`. Say what is wrong with which
- * numbers, then what to do. b may be NULL. */
-loam_status loam__fail(loam__base *b, loam_status status, const char *format, ...) LOAM__PRINTF(3, 4);
+/* Store the sentence and return status: `return loam__fail(b, LOAM_ERR_ARG, "...")`. Say what is
+ * wrong with which numbers, then what to do. b may be NULL. */
+loam_status loam__fail(loam__base *b, loam_status status, const char *format, ...)
+    LOAM__PRINTF(3, 4);
 void loam__log(loam__base *b, int32_t level, const char *format, ...) LOAM__PRINTF(3, 4);
 
 /* ---- memory (alloc.c): the only place that calls malloc ---- */
 
-/* n bytes, zeroed, aligned to 16; NULL sets the error text (LOAM_ERR_NOMEM is then the status to return). n 0 gives a
- * unique pointer. The size is kept in a header in front, so that the hook gets it back. */
+/* n bytes, zeroed, aligned to 16; NULL sets the error text (LOAM_ERR_NOMEM is then the status to
+ * return). n 0 gives a unique pointer. The size is kept in a header in front, so that the hook gets
+ * it back. */
 void *loam__alloc(loam__base *b, size_t n);
-void *loam__alloc_array(loam__base *b, size_t count, size_t size);         /* checked product */
-void *loam__alloc_aligned(loam__base *b, size_t n, size_t align);          /* align: a power of two, 16 to 4096 */
-void *loam__realloc(loam__base *b, void *p, size_t n);                     /* grown bytes are not zeroed; only of loam__alloc */
-void loam__free(loam__base *b, void *p);                                   /* NULL is fine */
-size_t loam__alloc_cost(size_t n, size_t align);                           /* bytes that the hook sees for such a block */
-char *loam__copy_text(loam__base *b, const char *text, size_t n);          /* NUL-terminated copy */
+void *loam__alloc_array(loam__base *b, size_t count, size_t size); /* checked product */
+void *loam__alloc_aligned(loam__base *b, size_t n,
+                          size_t align); /* align: a power of two, 16 to 4096 */
+void *loam__realloc(loam__base *b, void *p,
+                    size_t n);           /* grown bytes are not zeroed; only of loam__alloc */
+void loam__free(loam__base *b, void *p); /* NULL is fine */
+size_t loam__alloc_cost(size_t n, size_t align); /* bytes that the hook sees for such a block */
+char *loam__copy_text(loam__base *b, const char *text, size_t n); /* NUL-terminated copy */
 
 /* Many small things that die together. Zero it with loam__arena_init(). */
 typedef struct loam__arena {
@@ -46,10 +52,13 @@ typedef struct loam__arena {
 } loam__arena;
 
 void loam__arena_init(loam__arena *a, loam__base *b, size_t limit);
-void *loam__arena_alloc(loam__arena *a, size_t n); /* zeroed, 16-byte aligned; NULL: no memory or over the limit (text set) */
+void *loam__arena_alloc(
+    loam__arena *a,
+    size_t n); /* zeroed, 16-byte aligned; NULL: no memory or over the limit (text set) */
 void loam__arena_free(loam__arena *a);
 
-/* A growable run of bytes. Zero it with loam__buf_init(). Failures stick: check buf.status once at the end. */
+/* A growable run of bytes. Zero it with loam__buf_init(). Failures stick: check buf.status once at
+ * the end. */
 typedef struct loam__buf {
     loam__base *base;
     char *p;
@@ -59,7 +68,8 @@ typedef struct loam__buf {
 
 void loam__buf_init(loam__buf *buf, loam__base *b, size_t limit);
 void loam__buf_add(loam__buf *buf, const void *bytes, size_t n);
-void loam__buf_addf(loam__buf *buf, const char *format, ...) LOAM__PRINTF(2, 3); /* at most 512 bytes a call */
+void loam__buf_addf(loam__buf *buf, const char *format, ...)
+    LOAM__PRINTF(2, 3); /* at most 512 bytes a call */
 void loam__buf_free(loam__buf *buf);
 
 /* ---- checked arithmetic (check.c): false when the result does not fit ---- */
@@ -78,8 +88,9 @@ loam_status loam__options_read(void *dst, size_t known, size_t oldest, const voi
 /* Write our struct into a caller's one of any age: as much as its struct_size says. */
 loam_status loam__options_write(void *dst, size_t oldest, const void *src, size_t known);
 
-/* The caller's buffer convention: store n in *n_out, copy if it fits, else LOAM_ERR_BUFFER with a sentence. */
-loam_status loam__give(loam__base *b, const void *items, size_t n, size_t item_bytes, void *buffer, size_t capacity,
-                       size_t *n_out);
+/* The caller's buffer convention: store n in *n_out, copy if it fits, else LOAM_ERR_BUFFER with a
+ * sentence. */
+loam_status loam__give(loam__base *b, const void *items, size_t n, size_t item_bytes, void *buffer,
+                       size_t capacity, size_t *n_out);
 
 #endif

@@ -5,7 +5,7 @@
 
 void loam__buf_init(loam__buf *buf, loam__base *b, size_t limit)
 {
-    *buf = (loam__buf){ .base = b, .limit = limit };
+    *buf = (loam__buf){.base = b, .limit = limit};
 }
 
 void loam__buf_add(loam__buf *buf, const void *bytes, size_t n)
@@ -13,7 +13,8 @@ void loam__buf_add(loam__buf *buf, const void *bytes, size_t n)
     size_t need;
     if (buf->status != LOAM_OK || n == 0) return;
     if (!loam__add_size(buf->n, n, &need) || (buf->limit && need > buf->limit)) {
-        buf->status = loam__fail(buf->base, LOAM_ERR_LIMIT, "the output is larger than its limit of %zu bytes", buf->limit);
+        buf->status = loam__fail(buf->base, LOAM_ERR_LIMIT,
+                                 "the output is larger than its limit of %zu bytes", buf->limit);
         return;
     }
     if (need > buf->capacity) {

@@ -4,7 +4,7 @@
 
 #if defined(__GNUC__)
 #define LOAM__PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define LOAM__INLINE static inline __attribute__((always_inline))
+#define LOAM__INLINE              static inline __attribute__((always_inline))
 #else
 #define LOAM__PRINTF(text, first)
 #define LOAM__INLINE static inline

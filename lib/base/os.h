@@ -15,15 +15,19 @@ loam_status loam__map_file(loam__base *b, const char *path, loam__map *map);
 void loam__unmap_file(loam__map *map); /* a zeroed map is fine */
 
 /* ---- time and machine ---- */
-uint64_t loam__now_ns(void);            /* monotonic */
-int64_t loam__civil_seconds(void);      /* UTC */
-uint32_t loam__cpu_count(void);         /* processors this process may use */
-uint64_t loam__memory_total(void);      /* bytes the system or the cgroup has; 0: unknown */
-uint64_t loam__memory_available(void);  /* bytes they would still give; 0: unknown */
+uint64_t loam__now_ns(void);           /* monotonic */
+int64_t loam__civil_seconds(void);     /* UTC */
+uint32_t loam__cpu_count(void);        /* processors this process may use */
+uint64_t loam__memory_total(void);     /* bytes the system or the cgroup has; 0: unknown */
+uint64_t loam__memory_available(void); /* bytes they would still give; 0: unknown */
 
 /* ---- threads ---- */
-typedef struct loam__mutex { void *impl[6]; } loam__mutex;
-typedef struct loam__cond { void *impl[8]; } loam__cond;
+typedef struct loam__mutex {
+    void *impl[6];
+} loam__mutex;
+typedef struct loam__cond {
+    void *impl[8];
+} loam__cond;
 typedef struct loam__thread { /* must not move while the thread runs */
     void *impl[2];
     void (*fn)(void *arg);

@@ -22,15 +22,17 @@ static loam_status open_failed(loam__base *b, const char *path, int error)
 {
     if (error == ENOENT || error == ENOTDIR)
         return loam__fail(b, LOAM_ERR_NOT_FOUND, "%s: no such file; check the path", path);
-    if (error == ENOMEM) return loam__fail(b, LOAM_ERR_NOMEM, "%s: no memory to open or map it", path);
-    return loam__fail(b, LOAM_ERR_IO, "%s: cannot be read (system error %d); check its permissions", path, error);
+    if (error == ENOMEM)
+        return loam__fail(b, LOAM_ERR_NOMEM, "%s: no memory to open or map it", path);
+    return loam__fail(b, LOAM_ERR_IO, "%s: cannot be read (system error %d); check its permissions",
+                      path, error);
 }
 
 loam_status loam__map_file(loam__base *b, const char *path, loam__map *map)
 {
     struct stat info;
     loam_status st = LOAM_OK;
-    *map = (loam__map){ 0 };
+    *map = (loam__map){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return open_failed(b, path, errno);
     if (fstat(fd, &info) != 0) {
@@ -42,12 +44,12 @@ loam_status loam__map_file(loam__base *b, const char *path, loam__map *map)
     } else if (info.st_size == 0) {
         st = loam__fail(b, LOAM_ERR_EMPTY, "%s is empty; download it again", path);
     } else if ((uint64_t)info.st_size > SIZE_MAX) {
-        st = loam__fail(b, LOAM_ERR_NOMEM, "%s: %llu bytes are more than this process can address", path,
-                        (unsigned long long)info.st_size);
+        st = loam__fail(b, LOAM_ERR_NOMEM, "%s: %llu bytes are more than this process can address",
+                        path, (unsigned long long)info.st_size);
     } else {
         void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (data == MAP_FAILED) st = open_failed(b, path, errno);
-        else *map = (loam__map){ .data = data, .size = (uint64_t)info.st_size };
+        else *map = (loam__map){.data = data, .size = (uint64_t)info.st_size};
     }
     close(fd);
     return st;
@@ -56,7 +58,7 @@ loam_status loam__map_file(loam__base *b, const char *path, loam__map *map)
 void loam__unmap_file(loam__map *map)
 {
     if (map->data) munmap((void *)(uintptr_t)map->data, (size_t)map->size);
-    *map = (loam__map){ 0 };
+    *map = (loam__map){0};
 }
 
 uint64_t loam__now_ns(void)
@@ -77,13 +79,15 @@ uint32_t loam__cpu_count(void)
 {
 #ifdef __linux__
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (uint32_t)CPU_COUNT(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
 #endif
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (uint32_t)n : 1;
 }
 
-/* One number out of a small text file of the kernel, after a label if there is one; 0 if absent or not a number. */
+/* One number out of a small text file of the kernel, after a label if there is one; 0 if absent or
+ * not a number. */
 static uint64_t read_number(const char *path, const char *label)
 {
     char text[4096];

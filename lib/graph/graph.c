@@ -6,9 +6,11 @@
 
 void loam__graph_init(loam__graph *g, loam__base *b, uint32_t max_tokens, uint32_t max_outputs)
 {
-    *g = (loam__graph){
-        .base = b, .max_tokens = max_tokens, .max_outputs = max_outputs, .layer = -1, .head = UINT32_MAX
-    };
+    *g = (loam__graph){.base = b,
+                       .max_tokens = max_tokens,
+                       .max_outputs = max_outputs,
+                       .layer = -1,
+                       .head = UINT32_MAX};
 }
 
 void loam__graph_free(loam__graph *g)
@@ -54,9 +56,10 @@ static loam__v add_value(loam__graph *g, loam_value value, loam__origin origin)
     if (g->status != LOAM_OK) return -1;
     if (!f || !loam__format_row_bytes(f, value.cols, &value.row_bytes) ||
         !loam__mul_u64(value.row_bytes, value.rows, &bytes) || bytes > INT64_MAX) {
-        g->status = loam__fail(g->base, LOAM_ERR_TENSOR_SHAPE,
-                               "a value of %llu rows of %llu numbers of type %d cannot be laid out",
-                               (unsigned long long)value.rows, (unsigned long long)value.cols, value.type);
+        g->status =
+            loam__fail(g->base, LOAM_ERR_TENSOR_SHAPE,
+                       "a value of %llu rows of %llu numbers of type %d cannot be laid out",
+                       (unsigned long long)value.rows, (unsigned long long)value.cols, value.type);
         return -1;
     }
     if (g->n_values == g->value_capacity) {
@@ -80,13 +83,13 @@ static loam__v add_activation(loam__graph *g, int32_t row_count, uint64_t cols)
         .rows = row_count == LOAM_ROWS_OUTPUTS ? g->max_outputs : g->max_tokens,
         .cols = cols,
     };
-    return add_value(g, value, (loam__origin){ .tensor = -1, .rope = -1, .last = -1 });
+    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1, .last = -1});
 }
 
 /* Append a node and keep the lifetimes of its sources and its result. */
 static loam_node *add_node(loam__graph *g, int32_t op, loam__v dst, loam__v a, loam__v b, loam__v c)
 {
-    static const loam_node none = { 0 };
+    static const loam_node none = {0};
     if (g->status != LOAM_OK) return NULL;
     if (g->n_nodes == g->node_capacity) {
         uint32_t capacity = g->node_capacity ? g->node_capacity * 2 : 256;
@@ -99,7 +102,7 @@ static loam_node *add_node(loam__graph *g, int32_t op, loam__v dst, loam__v a, l
     node->op = op;
     node->dst = dst;
     node->layer = g->layer;
-    const loam__v src[LOAM_NODE_SOURCES] = { a, b, c, -1 };
+    const loam__v src[LOAM_NODE_SOURCES] = {a, b, c, -1};
     memcpy(node->src, src, sizeof src);
     for (int i = 0; i < LOAM_NODE_SOURCES; i++)
         if (src[i] >= 0) g->origins[src[i]].last = index;
@@ -108,12 +111,14 @@ static loam_node *add_node(loam__graph *g, int32_t op, loam__v dst, loam__v a, l
     return node;
 }
 
-/* Builder calls take what earlier ones gave; a wrong shape here is a mistake in a family's file or a hostile file. */
+/* Builder calls take what earlier ones gave; a wrong shape here is a mistake in a family's file or
+ * a hostile file. */
 static bool check(loam__graph *g, bool good, const char *op)
 {
     if (g->status == LOAM_OK && !good)
-        g->status = loam__fail(g->base, LOAM_ERR_TENSOR_SHAPE,
-                               "layer %d: the shapes that %s gets do not fit each other", g->layer, op);
+        g->status =
+            loam__fail(g->base, LOAM_ERR_TENSOR_SHAPE,
+                       "layer %d: the shapes that %s gets do not fit each other", g->layer, op);
     return g->status == LOAM_OK;
 }
 
@@ -127,34 +132,37 @@ static bool is_activation(const loam__graph *g, loam__v v)
     return v >= 0 && g->values[v].kind == LOAM_VALUE_ACTIVATION;
 }
 
-loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t columns, int64_t tensor)
+loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t columns,
+                           int64_t tensor)
 {
-    loam_value value = {
-        .kind = LOAM_VALUE_WEIGHT, .type = type, .row_count = LOAM_ROWS_FIXED, .rows = rows, .cols = columns
-    };
-    return add_value(g, value, (loam__origin){ .tensor = tensor, .rope = -1 });
+    loam_value value = {.kind = LOAM_VALUE_WEIGHT,
+                        .type = type,
+                        .row_count = LOAM_ROWS_FIXED,
+                        .rows = rows,
+                        .cols = columns};
+    return add_value(g, value, (loam__origin){.tensor = tensor, .rope = -1});
 }
 
 loam__v loam__graph_constant(loam__graph *g, uint64_t columns, int64_t tensor, int32_t rope)
 {
-    loam_value value = { .kind = LOAM_VALUE_CONSTANT,
-                         .type = LOAM_TYPE_F32,
-                         .row_count = LOAM_ROWS_FIXED,
-                         .rows = 1,
-                         .cols = columns };
-    return add_value(g, value, (loam__origin){ .tensor = tensor, .rope = rope });
+    loam_value value = {.kind = LOAM_VALUE_CONSTANT,
+                        .type = LOAM_TYPE_F32,
+                        .row_count = LOAM_ROWS_FIXED,
+                        .rows = 1,
+                        .cols = columns};
+    return add_value(g, value, (loam__origin){.tensor = tensor, .rope = rope});
 }
 
 loam__v loam__graph_cells(loam__graph *g, loam_format type, uint32_t heads, uint32_t head_values,
                           uint32_t block_tokens, uint64_t blocks)
 {
-    loam_value value = { .kind = LOAM_VALUE_KV,
-                         .type = type,
-                         .row_count = LOAM_ROWS_FIXED,
-                         .rows = blocks,
-                         .cols = (uint64_t)heads * head_values };
+    loam_value value = {.kind = LOAM_VALUE_KV,
+                        .type = type,
+                        .row_count = LOAM_ROWS_FIXED,
+                        .rows = blocks,
+                        .cols = (uint64_t)heads * head_values};
     if (!check(g, loam__mul_u64(value.cols, block_tokens, &value.cols), "the KV cache")) return -1;
-    return add_value(g, value, (loam__origin){ .tensor = -1, .rope = -1 });
+    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1});
 }
 
 loam__v loam__op_embed(loam__graph *g, loam__v table, float scale)
@@ -167,7 +175,9 @@ loam__v loam__op_embed(loam__graph *g, loam__v table, float scale)
 
 loam__v loam__op_matmul(loam__graph *g, loam__v weight, loam__v x, loam__v bias)
 {
-    if (!check(g, is_activation(g, x) && weight >= 0 && cols(g, weight) == cols(g, x), "a matrix product")) return -1;
+    if (!check(g, is_activation(g, x) && weight >= 0 && cols(g, weight) == cols(g, x),
+               "a matrix product"))
+        return -1;
     if (!check(g, bias < 0 || cols(g, bias) == g->values[weight].rows, "a bias")) return -1;
     loam__v dst = add_activation(g, g->values[x].row_count, g->values[weight].rows);
     add_node(g, LOAM_OP_MATMUL, dst, weight, x, bias);
@@ -176,7 +186,9 @@ loam__v loam__op_matmul(loam__graph *g, loam__v weight, loam__v x, loam__v bias)
 
 loam__v loam__op_rms_norm(loam__graph *g, loam__v x, loam__v weight, float eps)
 {
-    if (!check(g, is_activation(g, x) && cols(g, weight) && cols(g, x) % cols(g, weight) == 0, "a norm")) return -1;
+    if (!check(g, is_activation(g, x) && cols(g, weight) && cols(g, x) % cols(g, weight) == 0,
+               "a norm"))
+        return -1;
     loam__v dst = add_activation(g, g->values[x].row_count, cols(g, x));
     loam_node *node = add_node(g, LOAM_OP_RMS_NORM, dst, x, weight, -1);
     if (node) node->u.norm.eps = eps;
@@ -209,8 +221,9 @@ loam__v loam__op_glu(loam__graph *g, loam__v gate, loam__v up, int32_t act)
 loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v scales, loam__rope_shape s)
 {
     if (!check(g,
-               is_activation(g, x) && cols(g, x) == (uint64_t)s.heads * s.head_values && s.rotary_values % 2 == 0 &&
-                   s.rotary_values <= s.head_values && cols(g, scales) == s.rotary_values / 2,
+               is_activation(g, x) && cols(g, x) == (uint64_t)s.heads * s.head_values &&
+                   s.rotary_values % 2 == 0 && s.rotary_values <= s.head_values &&
+                   cols(g, scales) == s.rotary_values / 2,
                "rotary embedding"))
         return -1;
     loam__v dst = add_activation(g, g->values[x].row_count, cols(g, x));
@@ -225,9 +238,12 @@ loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v scales, loam__rope_shap
     return dst;
 }
 
-void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads, uint32_t block_tokens)
+void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads,
+                       uint32_t block_tokens)
 {
-    if (!check(g, is_activation(g, x) && heads && cells >= 0 && cols(g, x) * block_tokens == cols(g, cells),
+    if (!check(g,
+               is_activation(g, x) && heads && cells >= 0 &&
+                   cols(g, x) * block_tokens == cols(g, cells),
                "the KV cache"))
         return;
     loam_node *node = add_node(g, LOAM_OP_KV_WRITE, cells, x, -1, -1);

@@ -1,7 +1,8 @@
-/* The graph builder: values and ops of <loam/backend.h>, with shape rules; and the lifetimes of activations.
+/* The graph builder: values and ops of <loam/backend.h>, with shape rules; and the lifetimes of
+ * activations.
  *
- * A model's family calls these in the order of the computation. Errors stick in the graph: build on and check status
- * once at the end. Values are named by index. */
+ * A model's family calls these in the order of the computation. Errors stick in the graph: build on
+ * and check status once at the end. Values are named by index. */
 #ifndef LOAM__GRAPH_H
 #define LOAM__GRAPH_H
 
@@ -13,8 +14,8 @@ typedef int32_t loam__v; /* a value; -1: none */
 
 /* Where a value's bytes come from: the core's own side of a loam_value. */
 typedef struct loam__origin {
-    int64_t tensor;     /* of a weight or constant: index in the container; -1: computed */
-    int32_t rope;       /* of a constant: which rope's scales; -1: none */
+    int64_t tensor;      /* of a weight or constant: index in the container; -1: computed */
+    int32_t rope;        /* of a constant: which rope's scales; -1: none */
     int32_t first, last; /* of an activation: the nodes that make and last read it */
 } loam__origin;
 
@@ -25,8 +26,8 @@ typedef struct loam__graph {
     loam_node *nodes;
     uint32_t n_values, value_capacity, n_nodes, node_capacity;
     uint32_t max_tokens, max_outputs;
-    uint32_t head;      /* first node of the output head; the nodes before are the body */
-    int32_t layer;      /* of the nodes that are now added */
+    uint32_t head; /* first node of the output head; the nodes before are the body */
+    int32_t layer; /* of the nodes that are now added */
     loam_status status;
 } loam__graph;
 
@@ -36,7 +37,8 @@ void loam__graph_free(loam__graph *g);
 loam_graph loam__graph_view(const loam__graph *g); /* as backends see it */
 
 /* ---- values ---- */
-loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t cols, int64_t tensor);
+loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t cols,
+                           int64_t tensor);
 loam__v loam__graph_constant(loam__graph *g, uint64_t cols, int64_t tensor, int32_t rope);
 /* Cells of one layer: one row for each block of block_tokens positions. */
 loam__v loam__graph_cells(loam__graph *g, loam_format type, uint32_t heads, uint32_t head_values,
@@ -56,13 +58,15 @@ typedef struct loam__rope_shape {
 } loam__rope_shape;
 loam__v loam__op_rope(loam__graph *g, loam__v x, loam__v scales, loam__rope_shape shape);
 
-void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads, uint32_t block_tokens);
+void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads,
+                       uint32_t block_tokens);
 
 typedef struct loam__attention_shape {
     uint32_t heads, kv_heads, k_values, v_values, block_tokens, window;
     float scale, softcap;
 } loam__attention_shape;
-loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v, loam__attention_shape shape);
+loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v,
+                           loam__attention_shape shape);
 
 /* The rows that want logits; begins the head of the graph. */
 loam__v loam__op_pick_rows(loam__graph *g, loam__v x);
@@ -72,8 +76,9 @@ void loam__graph_result(loam__graph *g, loam__v x);
 
 /* ---- lifetimes (lifetimes.c) ---- */
 
-/* Give every activation its place in one arena so that no two that live at once overlap, nor a node's result and its
- * sources; what the head reads from the body lives to the end. *bytes is the arena's size. */
+/* Give every activation its place in one arena so that no two that live at once overlap, nor a
+ * node's result and its sources; what the head reads from the body lives to the end. *bytes is the
+ * arena's size. */
 loam_status loam__graph_place_activations(loam__graph *g, uint64_t *bytes);
 
 #endif

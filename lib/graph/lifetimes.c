@@ -1,7 +1,8 @@
 #include "graph.h"
 
-/* First fit over the values in the order of their making: each takes the lowest place that no living value holds.
- * Values are few hundreds, so the plain quadratic scan over the living ones costs microseconds. */
+/* First fit over the values in the order of their making: each takes the lowest place that no
+ * living value holds. Values are few hundreds, so the plain quadratic scan over the living ones
+ * costs microseconds. */
 
 static bool is_placed(const loam__graph *g, uint32_t i)
 {
@@ -14,7 +15,8 @@ static uint64_t size_of(const loam_value *v)
     return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
 }
 
-/* The lowest offset at or above `from` where value i meets value j, or from if they can share it. */
+/* The lowest offset at or above `from` where value i meets value j, or from if they can share it.
+ */
 static uint64_t step_over(const loam_value *v, uint64_t from, uint64_t size)
 {
     uint64_t end = v->offset + size_of(v);
@@ -25,7 +27,8 @@ loam_status loam__graph_place_activations(loam__graph *g, uint64_t *bytes)
 {
     *bytes = 0;
     for (uint32_t i = 0; i < g->n_values; i++)
-        if (is_placed(g, i) && g->origins[i].first < (int32_t)g->head && g->origins[i].last >= (int32_t)g->head)
+        if (is_placed(g, i) && g->origins[i].first < (int32_t)g->head &&
+            g->origins[i].last >= (int32_t)g->head)
             g->origins[i].last = (int32_t)g->n_nodes;
     for (uint32_t i = 0; i < g->n_values; i++) {
         if (!is_placed(g, i)) continue;
@@ -38,7 +41,8 @@ loam_status loam__graph_place_activations(loam__graph *g, uint64_t *bytes)
         } while (at != before);
         g->values[i].offset = at;
         if (!loam__add_u64(at, size, &before) || before > INT64_MAX)
-            return loam__fail(g->base, LOAM_ERR_LIMIT, "the activations of a step are too large; reduce step_tokens");
+            return loam__fail(g->base, LOAM_ERR_LIMIT,
+                              "the activations of a step are too large; reduce step_tokens");
         if (before > *bytes) *bytes = before;
     }
     return LOAM_OK;

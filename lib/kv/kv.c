@@ -10,16 +10,19 @@ uint32_t loam__kv_blocks_for(uint32_t tokens)
 size_t loam__kv_bytes(uint32_t n_tables, uint32_t blocks_per_table)
 {
     size_t blocks = (size_t)n_tables * blocks_per_table;
-    return 3 * loam__alloc_cost(blocks * sizeof(int32_t), 16) + loam__alloc_cost(n_tables * sizeof(uint32_t), 16);
+    return 3 * loam__alloc_cost(blocks * sizeof(int32_t), 16) +
+           loam__alloc_cost(n_tables * sizeof(uint32_t), 16);
 }
 
 loam_status loam__kv_init(loam__kv *kv, loam__base *b, uint32_t n_tables, uint32_t blocks_per_table)
 {
     uint64_t blocks = (uint64_t)n_tables * blocks_per_table;
-    *kv = (loam__kv){ .base = b, .n_tables = n_tables, .blocks_per_table = blocks_per_table };
+    *kv = (loam__kv){.base = b, .n_tables = n_tables, .blocks_per_table = blocks_per_table};
     if (blocks > INT32_MAX)
-        return loam__fail(b, LOAM_ERR_LIMIT, "%u sequences of %u blocks are too many; reduce the context or the sequences",
-                          n_tables, blocks_per_table);
+        return loam__fail(
+            b, LOAM_ERR_LIMIT,
+            "%u sequences of %u blocks are too many; reduce the context or the sequences", n_tables,
+            blocks_per_table);
     kv->n_blocks = (uint32_t)blocks;
     kv->free = loam__alloc_array(b, kv->n_blocks, sizeof *kv->free);
     kv->users = loam__alloc_array(b, kv->n_blocks, sizeof *kv->users);
@@ -40,7 +43,7 @@ void loam__kv_free(loam__kv *kv)
     loam__free(kv->base, kv->users);
     loam__free(kv->base, kv->tables);
     loam__free(kv->base, kv->n_held);
-    *kv = (loam__kv){ 0 };
+    *kv = (loam__kv){0};
 }
 
 static int32_t *table_of(const loam__kv *kv, uint32_t table)
@@ -60,17 +63,18 @@ static void give_back(loam__kv *kv, int32_t block)
     if (--kv->users[block] == 0) kv->free[kv->n_free++] = block;
 }
 
-loam_status loam__kv_reserve(loam__kv *kv, uint32_t table, uint32_t have, uint32_t want, loam__kv_copy *copy)
+loam_status loam__kv_reserve(loam__kv *kv, uint32_t table, uint32_t have, uint32_t want,
+                             loam__kv_copy *copy)
 {
     int32_t *blocks = table_of(kv, table);
     uint32_t held = kv->n_held[table], needed = loam__kv_blocks_for(want);
     uint32_t tail = have / LOAM__KV_BLOCK_TOKENS;
     bool shared_tail = have % LOAM__KV_BLOCK_TOKENS && kv->users[blocks[tail]] > 1;
-    *copy = (loam__kv_copy){ -1, -1 };
+    *copy = (loam__kv_copy){-1, -1};
     if (needed > kv->blocks_per_table) return LOAM_ERR_FULL;
     if ((needed > held ? needed - held : 0) + shared_tail > kv->n_free) return LOAM_ERR_FULL;
     if (shared_tail) {
-        *copy = (loam__kv_copy){ .from = blocks[tail], .to = take(kv) };
+        *copy = (loam__kv_copy){.from = blocks[tail], .to = take(kv)};
         give_back(kv, blocks[tail]);
         blocks[tail] = copy->to;
     }

@@ -52,10 +52,10 @@ loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style)
     loam__v v = project(m, x, v_width, geo->n_embd, "attn_v");
     q = rotate(m, head_norm(m, q, "attn_q_norm"), rope_style, layer->heads, layer->rope);
     k = rotate(m, head_norm(m, k, "attn_k_norm"), rope_style, layer->kv_heads, layer->rope);
-    loam__v k_cells =
-        loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->k_values, o->block_tokens, o->blocks);
-    loam__v v_cells =
-        loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->v_values, o->block_tokens, o->blocks);
+    loam__v k_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->k_values,
+                                        o->block_tokens, o->blocks);
+    loam__v v_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->v_values,
+                                        o->block_tokens, o->blocks);
     loam__op_kv_write(g, k, k_cells, layer->kv_heads, o->block_tokens);
     loam__op_kv_write(g, v, v_cells, layer->kv_heads, o->block_tokens);
     loam__attention_shape shape = {
@@ -87,7 +87,8 @@ void loam__block_head(loam__model *m, loam__v x)
     g->layer = -1;
     loam__v norm = loam__model_vector(m, geo->n_embd, "output_norm.weight");
     loam__v weight = loam__model_matrix_if(m, geo->n_vocab, geo->n_embd, "output.weight");
-    if (weight < 0) weight = loam__model_matrix(m, geo->n_vocab, geo->n_embd, "token_embd.weight"); /* tied */
+    if (weight < 0)
+        weight = loam__model_matrix(m, geo->n_vocab, geo->n_embd, "token_embd.weight"); /* tied */
     x = loam__op_rms_norm(g, loam__op_pick_rows(g, x), norm, geo->eps);
     x = loam__op_matmul(g, weight, x, loam__model_vector_if(m, geo->n_vocab, "output.bias"));
     if (geo->logit_softcap > 0) x = loam__op_softcap(g, x, geo->logit_softcap);

@@ -1,4 +1,5 @@
-/* A model: its geometry from the metadata, and the graph that its family (arch/) builds from its tensors.
+/* A model: its geometry from the metadata, and the graph that its family (arch/) builds from its
+ * tensors.
  *
  * Only the header of the container is read here, so that planning and loading share this code. */
 #ifndef LOAM__MODEL_H
@@ -8,7 +9,7 @@
 #include "lib/gguf/gguf.h"
 #include "lib/graph/graph.h"
 
-#define LOAM__LAYERS_MAX 1024u     /* limits on what a header may ask for */
+#define LOAM__LAYERS_MAX 1024u /* limits on what a header may ask for */
 #define LOAM__WIDTH_MAX  (1u << 20)
 
 /* How positions become angles. */
@@ -22,7 +23,7 @@ typedef struct loam__rope {
     uint32_t trained_tokens; /* context before it was made longer */
     float beta_fast, beta_slow;
     uint32_t rotary_values;
-    int64_t factors;         /* tensor that divides each frequency; -1: none */
+    int64_t factors; /* tensor that divides each frequency; -1: none */
 } loam__rope;
 
 typedef struct loam__layer {
@@ -89,8 +90,10 @@ void loam__model_free(loam__model *m); /* a zeroed one is fine */
 loam_status loam__model_want_u32(loam__model *m, const char *suffix, uint32_t *value);
 loam_status loam__model_want_f32(loam__model *m, const char *suffix, float *value);
 
-/* A tensor of that name (printf-like) and exact shape; failure sticks in the graph. rows 1 for vectors. */
-loam__v loam__model_matrix(loam__model *m, uint64_t rows, uint64_t cols, const char *name, ...) LOAM__PRINTF(4, 5);
+/* A tensor of that name (printf-like) and exact shape; failure sticks in the graph. rows 1 for
+ * vectors. */
+loam__v loam__model_matrix(loam__model *m, uint64_t rows, uint64_t cols, const char *name, ...)
+    LOAM__PRINTF(4, 5);
 loam__v loam__model_vector(loam__model *m, uint64_t n, const char *name, ...) LOAM__PRINTF(3, 4);
 /* The same where the tensor may be absent: -1 then. */
 loam__v loam__model_matrix_if(loam__model *m, uint64_t rows, uint64_t cols, const char *name, ...)
@@ -98,13 +101,15 @@ loam__v loam__model_matrix_if(loam__model *m, uint64_t rows, uint64_t cols, cons
 loam__v loam__model_vector_if(loam__model *m, uint64_t n, const char *name, ...) LOAM__PRINTF(3, 4);
 
 /* Parts that families share (blocks.c). They work on layer g->layer. */
-loam__v loam__block_embed(loam__model *m);                 /* token embeddings, scaled */
-loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style); /* projections, QK norms, cache */
+loam__v loam__block_embed(loam__model *m); /* token embeddings, scaled */
+loam__v loam__block_attention(loam__model *m, loam__v x,
+                              int32_t rope_style); /* projections, QK norms, cache */
 loam__v loam__block_gated_ffn(loam__model *m, loam__v x, int32_t act);
-void loam__block_head(loam__model *m, loam__v x);          /* picked rows, last norm, logits */
+void loam__block_head(loam__model *m, loam__v x); /* picked rows, last norm, logits */
 
-/* Rotary embedding as LOAM_OP_ROPE wants it (rope.c): the step of the angles from pair to pair, what scales the angle
- * of each pair ([rotary_values / 2]; factors: as many, or NULL), and what scales the results. */
+/* Rotary embedding as LOAM_OP_ROPE wants it (rope.c): the step of the angles from pair to pair,
+ * what scales the angle of each pair ([rotary_values / 2]; factors: as many, or NULL), and what
+ * scales the results. */
 float loam__rope_step(const loam__rope *rope);
 void loam__rope_scales(const loam__rope *rope, const float *factors, float *scales);
 float loam__rope_magnitude(const loam__rope *rope);

@@ -2,14 +2,17 @@
 
 #include "model.h"
 
-/* The pair index at which a rotation makes `turns` turns over the trained context (YaRN, Peng et al. 2023, eq. 21). */
+/* The pair index at which a rotation makes `turns` turns over the trained context (YaRN, Peng et
+ * al. 2023, eq. 21). */
 static double correction(const loam__rope *r, double turns)
 {
     const double two_pi = 6.283185307179586;
-    return r->rotary_values * log(r->trained_tokens / (turns * two_pi)) / (2.0 * log((double)r->base));
+    return r->rotary_values * log(r->trained_tokens / (turns * two_pi)) /
+           (2.0 * log((double)r->base));
 }
 
-/* How much of the unscaled frequency pair i keeps: 1 for fast rotations, 0 for slow ones, a ramp between. */
+/* How much of the unscaled frequency pair i keeps: 1 for fast rotations, 0 for slow ones, a ramp
+ * between. */
 static double kept(const loam__rope *r, uint32_t i)
 {
     double last = r->rotary_values - 1.0;

@@ -9,7 +9,7 @@
 
 #define DEFAULT_CONTEXT     4096u
 #define DEFAULT_STEP_TOKENS 512u
-#define LEAST_OUTPUTS       8u /* rows of logits at once when every position is wanted */
+#define LEAST_OUTPUTS       8u  /* rows of logits at once when every position is wanted */
 #define LIMIT_SHARE         0.9 /* of what the system has left, where the caller sets no limit */
 
 /* ---- options ---- */
@@ -17,18 +17,25 @@
 loam_status loam__options_check(loam__base *b, loam_options *o)
 {
     if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK))
-        return loam__fail(b, LOAM_ERR_NEWER, "options.flags 0x%x has bits that this version does not know", o->flags);
-    if (o->threads > 64) return loam__fail(b, LOAM_ERR_ARG, "options.threads is %u; at most 64", o->threads);
-    if (o->sequences > 4096) return loam__fail(b, LOAM_ERR_ARG, "options.sequences is %u; at most 4096", o->sequences);
+        return loam__fail(b, LOAM_ERR_NEWER,
+                          "options.flags 0x%x has bits that this version does not know", o->flags);
+    if (o->threads > 64)
+        return loam__fail(b, LOAM_ERR_ARG, "options.threads is %u; at most 64", o->threads);
+    if (o->sequences > 4096)
+        return loam__fail(b, LOAM_ERR_ARG, "options.sequences is %u; at most 4096", o->sequences);
     if (o->step_tokens > 65536)
-        return loam__fail(b, LOAM_ERR_ARG, "options.step_tokens is %u; at most 65536", o->step_tokens);
+        return loam__fail(b, LOAM_ERR_ARG, "options.step_tokens is %u; at most 65536",
+                          o->step_tokens);
     if (o->context_tokens > (1u << 28))
-        return loam__fail(b, LOAM_ERR_ARG, "options.context_tokens is %u; at most %u", o->context_tokens, 1u << 28);
+        return loam__fail(b, LOAM_ERR_ARG, "options.context_tokens is %u; at most %u",
+                          o->context_tokens, 1u << 28);
     if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_F16)
-        return loam__fail(b, LOAM_ERR_ARG, "options.kv_type is %d; this version knows LOAM_KV_F32 and LOAM_KV_F16",
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.kv_type is %d; this version knows LOAM_KV_F32 and LOAM_KV_F16",
                           o->kv_type);
     if (o->reserved || o->reserved_pointer)
-        return loam__fail(b, LOAM_ERR_NEWER, "a reserved option is set; call loam_options_init() first");
+        return loam__fail(b, LOAM_ERR_NEWER,
+                          "a reserved option is set; call loam_options_init() first");
     if (o->threads == 0) o->threads = loam__cpu_count() < 64 ? loam__cpu_count() : 64;
     if (o->sequences == 0) o->sequences = 1;
     if (o->step_tokens == 0) o->step_tokens = DEFAULT_STEP_TOKENS;
@@ -70,11 +77,9 @@ enum { PACKED = 0, CONSTANTS, KV, ACTIVATIONS, LOGITS, N_OWN_ARENAS };
 static loam_status list_arenas(loam__plan *p, bool pack)
 {
     static const loam__plan_arena own[N_OWN_ARENAS] = {
-        { LOAM_ARENA_WEIGHTS, 0, 0, "weights" },
-        { LOAM_ARENA_CONSTANTS, 0, 0, "constants" },
-        { LOAM_ARENA_KV, 0, 0, "kv" },
-        { LOAM_ARENA_ACTIVATIONS, 0, 0, "activations" },
-        { LOAM_ARENA_LOGITS, 0, 0, "logits" },
+        {LOAM_ARENA_WEIGHTS, 0, 0, "weights"}, {LOAM_ARENA_CONSTANTS, 0, 0, "constants"},
+        {LOAM_ARENA_KV, 0, 0, "kv"},           {LOAM_ARENA_ACTIVATIONS, 0, 0, "activations"},
+        {LOAM_ARENA_LOGITS, 0, 0, "logits"},
     };
     size_t parts = loam__gguf_parts(p->model.gguf);
     p->arenas = loam__alloc_array(p->base, parts + N_OWN_ARENAS, sizeof *p->arenas);
@@ -83,8 +88,8 @@ static loam_status list_arenas(loam__plan *p, bool pack)
         uint64_t size;
         const uint8_t *data = loam__gguf_part_data(p->model.gguf, i, &size);
         bool mapped = data && !pack && p->device.host_memory;
-        p->arenas[i] = (loam__plan_arena){ LOAM_ARENA_WEIGHTS_MAPPED, (uint32_t)i, mapped ? size : 0,
-                                           "weights (mapped)" };
+        p->arenas[i] = (loam__plan_arena){LOAM_ARENA_WEIGHTS_MAPPED, (uint32_t)i, mapped ? size : 0,
+                                          "weights (mapped)"};
     }
     memcpy(p->arenas + parts, own, sizeof own);
     p->n_arenas = (uint32_t)parts + N_OWN_ARENAS;
@@ -96,7 +101,8 @@ bool loam__plan_is_mapped(const loam__plan *p, const loam_value *value)
     return p->arenas[value->arena].kind == LOAM_ARENA_WEIGHTS_MAPPED;
 }
 
-/* A weight stays where it is in a mapped part; else it gets a place of its own, once for all values of a tensor. */
+/* A weight stays where it is in a mapped part; else it gets a place of its own, once for all values
+ * of a tensor. */
 static bool place_weight(loam__plan *p, uint32_t index, uint32_t packed)
 {
     loam__graph *g = &p->model.graph;
@@ -109,7 +115,9 @@ static bool place_weight(loam__plan *p, uint32_t index, uint32_t packed)
     }
     g->values[index].arena = packed;
     for (uint32_t i = 0; i < index; i++) {
-        if (g->values[i].kind != LOAM_VALUE_WEIGHT || g->origins[i].tensor != g->origins[index].tensor) continue;
+        if (g->values[i].kind != LOAM_VALUE_WEIGHT ||
+            g->origins[i].tensor != g->origins[index].tensor)
+            continue;
         g->values[index].offset = g->values[i].offset;
         return true;
     }
@@ -132,11 +140,13 @@ static loam_status place_values(loam__plan *p)
                           : v->kind == LOAM_VALUE_KV     ? KV
                           : v->kind == LOAM_VALUE_LOGITS ? LOGITS
                                                          : ACTIVATIONS);
-        if (v->kind != LOAM_VALUE_ACTIVATION) fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
+        if (v->kind != LOAM_VALUE_ACTIVATION)
+            fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
     }
     if (!fits)
-        st = loam__fail(p->base, LOAM_ERR_LIMIT,
-                        "the model does not fit into any address space; reduce the context or the sequences");
+        st = loam__fail(
+            p->base, LOAM_ERR_LIMIT,
+            "the model does not fit into any address space; reduce the context or the sequences");
     return st;
 }
 
@@ -146,14 +156,15 @@ static bool reserve(size_t *bytes, size_t count, size_t size, size_t *at)
 {
     size_t n;
     *at = *bytes;
-    return loam__mul_size(count, size, &n) && loam__add_size(*bytes, n, &n) && n < SIZE_MAX - LOAM__ALIGN &&
-           (*bytes = (size_t)align_up(n), true);
+    return loam__mul_size(count, size, &n) && loam__add_size(*bytes, n, &n) &&
+           n < SIZE_MAX - LOAM__ALIGN && (*bytes = (size_t)align_up(n), true);
 }
 
 static loam_status lay_out_host(loam__plan *p, size_t sequence_bytes)
 {
     loam__host_layout *h = &p->host;
-    size_t vocab = p->model.geometry.n_vocab, sequences = p->sequences, step = p->step_tokens, cells;
+    size_t vocab = p->model.geometry.n_vocab, sequences = p->sequences, step = p->step_tokens,
+           cells;
     bool good = loam__mul_size(sequences, p->context_tokens, &cells) &&
                 reserve(&h->bytes, sequences, sequence_bytes, &h->sequences_at) &&
                 reserve(&h->bytes, cells, sizeof(loam_token), &h->history_at) &&
@@ -165,11 +176,13 @@ static loam_status lay_out_host(loam__plan *p, size_t sequence_bytes)
                 reserve(&h->bytes, step, sizeof(int32_t), &h->tables_at) &&
                 reserve(&h->bytes, step, sizeof(int32_t), &h->outputs_at);
     return good ? LOAM_OK
-                : loam__fail(p->base, LOAM_ERR_LIMIT, "%u sequences of %u tokens do not fit into any memory",
-                             p->sequences, p->context_tokens);
+                : loam__fail(p->base, LOAM_ERR_LIMIT,
+                             "%u sequences of %u tokens do not fit into any memory", p->sequences,
+                             p->context_tokens);
 }
 
-/* Every op must be one of the backend's: said with the tensor's name where its format is the reason. */
+/* Every op must be one of the backend's: said with the tensor's name where its format is the
+ * reason. */
 static loam_status check_support(loam__plan *p, const loam_graph *view)
 {
     for (uint32_t i = 0; i < view->n_nodes; i++) {
@@ -178,11 +191,13 @@ static loam_status check_support(loam__plan *p, const loam_graph *view)
         const loam_value *source = loam_graph_value(view, node->src[0]);
         int64_t tensor = p->model.graph.origins[node->src[0]].tensor;
         const loam__format *f = loam__format_find(source->type);
-        loam_gguf_tensor t = { .name = "?" };
+        loam_gguf_tensor t = {.name = "?"};
         if (tensor >= 0) loam__gguf_tensor(p->model.gguf, (size_t)tensor, &t);
         return loam__fail(p->base, LOAM_ERR_TENSOR_TYPE,
-                          "the tensor %s has the format %s (type %d), which the %s backend does not compute with in this "
-                          "version", t.name, f ? f->name : "unknown", source->type, p->backend->name);
+                          "the tensor %s has the format %s (type %d), which the %s backend does "
+                          "not compute with in this "
+                          "version",
+                          t.name, f ? f->name : "unknown", source->type, p->backend->name);
     }
     return LOAM_OK;
 }
@@ -190,9 +205,9 @@ static loam_status check_support(loam__plan *p, const loam_graph *view)
 static loam_status measure(loam__plan *p, const loam_graph *view)
 {
     uint32_t head = p->model.graph.head;
-    const uint32_t first[2] = { 0, head }, n[2] = { head, view->n_nodes - head };
+    const uint32_t first[2] = {0, head}, n[2] = {head, view->n_nodes - head};
     for (int i = 0; i < 2; i++) {
-        loam_piece_memory memory = { .struct_size = sizeof memory };
+        loam_piece_memory memory = {.struct_size = sizeof memory};
         loam_status st = p->backend->measure(p->self, 0, view, first[i], n[i], &memory);
         if (st != LOAM_OK) return st;
         if (memory.scratch_bytes > p->scratch_bytes) p->scratch_bytes = memory.scratch_bytes;
@@ -204,7 +219,7 @@ static loam_status measure(loam__plan *p, const loam_graph *view)
 /* What the vocabulary's tables take: measured on files of 320 to 262144 tokens, rounded up. */
 static uint64_t vocabulary_bytes(const loam__gguf *g)
 {
-    loam_gguf_meta meta = { 0 };
+    loam_gguf_meta meta = {0};
     uint64_t bytes = 1u << 16;
     int64_t tokens = loam__gguf_find_meta(g, "tokenizer.ggml.tokens");
     int64_t merges = loam__gguf_find_meta(g, "tokenizer.ggml.merges");
@@ -243,22 +258,26 @@ static loam_status sum_up(loam__plan *p, const loam_options *o)
         else t->overhead_bytes += a->bytes;
     }
     t->weights_bytes += t->weights_mapped_bytes;
-    t->overhead_bytes += p->scratch_bytes + p->program_bytes + p->host.bytes + vocabulary_bytes(p->model.gguf) +
+    t->overhead_bytes += p->scratch_bytes + p->program_bytes + p->host.bytes +
+                         vocabulary_bytes(p->model.gguf) +
                          loam__kv_bytes(p->sequences, p->blocks_per_table) +
                          (uint64_t)g->value_capacity * (sizeof(loam_value) + sizeof(loam__origin)) +
                          (uint64_t)g->node_capacity * sizeof(loam_node);
     for (uint32_t i = 0; i < g->n_values; i++)
-        if (g->values[i].kind == LOAM_VALUE_KV) t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
+        if (g->values[i].kind == LOAM_VALUE_KV)
+            t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
     t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
     t->peak_resident_bytes = t->total_bytes;
     t->token_read_bytes = token_read_bytes(g);
     t->limit_bytes = limit_of(o, p->device.available_bytes);
     t->fits = t->total_bytes <= t->limit_bytes;
     /* Mapped weights can be paged out again, so only a limit that the caller set counts them. */
-    uint64_t counted = o->memory_limit_bytes ? t->total_bytes : t->total_bytes - t->weights_mapped_bytes;
+    uint64_t counted =
+        o->memory_limit_bytes ? t->total_bytes : t->total_bytes - t->weights_mapped_bytes;
     if (counted <= t->limit_bytes) return LOAM_OK;
     return loam__fail(p->base, LOAM_ERR_NOFIT,
-                      "the model needs %llu bytes (weights %llu, KV cache %llu, other %llu) and the limit is %llu; reduce "
+                      "the model needs %llu bytes (weights %llu, KV cache %llu, other %llu) and "
+                      "the limit is %llu; reduce "
                       "context_tokens or sequences, or take a smaller format",
                       (unsigned long long)counted, (unsigned long long)t->weights_bytes,
                       (unsigned long long)t->kv_bytes, (unsigned long long)t->overhead_bytes,
@@ -277,33 +296,41 @@ static void settle_sizes(loam__plan *p, const loam_options *o)
     p->sequences = o->sequences;
     p->context_tokens = o->context_tokens ? o->context_tokens : smaller(trained, DEFAULT_CONTEXT);
     p->step_tokens = smaller(o->step_tokens, p->context_tokens);
-    if (p->step_tokens < p->sequences) p->step_tokens = p->sequences; /* a decode of all is one step */
+    if (p->step_tokens < p->sequences)
+        p->step_tokens = p->sequences; /* a decode of all is one step */
     p->blocks_per_table = loam__kv_blocks_for(p->context_tokens);
     if (p->context_tokens > trained)
-        loam__log(p->base, LOAM_LOG_WARN, "the context of %u tokens is longer than the %u of training", p->context_tokens,
+        loam__log(p->base, LOAM_LOG_WARN,
+                  "the context of %u tokens is longer than the %u of training", p->context_tokens,
                   trained);
 }
 
-loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o, const loam_backend *backend,
-                            void *self, size_t sequence_bytes, loam__plan *p)
+loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
+                            const loam_backend *backend, void *self, size_t sequence_bytes,
+                            loam__plan *p)
 {
     loam_status st;
-    *p = (loam__plan){ .base = b, .backend = backend, .self = self };
+    *p = (loam__plan){.base = b, .backend = backend, .self = self};
     p->device.struct_size = sizeof p->device;
-    if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK || (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
+    if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK ||
+        (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
         return st;
     settle_sizes(p, o);
     uint64_t blocks = (uint64_t)p->sequences * p->blocks_per_table;
-    if (blocks > INT32_MAX) return loam__fail(b, LOAM_ERR_LIMIT, "%llu KV blocks are too many", (unsigned long long)blocks);
+    if (blocks > INT32_MAX)
+        return loam__fail(b, LOAM_ERR_LIMIT, "%llu KV blocks are too many",
+                          (unsigned long long)blocks);
     p->n_blocks = (uint32_t)blocks;
     loam__model_options mo = {
         .max_tokens = p->step_tokens,
-        .max_outputs = p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
+        .max_outputs =
+            p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
         .block_tokens = LOAM__KV_BLOCK_TOKENS,
         .blocks = blocks,
         .kv_type = o->kv_type == LOAM_KV_F32 ? LOAM_TYPE_F32 : LOAM_TYPE_F16,
     };
-    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK || (st = list_arenas(p, o->flags & LOAM_LOAD_PACK)) != LOAM_OK ||
+    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK ||
+        (st = list_arenas(p, o->flags & LOAM_LOAD_PACK)) != LOAM_OK ||
         (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, sequence_bytes)) != LOAM_OK)
         return st;
     loam_graph view = loam__graph_view(&p->model.graph);
@@ -316,20 +343,23 @@ void loam__plan_free(loam__plan *p)
     if (!p->base) return;
     loam__model_free(&p->model);
     loam__free(p->base, p->arenas);
-    *p = (loam__plan){ 0 };
+    *p = (loam__plan){0};
 }
 
-loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o, loam_plan_totals *t)
+loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o,
+                               loam_plan_totals *t)
 {
     double cell = o->kv_type == LOAM_KV_F32 ? 32 : 16;
     double context = o->context_tokens ? o->context_tokens : DEFAULT_CONTEXT;
     if (!(geo->parameters > 0) || !(geo->parameters < 1e15) || !(geo->bits_per_weight > 0) ||
         !(geo->bits_per_weight <= 64))
-        return loam__fail(b, LOAM_ERR_ARG, "a plan needs parameters above 0 and bits_per_weight from 0 to 64");
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "a plan needs parameters above 0 and bits_per_weight from 0 to 64");
     double weights = geo->parameters * geo->bits_per_weight / 8;
     double token = 2.0 * geo->layers * geo->kv_heads * geo->head_values * cell / 8;
     double kv = token * context * o->sequences;
-    if (!(kv < 1e18)) return loam__fail(b, LOAM_ERR_ARG, "a KV cache of %g bytes makes no sense", kv);
+    if (!(kv < 1e18))
+        return loam__fail(b, LOAM_ERR_ARG, "a KV cache of %g bytes makes no sense", kv);
     *t = (loam_plan_totals){
         .struct_size = sizeof *t,
         .weights_bytes = (uint64_t)llround(weights),

@@ -1,5 +1,5 @@
-/* The planner: where every byte of a model goes, before any is allocated. What it lays out here is what lib/run
- * allocates, so that the report and the allocation are one (EQ OM2.5). */
+/* The planner: where every byte of a model goes, before any is allocated. What it lays out here is
+ * what lib/run allocates, so that the report and the allocation are one (EQ OM2.5). */
 #ifndef LOAM__PLAN_H
 #define LOAM__PLAN_H
 
@@ -9,16 +9,16 @@
 #include "lib/model/model.h"
 
 typedef struct loam__plan_arena {
-    int32_t kind;      /* LOAM_ARENA_* */
-    uint32_t part;     /* of the container, where kind is WEIGHTS_MAPPED */
+    int32_t kind;  /* LOAM_ARENA_* */
+    uint32_t part; /* of the container, where kind is WEIGHTS_MAPPED */
     uint64_t bytes;
     const char *name;
 } loam__plan_arena;
 
 /* The host's own tables: offsets in one block. */
 typedef struct loam__host_layout {
-    size_t sequences_at, history_at, logits_at, candidates_at;   /* of all sequences */
-    size_t tokens_at, positions_at, tables_at, outputs_at;       /* of a step */
+    size_t sequences_at, history_at, logits_at, candidates_at; /* of all sequences */
+    size_t tokens_at, positions_at, tables_at, outputs_at;     /* of a step */
     size_t bytes;
 } loam__host_layout;
 
@@ -40,17 +40,20 @@ typedef struct loam__plan {
 /* Check the options' numbers against each other and fill the defaults in. No model is needed. */
 loam_status loam__options_check(loam__base *b, loam_options *o);
 
-/* Plan a container for a backend that is open. b, g, backend and self are kept. LOAM_ERR_NOFIT: the plan is whole all the same. Free it in any
- * case with loam__plan_free(). sequence_bytes: what lib/run keeps for each sequence. */
-loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o, const loam_backend *backend,
-                            void *self, size_t sequence_bytes, loam__plan *plan);
+/* Plan a container for a backend that is open. b, g, backend and self are kept. LOAM_ERR_NOFIT: the
+ * plan is whole all the same. Free it in any case with loam__plan_free(). sequence_bytes: what
+ * lib/run keeps for each sequence. */
+loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
+                            const loam_backend *backend, void *self, size_t sequence_bytes,
+                            loam__plan *plan);
 void loam__plan_free(loam__plan *plan); /* a zeroed one is fine */
 
-/* Where a weight's bytes are copied to, if it does not stay in the map: for the uploads of loading. */
+/* Where a weight's bytes are copied to, if it does not stay in the map: for the uploads of loading.
+ */
 bool loam__plan_is_mapped(const loam__plan *plan, const loam_value *value);
 
 /* EQ OM2.2 and OM2.5 for a model that is only described. */
-loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geometry, const loam_options *o,
-                               loam_plan_totals *totals);
+loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geometry,
+                               const loam_options *o, loam_plan_totals *totals);
 
 #endif

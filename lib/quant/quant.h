@@ -1,4 +1,5 @@
-/* Number formats: one table, and for each the reference decoder that defines what its bytes mean. */
+/* Number formats: one table, and for each the reference decoder that defines what its bytes mean.
+ */
 #ifndef LOAM__QUANT_H
 #define LOAM__QUANT_H
 
@@ -11,17 +12,20 @@ typedef struct loam__format {
     uint32_t block_values;
     uint32_t block_bytes;
     const char *name;
-    void (*decode)(const void *blocks, float *values, size_t n); /* n a multiple of block_values; any alignment */
+    void (*decode)(const void *blocks, float *values,
+                   size_t n); /* n a multiple of block_values; any alignment */
 } loam__format;
 
 /* The formats, lowest type number first; NULL for a type that loam does not know. */
 const loam__format *loam__format_find(loam_format type);
 const loam__format *loam__format_at(size_t i); /* NULL beyond the last */
 
-/* Bytes of a row of n values; false if n is no multiple of the block or the product does not fit. */
+/* Bytes of a row of n values; false if n is no multiple of the block or the product does not fit.
+ */
 bool loam__format_row_bytes(const loam__format *f, uint64_t n, uint64_t *bytes);
 
-/* Scalar conversions between F32 and the half formats (IEEE 754 binary16, and bfloat16); round to nearest even. */
+/* Scalar conversions between F32 and the half formats (IEEE 754 binary16, and bfloat16); round to
+ * nearest even. */
 float loam__f16_to_f32(uint16_t h);
 uint16_t loam__f32_to_f16(float f);
 float loam__bf16_to_f32(uint16_t h);

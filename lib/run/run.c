@@ -17,22 +17,26 @@ static loam_status new_arenas(loam__run *run)
         const void *memory = NULL;
         uint64_t size;
         if (a->bytes == 0) continue;
-        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED) memory = loam__gguf_part_data(p->model.gguf, a->part, &size);
-        loam_status st = p->backend->arena_new(p->self, 0, a->kind, a->bytes, memory, &run->arenas[i]);
+        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED)
+            memory = loam__gguf_part_data(p->model.gguf, a->part, &size);
+        loam_status st =
+            p->backend->arena_new(p->self, 0, a->kind, a->bytes, memory, &run->arenas[i]);
         if (st != LOAM_OK) return st;
     }
     if (p->scratch_bytes == 0) return LOAM_OK;
-    return p->backend->arena_new(p->self, 0, LOAM_ARENA_SCRATCH, p->scratch_bytes, NULL, &run->scratch);
+    return p->backend->arena_new(p->self, 0, LOAM_ARENA_SCRATCH, p->scratch_bytes, NULL,
+                                 &run->scratch);
 }
 
 /* Move a tensor's bytes to their place in pieces of the buffer's size. */
-static loam_status upload_tensor(loam__run *run, const loam_value *v, const loam_gguf_tensor *t, char *buffer,
-                                 size_t buffer_bytes)
+static loam_status upload_tensor(loam__run *run, const loam_value *v, const loam_gguf_tensor *t,
+                                 char *buffer, size_t buffer_bytes)
 {
     const loam__plan *p = run->plan;
     for (uint64_t done = 0; done < t->size_bytes;) {
         uint64_t n = t->size_bytes - done < buffer_bytes ? t->size_bytes - done : buffer_bytes;
-        loam_status st = loam__gguf_read(p->model.gguf, t->part, t->offset_bytes + done, buffer, (size_t)n);
+        loam_status st =
+            loam__gguf_read(p->model.gguf, t->part, t->offset_bytes + done, buffer, (size_t)n);
         if (st == LOAM_OK)
             st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
         if (st != LOAM_OK) return st;
@@ -42,15 +46,18 @@ static loam_status upload_tensor(loam__run *run, const loam_value *v, const loam
 }
 
 /* A small tensor as F32 numbers in values[]; bytes is room for it as the file has it. */
-static loam_status read_vector(loam__run *run, int64_t tensor, uint64_t n, char *bytes, float *values)
+static loam_status read_vector(loam__run *run, int64_t tensor, uint64_t n, char *bytes,
+                               float *values)
 {
     loam_gguf_tensor t;
     loam__gguf_tensor(run->plan->model.gguf, (size_t)tensor, &t);
     const loam__format *f = loam__format_find(t.type);
     if (!f || n % f->block_values)
-        return loam__fail(run->base, LOAM_ERR_TENSOR_TYPE, "the tensor %s has a format (type %d) that is not decoded here",
-                          t.name, t.type);
-    loam_status st = loam__gguf_read(run->plan->model.gguf, t.part, t.offset_bytes, bytes, (size_t)t.size_bytes);
+        return loam__fail(run->base, LOAM_ERR_TENSOR_TYPE,
+                          "the tensor %s has a format (type %d) that is not decoded here", t.name,
+                          t.type);
+    loam_status st =
+        loam__gguf_read(run->plan->model.gguf, t.part, t.offset_bytes, bytes, (size_t)t.size_bytes);
     if (st == LOAM_OK) f->decode(bytes, values, (size_t)n);
     return st;
 }
@@ -74,7 +81,8 @@ static loam_status upload_constant(loam__run *run, uint32_t index)
     } else if (st == LOAM_OK) {
         st = read_vector(run, origin->tensor, v->cols, bytes, values);
     }
-    if (st == LOAM_OK) st = p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
+    if (st == LOAM_OK)
+        st = p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
     loam__free(run->base, values);
     loam__free(run->base, bytes);
     return st;
@@ -90,7 +98,8 @@ static loam_status upload_all(loam__run *run)
     loam_status st = LOAM_OK;
     for (uint32_t i = 0; i < g->n_values && st == LOAM_OK; i++) {
         if (g->values[i].kind == LOAM_VALUE_CONSTANT) st = upload_constant(run, i);
-        if (g->values[i].kind != LOAM_VALUE_WEIGHT || loam__plan_is_mapped(p, &g->values[i])) continue;
+        if (g->values[i].kind != LOAM_VALUE_WEIGHT || loam__plan_is_mapped(p, &g->values[i]))
+            continue;
         loam_gguf_tensor t;
         loam__gguf_tensor(p->model.gguf, (size_t)g->origins[i].tensor, &t);
         if (!buffer && !(buffer = loam__alloc(run->base, UPLOAD_BYTES))) return LOAM_ERR_NOMEM;
@@ -105,10 +114,10 @@ static loam_status compile(loam__run *run)
     const loam__plan *p = run->plan;
     const loam__graph *g = &p->model.graph;
     loam_graph view = loam__graph_view(g);
-    const uint32_t first[2] = { 0, g->head }, n[2] = { g->head, g->n_nodes - g->head };
+    const uint32_t first[2] = {0, g->head}, n[2] = {g->head, g->n_nodes - g->head};
     for (int i = 0; i < 2; i++) {
-        loam_status st = p->backend->compile(p->self, 0, &view, first[i], n[i], run->arenas, p->n_arenas, run->scratch,
-                                             &run->programs[i]);
+        loam_status st = p->backend->compile(p->self, 0, &view, first[i], n[i], run->arenas,
+                                             p->n_arenas, run->scratch, &run->programs[i]);
         if (st != LOAM_OK) return st;
     }
     return LOAM_OK;
@@ -132,13 +141,14 @@ loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *can
     const loam__graph *g = &plan->model.graph;
     loam_seq first;
     loam_status st;
-    *run = (loam__run){ .base = b, .plan = plan, .cancel = cancel };
+    *run = (loam__run){.base = b, .plan = plan, .cancel = cancel};
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_LOGITS) run->logits_value = (loam__v)i;
     if (!(run->host = loam__alloc_aligned(b, plan->host.bytes, LOAM__ALIGN))) return LOAM_ERR_NOMEM;
     place_host(run);
     if ((st = loam__kv_init(&run->kv, b, plan->sequences, plan->blocks_per_table)) != LOAM_OK ||
-        (st = new_arenas(run)) != LOAM_OK || (st = upload_all(run)) != LOAM_OK || (st = compile(run)) != LOAM_OK)
+        (st = new_arenas(run)) != LOAM_OK || (st = upload_all(run)) != LOAM_OK ||
+        (st = compile(run)) != LOAM_OK)
         return st;
     return loam__run_open_seq(run, &first); /* sequence 0 */
 }
@@ -155,7 +165,7 @@ void loam__run_free(loam__run *run)
     loam__free(run->base, run->arenas);
     loam__kv_free(&run->kv);
     loam__free(run->base, run->host);
-    *run = (loam__run){ 0 };
+    *run = (loam__run){0};
 }
 
 /* ---- checking a request ---- */
@@ -170,8 +180,9 @@ static loam_status check_tokens(const loam__run *run, const loam__request *q)
     uint32_t vocab = run->plan->model.geometry.n_vocab;
     for (size_t i = 0; i < q->n; i++)
         if (q->tokens[i] < 0 || (uint32_t)q->tokens[i] >= vocab)
-            return loam__fail(run->base, LOAM_ERR_TOKEN, "token %zu is %d; the vocabulary has ids 0 to %u", i,
-                              q->tokens[i], vocab - 1);
+            return loam__fail(run->base, LOAM_ERR_TOKEN,
+                              "token %zu is %d; the vocabulary has ids 0 to %u", i, q->tokens[i],
+                              vocab - 1);
     return LOAM_OK;
 }
 
@@ -180,8 +191,10 @@ static loam_status check_room(const loam__run *run, uint32_t slot, size_t n)
     uint32_t have = run->sequences[slot].n_tokens, most = run->plan->context_tokens;
     if (n <= most - have) return LOAM_OK;
     return loam__fail(run->base, LOAM_ERR_FULL,
-                      "%zu more tokens do not fit: the sequence has %u of %u; shorten the prompt, truncate the sequence or "
-                      "load with more options.context_tokens", n, have, most);
+                      "%zu more tokens do not fit: the sequence has %u of %u; shorten the prompt, "
+                      "truncate the sequence or "
+                      "load with more options.context_tokens",
+                      n, have, most);
 }
 
 static loam_status check_request(loam__run *run, const loam__request *q)
@@ -190,7 +203,8 @@ static loam_status check_request(loam__run *run, const loam__request *q)
     loam_status st;
     uint32_t slot;
     if (q->decode && q->n > run->plan->sequences)
-        return loam__fail(run->base, LOAM_ERR_ARG, "%zu sequences in one call; at most %u can be open", q->n,
+        return loam__fail(run->base, LOAM_ERR_ARG,
+                          "%zu sequences in one call; at most %u can be open", q->n,
                           run->plan->sequences);
     if ((st = check_tokens(run, q)) != LOAM_OK) return st;
     for (size_t i = 0; i < n_seqs; i++) {
@@ -199,7 +213,8 @@ static loam_status check_request(loam__run *run, const loam__request *q)
             return st;
         for (size_t j = 0; j < i; j++)
             if (q->seqs[j] == q->seqs[i])
-                return loam__fail(run->base, LOAM_ERR_ARG, "sequence %d is given twice; once a call", q->seqs[i]);
+                return loam__fail(run->base, LOAM_ERR_ARG,
+                                  "sequence %d is given twice; once a call", q->seqs[i]);
     }
     return LOAM_OK;
 }
@@ -231,7 +246,8 @@ static int32_t should_stop(void *ctx)
     return run->deadline_ns && loam__now_ns() >= run->deadline_ns ? LOAM_ERR_DEADLINE : LOAM_OK;
 }
 
-/* Take the blocks that the request needs, and make the copies that shared ones need. On failure all are given back. */
+/* Take the blocks that the request needs, and make the copies that shared ones need. On failure all
+ * are given back. */
 static loam_status reserve_blocks(loam__run *run, const loam__request *q)
 {
     const loam__plan *p = run->plan;
@@ -243,11 +259,12 @@ static loam_status reserve_blocks(loam__run *run, const loam__request *q)
         uint32_t slot = slot_of(q->seqs[i]), have = run->sequences[slot].n_tokens;
         st = loam__kv_reserve(&run->kv, slot, have, have + (uint32_t)(q->decode ? 1 : q->n), &copy);
         if (st == LOAM_ERR_FULL)
-            loam__fail(run->base, st, "the KV cache has no free block; close or truncate a sequence");
+            loam__fail(run->base, st,
+                       "the KV cache has no free block; close or truncate a sequence");
         for (uint32_t v = 0; st == LOAM_OK && copy.from >= 0 && v < g->n_values; v++)
             if (g->values[v].kind == LOAM_VALUE_KV)
-                st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena], (uint64_t)copy.from,
-                                          (uint64_t)copy.to);
+                st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena],
+                                          (uint64_t)copy.from, (uint64_t)copy.to);
     }
     if (st != LOAM_OK) loam__run_drop_pending(run);
     return st;
@@ -263,7 +280,8 @@ static void fill_step(loam__run *run, const loam__request *q)
         uint32_t slot = slot_of(q->seqs[q->decode ? i : 0]);
         run->step_tokens[i] = q->tokens[now->done + i];
         run->step_tables[i] = (int32_t)slot;
-        run->step_positions[i] = (int32_t)(run->sequences[slot].n_tokens + (q->decode ? 0 : now->done + i));
+        run->step_positions[i] =
+            (int32_t)(run->sequences[slot].n_tokens + (q->decode ? 0 : now->done + i));
     }
 }
 
@@ -297,7 +315,8 @@ static loam_step step_now(loam__run *run, uint32_t n_outputs)
     };
 }
 
-/* Put the logits of the head's rows where they belong: the caller's array, or the sequences' rows. */
+/* Put the logits of the head's rows where they belong: the caller's array, or the sequences' rows.
+ */
 static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t n_outputs)
 {
     const loam__plan *p = run->plan;
@@ -309,10 +328,12 @@ static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t 
         uint64_t from = v->offset + j * v->row_bytes;
         if (q->all_logits)
             st = p->backend->download(p->self, run->arenas[v->arena], from,
-                                      q->all_logits + (run->pending.done + row) * v->cols, v->row_bytes);
+                                      q->all_logits + (run->pending.done + row) * v->cols,
+                                      v->row_bytes);
         if (st == LOAM_OK && (q->decode || last))
             st = p->backend->download(p->self, run->arenas[v->arena], from,
-                                      run->logits + slot_of(q->seqs[q->decode ? row : 0]) * v->cols, v->row_bytes);
+                                      run->logits + slot_of(q->seqs[q->decode ? row : 0]) * v->cols,
+                                      v->row_bytes);
     }
     return st;
 }
@@ -321,12 +342,14 @@ static loam_status run_piece(loam__run *run, uint32_t n_outputs)
 {
     loam_step step = step_now(run, n_outputs);
     const loam__plan *p = run->plan;
-    loam_status st = p->backend->run(p->self, run->programs[run->pending.phase], &step, &run->pending.position);
+    loam_status st =
+        p->backend->run(p->self, run->programs[run->pending.phase], &step, &run->pending.position);
     if (st == LOAM_OK) run->pending.position = 0;
     return st;
 }
 
-/* One step, or the rest of one: the body over all rows, then the head over those that want logits, some at a time. */
+/* One step, or the rest of one: the body over all rows, then the head over those that want logits,
+ * some at a time. */
 static loam_status run_step(loam__run *run, const loam__request *q)
 {
     loam__pending *now = &run->pending;
@@ -338,7 +361,8 @@ static loam_status run_step(loam__run *run, const loam__request *q)
         now->outputs_done = 0;
     }
     for (uint32_t n; (n = fill_outputs(run, q)) > 0; now->outputs_done += n)
-        if ((st = run_piece(run, n)) != LOAM_OK || (st = take_logits(run, q, n)) != LOAM_OK) return st;
+        if ((st = run_piece(run, n)) != LOAM_OK || (st = take_logits(run, q, n)) != LOAM_OK)
+            return st;
     now->phase = 0;
     now->done += now->rows;
     return LOAM_OK;
@@ -364,7 +388,7 @@ loam_status loam__run_compute(loam__run *run, const loam__request *q)
     if (st != LOAM_OK) return st;
     if (!run->pending.active || run->pending.fingerprint != print) {
         loam__run_drop_pending(run);
-        run->pending = (loam__pending){ .fingerprint = print };
+        run->pending = (loam__pending){.fingerprint = print};
         if ((st = reserve_blocks(run, q)) != LOAM_OK) return st;
     }
     run->deadline_ns = run->budget_ns ? loam__now_ns() + run->budget_ns : 0;
@@ -373,8 +397,10 @@ loam_status loam__run_compute(loam__run *run, const loam__request *q)
     if (st == LOAM_OK) {
         commit(run, q);
     } else if (st == LOAM_ERR_DEADLINE) {
-        loam__fail(run->base, st, "the time budget is used up after %zu of %zu tokens; the same call again goes on",
-                   run->pending.done, q->n);
+        loam__fail(
+            run->base, st,
+            "the time budget is used up after %zu of %zu tokens; the same call again goes on",
+            run->pending.done, q->n);
     } else {
         loam__run_drop_pending(run);
         if (st == LOAM_ERR_CANCELLED) {
@@ -401,9 +427,11 @@ loam_status loam__run_sample(loam__run *run, loam_seq seq, loam_token *token)
     loam__sequence *s = &run->sequences[slot];
     const float *logits = loam__run_logits(run, slot);
     if (!logits)
-        return loam__fail(run->base, LOAM_ERR_STATE, "sequence %d has no logits; call loam_prefill() or loam_decode() first",
+        return loam__fail(run->base, LOAM_ERR_STATE,
+                          "sequence %d has no logits; call loam_prefill() or loam_decode() first",
                           seq);
     *token = loam__sampler_choose(&s->sampler, logits, run->plan->model.geometry.n_vocab,
-                                  run->history + (size_t)slot * run->plan->context_tokens, s->n_tokens, run->candidates);
+                                  run->history + (size_t)slot * run->plan->context_tokens,
+                                  s->n_tokens, run->candidates);
     return LOAM_OK;
 }

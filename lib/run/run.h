@@ -1,5 +1,6 @@
-/* Running a model: arenas and programs made once from the plan; a step is a batch in, the pieces' programs run, logits out.
- * Prefill and decode are the same steps with other widths. Nothing here allocates after loam__run_new(). */
+/* Running a model: arenas and programs made once from the plan; a step is a batch in, the pieces'
+ * programs run, logits out. Prefill and decode are the same steps with other widths. Nothing here
+ * allocates after loam__run_new(). */
 #ifndef LOAM__RUN_H
 #define LOAM__RUN_H
 
@@ -16,13 +17,14 @@ typedef struct loam__sequence {
     loam__sampler sampler;
 } loam__sequence;
 
-/* What a compute call asks for. tokens[i] goes to sequence slots[i] (decode), or all to slots[0] (prefill). */
+/* What a compute call asks for. tokens[i] goes to sequence slots[i] (decode), or all to slots[0]
+ * (prefill). */
 typedef struct loam__request {
     bool decode;
     const loam_seq *seqs; /* [n] for decode, [1] for prefill */
     const loam_token *tokens;
     size_t n;
-    float *all_logits;    /* prefill: [n][n_vocab] or NULL */
+    float *all_logits; /* prefill: [n][n_vocab] or NULL */
 } loam__request;
 
 /* A call that its deadline interrupted, to be recognised and gone on with. */
@@ -33,7 +35,7 @@ typedef struct loam__pending {
     uint32_t rows;        /* of the step under way */
     uint32_t phase;       /* 0: body; 1: head */
     uint32_t outputs_done;
-    uint64_t position;    /* in the piece's program */
+    uint64_t position; /* in the piece's program */
 } loam__pending;
 
 typedef struct loam__run {
@@ -41,10 +43,10 @@ typedef struct loam__run {
     const loam__plan *plan; /* kept */
     void **arenas;          /* [plan->n_arenas] */
     void *scratch;
-    void *programs[2];      /* body and head */
+    void *programs[2]; /* body and head */
     loam__v logits_value;
     loam__kv kv;
-    char *host;             /* one block, laid out by the plan */
+    char *host; /* one block, laid out by the plan */
     loam__sequence *sequences;
     loam_token *history;
     float *logits;
@@ -52,12 +54,13 @@ typedef struct loam__run {
     int32_t *step_tokens, *step_positions, *step_tables, *step_outputs;
     loam__pending pending;
     uint64_t budget_ns;
-    uint64_t deadline_ns;   /* of the call under way; 0: none */
-    atomic_int *cancel;     /* kept: set by loam_cancel() */
+    uint64_t deadline_ns; /* of the call under way; 0: none */
+    atomic_int *cancel;   /* kept: set by loam_cancel() */
 } loam__run;
 
 /* Allocate, upload and compile. plan and cancel are kept. Free it in any case. */
-loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *cancel, loam__run *run);
+loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *cancel,
+                          loam__run *run);
 void loam__run_free(loam__run *run); /* a zeroed one is fine */
 
 /* ---- sequences (sequences.c) ---- */

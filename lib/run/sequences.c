@@ -2,7 +2,7 @@
 
 #include "run.h"
 
-#define SLOT_BITS 12u /* options.sequences is at most 4096 */
+#define SLOT_BITS   12u /* options.sequences is at most 4096 */
 #define GENERATIONS (1u << 19)
 
 static loam_seq number_of(const loam__run *run, uint32_t slot)
@@ -14,9 +14,11 @@ loam_status loam__run_slot(loam__run *run, loam_seq seq, uint32_t *slot)
 {
     uint32_t number = (uint32_t)seq;
     *slot = number & ((1u << SLOT_BITS) - 1);
-    if (seq >= 0 && *slot < run->plan->sequences && run->sequences[*slot].open && number_of(run, *slot) == seq)
+    if (seq >= 0 && *slot < run->plan->sequences && run->sequences[*slot].open &&
+        number_of(run, *slot) == seq)
         return LOAM_OK;
-    return loam__fail(run->base, LOAM_ERR_SEQ, "sequence %d is not open; take a number from loam_seq_open()", seq);
+    return loam__fail(run->base, LOAM_ERR_SEQ,
+                      "sequence %d is not open; take a number from loam_seq_open()", seq);
 }
 
 static loam_status free_slot(loam__run *run, uint32_t *slot)
@@ -28,13 +30,14 @@ static loam_status free_slot(loam__run *run, uint32_t *slot)
         return LOAM_OK;
     }
     return loam__fail(run->base, LOAM_ERR_FULL,
-                      "all %u sequences are open; close one or load with more options.sequences", run->plan->sequences);
+                      "all %u sequences are open; close one or load with more options.sequences",
+                      run->plan->sequences);
 }
 
 static void open_slot(loam__run *run, uint32_t slot)
 {
     loam__sequence *s = &run->sequences[slot];
-    static const loam_sampling greedy = { .struct_size = sizeof greedy };
+    static const loam_sampling greedy = {.struct_size = sizeof greedy};
     s->open = true;
     s->has_logits = false;
     s->n_tokens = 0;
@@ -89,7 +92,8 @@ loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens
     if (st != LOAM_OK) return st;
     loam__sequence *s = &run->sequences[slot];
     if (n_tokens > s->n_tokens)
-        return loam__fail(run->base, LOAM_ERR_ARG, "the sequence has %u tokens and cannot be cut to %zu", s->n_tokens,
+        return loam__fail(run->base, LOAM_ERR_ARG,
+                          "the sequence has %u tokens and cannot be cut to %zu", s->n_tokens,
                           n_tokens);
     loam__run_drop_pending(run);
     loam__kv_truncate(&run->kv, slot, (uint32_t)n_tokens);

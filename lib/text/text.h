@@ -1,4 +1,5 @@
-/* Text in and out: Unicode, pre-tokenizers, tokenizers, and a detokenizer that never splits a UTF-8 character. */
+/* Text in and out: Unicode, pre-tokenizers, tokenizers, and a detokenizer that never splits a UTF-8
+ * character. */
 #ifndef LOAM__TEXT_H
 #define LOAM__TEXT_H
 
@@ -7,8 +8,9 @@
 
 typedef struct loam__vocab loam__vocab;
 
-/* Read the vocabulary of a container. g must outlive it. b is used for this call's errors and kept for freeing.
- * Errors: LOAM_ERR_TOKENIZER (missing, contradictory, or a kind that is not supported), NOMEM, LIMIT. */
+/* Read the vocabulary of a container. g must outlive it. b is used for this call's errors and kept
+ * for freeing. Errors: LOAM_ERR_TOKENIZER (missing, contradictory, or a kind that is not
+ * supported), NOMEM, LIMIT. */
 loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **out);
 void loam__vocab_free(loam__vocab *v); /* NULL is fine */
 
@@ -20,22 +22,28 @@ bool loam__vocab_is_end(const loam__vocab *v, loam_token token);
 /* The token as the file spells it (not yet bytes): for templates' bos_token and for display. */
 const char *loam__vocab_spelling(const loam__vocab *v, loam_token token, size_t *n);
 
-/* Text to tokens. A vocabulary is read-only here: many threads may tokenize with it, each with its own b (errors and
- * temporary memory). typed: NULL, or one byte for each byte of text, nonzero where a user typed it: no control token is
- * read there even with LOAM_TOKENIZE_CONTROL. Stores at most capacity tokens, and how many there are in *n_tokens; the
- * caller turns *n_tokens > capacity into LOAM_ERR_BUFFER. Linear in n up to a logarithm, whatever the text. */
-loam_status loam__tokenize(loam__base *b, const loam__vocab *v, const char *text, size_t n, const uint8_t *typed,
-                           uint32_t flags, loam_token *tokens, size_t capacity, size_t *n_tokens);
+/* Text to tokens. A vocabulary is read-only here: many threads may tokenize with it, each with its
+ * own b (errors and temporary memory). typed: NULL, or one byte for each byte of text, nonzero
+ * where a user typed it: no control token is read there even with LOAM_TOKENIZE_CONTROL. Stores at
+ * most capacity tokens, and how many there are in *n_tokens; the caller turns *n_tokens > capacity
+ * into LOAM_ERR_BUFFER. Linear in n up to a logarithm, whatever the text. */
+loam_status loam__tokenize(loam__base *b, const loam__vocab *v, const char *text, size_t n,
+                           const uint8_t *typed, uint32_t flags, loam_token *tokens,
+                           size_t capacity, size_t *n_tokens);
 
-/* The bytes of one token alone; token is valid. Points into the vocabulary or into small (16 bytes, the caller's). */
-const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags, char small[16], size_t *n);
+/* The bytes of one token alone; token is valid. Points into the vocabulary or into small (16 bytes,
+ * the caller's). */
+const char *loam__token_bytes(const loam__vocab *v, loam_token token, uint32_t flags,
+                              char small[16], size_t *n);
 
-/* See loam_detokenize(); the caller has checked the ids. Stores at most capacity bytes, *n_bytes how many there are. */
-void loam__detokenize(const loam__vocab *v, const loam_token *tokens, size_t n, uint32_t flags, char *text,
-                      size_t capacity, size_t *n_bytes);
+/* See loam_detokenize(); the caller has checked the ids. Stores at most capacity bytes, *n_bytes
+ * how many there are. */
+void loam__detokenize(const loam__vocab *v, const loam_token *tokens, size_t n, uint32_t flags,
+                      char *text, size_t capacity, size_t *n_bytes);
 
-/* See loam_stream_push(); token is valid or -1. False: too small, *n_bytes says what is needed, nothing has changed. */
-bool loam__stream_push(const loam__vocab *v, loam_stream *stream, loam_token token, char *text, size_t capacity,
-                       size_t *n_bytes);
+/* See loam_stream_push(); token is valid or -1. False: too small, *n_bytes says what is needed,
+ * nothing has changed. */
+bool loam__stream_push(const loam__vocab *v, loam_stream *stream, loam_token token, char *text,
+                       size_t capacity, size_t *n_bytes);
 
 #endif

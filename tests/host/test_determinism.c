@@ -1,5 +1,6 @@
-/* "Text that differs with the batch size": on one instruction set, logits have the same bits whatever the number of
- * threads, the batch that a sequence is in, and the pieces that its prompt came in. */
+/* "Text that differs with the batch size": on one instruction set, logits have the same bits
+ * whatever the number of threads, the batch that a sequence is in, and the pieces that its prompt
+ * came in. */
 #define _POSIX_C_SOURCE 200809L
 #include "models.h"
 
@@ -26,8 +27,8 @@ typedef struct setting {
 
 static void open_setting(setting *s, const char *path, const char *isa)
 {
-    loam *m = load_model(path, (model_options){ .isa = isa, .step = 64 });
-    *s = (setting){ .path = path, .isa = isa, .vocab = vocabulary_of(m) };
+    loam *m = load_model(path, (model_options){.isa = isa, .step = 64});
+    *s = (setting){.path = path, .isa = isa, .vocab = vocabulary_of(m)};
     random_tokens(11, s->tokens, N_TOKENS);
     s->expected = malloc(sizeof(float) * N_TOKENS * s->vocab);
     assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, s->expected), LOAM_OK);
@@ -42,11 +43,12 @@ static void expect_row(const setting *s, const float *logits, size_t position, c
 
 static void check_threads_and_steps(const setting *s)
 {
-    static const uint32_t threads[] = { 1, 2, 3, 7 }, steps[] = { 1, 3, 16, 40, 64 };
+    static const uint32_t threads[] = {1, 2, 3, 7}, steps[] = {1, 3, 16, 40, 64};
     float *logits = malloc(sizeof(float) * N_TOKENS * s->vocab);
     for (size_t t = 0; t < 4; t++) {
         for (size_t w = 0; w < 5; w++) {
-            loam *m = load_model(s->path, (model_options){ .isa = s->isa, .threads = threads[t], .step = steps[w] });
+            loam *m = load_model(
+                s->path, (model_options){.isa = s->isa, .threads = threads[t], .step = steps[w]});
             assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, logits), LOAM_OK);
             for (size_t i = 0; i < N_TOKENS; i++)
                 expect_row(s, logits + i * s->vocab, i, "threads and step width");
@@ -59,9 +61,10 @@ static void check_threads_and_steps(const setting *s)
 static void check_chunks(const setting *s)
 {
     uint64_t seed = 5;
-    loam *m = load_model(s->path, (model_options){ .isa = s->isa, .threads = 2 });
+    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2});
     for (int round = 0; round < 10; round++) {
-        assert_int_equal(loam_seq_truncate(m, 0, draw(&seed) % 2 ? 0 : draw(&seed) % (round + 1)), LOAM_OK);
+        assert_int_equal(loam_seq_truncate(m, 0, draw(&seed) % 2 ? 0 : draw(&seed) % (round + 1)),
+                         LOAM_OK);
         size_t at;
         assert_int_equal(loam_seq_length(m, 0, &at), LOAM_OK);
         while (at < N_TOKENS) {
@@ -79,8 +82,8 @@ static void check_chunks(const setting *s)
 static void check_batches(const setting *s)
 {
     uint64_t seed = 9;
-    loam_seq seqs[5] = { 0 };
-    loam *m = load_model(s->path, (model_options){ .isa = s->isa, .threads = 2, .sequences = 5 });
+    loam_seq seqs[5] = {0};
+    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2, .sequences = 5});
     assert_int_equal(loam_prefill(m, 0, s->tokens, 1), LOAM_OK);
     for (int i = 1; i < 5; i++)
         assert_int_equal(loam_seq_open(m, &seqs[i]), LOAM_OK);
@@ -102,7 +105,7 @@ static void check_batches(const setting *s)
 static void check_forks(const setting *s)
 {
     loam_seq fork, zero = 0;
-    loam *m = load_model(s->path, (model_options){ .isa = s->isa, .threads = 2, .sequences = 2 });
+    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2, .sequences = 2});
     for (size_t cut = 1; cut < N_TOKENS; cut += 5) {
         loam_token other = 3;
         assert_int_equal(loam_seq_truncate(m, 0, 0), LOAM_OK);
@@ -122,7 +125,7 @@ static void check_forks(const setting *s)
 
 static void check(const char *isa)
 {
-    static const char *const paths[] = { OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf") };
+    static const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
     if (!has_isa(isa)) skip();
     for (int i = 0; i < 2; i++) {
         setting s;
@@ -159,7 +162,8 @@ static void test_sampling__same_seed_same_text(void **state)
     for (int round = 0; round < 3; round++) {
         loam_token *out = round ? again : first, prompt = 7;
         loam_seq zero = 0;
-        loam *m = load_model(OWN("tiny-llama.gguf"), (model_options){ .threads = 1 + (uint32_t)round });
+        loam *m =
+            load_model(OWN("tiny-llama.gguf"), (model_options){.threads = 1 + (uint32_t)round});
         if (round == 2) how.seed = 43;
         assert_int_equal(loam_seq_sampling(m, 0, &how), LOAM_OK);
         assert_int_equal(loam_prefill(m, 0, &prompt, 1), LOAM_OK);

@@ -1,5 +1,5 @@
-/* "Abort or exception kills the host", "null instead of a reason": bad input of every kind ends in a status of its own and
- * a sentence, and nothing is left behind. */
+/* "Abort or exception kills the host", "null instead of a reason": bad input of every kind ends in
+ * a status of its own and a sentence, and nothing is left behind. */
 #define _POSIX_C_SOURCE 200809L
 #include "models.h"
 
@@ -30,10 +30,11 @@ static void write_file(const char *path, const char *bytes, size_t n)
     fclose(f);
 }
 
-/* Load with a counting allocator; the status is the wanted one, the sentence holds a word, and all memory comes back. */
+/* Load with a counting allocator; the status is the wanted one, the sentence holds a word, and all
+ * memory comes back. */
 static void expect_refusal(const char *path, loam_status wanted, const char *word)
 {
-    fault_heap heap = { 0 };
+    fault_heap heap = {0};
     loam_hooks hooks;
     loam_options options;
     loam *m = NULL;
@@ -159,9 +160,9 @@ static void test_load__arguments(void **state)
 
 static void test_calls__null_and_out_of_range(void **state)
 {
-    loam *m = load_model(model, (model_options){ .context = 16 });
-    loam_token tokens[32] = { 0 }, token;
-    loam_seq zero = 0, both[2] = { 0, 0 }, seq;
+    loam *m = load_model(model, (model_options){.context = 16});
+    loam_token tokens[32] = {0}, token;
+    loam_seq zero = 0, both[2] = {0, 0}, seq;
     size_t n;
     (void)state;
     assert_int_equal(loam_prefill(NULL, 0, tokens, 1), LOAM_ERR_ARG);
@@ -202,7 +203,7 @@ static void test_calls__null_and_out_of_range(void **state)
 
 static void test_text_calls__null_and_out_of_range(void **state)
 {
-    loam *m = load_model(model, (model_options){ 0 });
+    loam *m = load_model(model, (model_options){0});
     loam_token tokens[8], wrong = 100000;
     loam_stream stream;
     char text[64];
@@ -220,7 +221,8 @@ static void test_text_calls__null_and_out_of_range(void **state)
     assert_int_equal(loam_token_is_end(m, wrong), 0);
     assert_int_equal(loam_token_is_end(NULL, 0), 0);
     assert_int_equal(loam_chat_render(m, "{", 1, text, sizeof text, &n), LOAM_ERR_JSON);
-    assert_int_equal(loam_chat_render(m, "{\"messages\":[{}]}", 17, text, sizeof text, &n), LOAM_ERR_TEMPLATE);
+    assert_int_equal(loam_chat_render(m, "{\"messages\":[{}]}", 17, text, sizeof text, &n),
+                     LOAM_ERR_TEMPLATE);
     loam_free(m);
 }
 

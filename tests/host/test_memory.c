@@ -1,4 +1,5 @@
-/* "Out of memory is fatal, or comes an hour after load": every allocation may fail, and none happens after load. */
+/* "Out of memory is fatal, or comes an hour after load": every allocation may fail, and none
+ * happens after load. */
 #define _GNU_SOURCE
 #include "models.h"
 
@@ -60,7 +61,7 @@ static void survive(const char *path, uint32_t threads)
     loam_status st = LOAM_ERR_NOMEM;
     size_t n = 0;
     while (st == LOAM_ERR_NOMEM) {
-        fault_heap heap = { .fail_at = ++n };
+        fault_heap heap = {.fail_at = ++n};
         loam *m = NULL;
         st = load_with(&heap, path, threads, &m);
         assert_true(st == LOAM_OK || st == LOAM_ERR_NOMEM);
@@ -90,9 +91,9 @@ static void generate(loam *m, loam_seq *seqs, size_t n_seqs, size_t n_steps)
 
 static void check_nothing_allocates(const char *path, uint32_t threads)
 {
-    fault_heap heap = { 0 };
+    fault_heap heap = {0};
     loam *m = NULL;
-    loam_seq seqs[3] = { 0 };
+    loam_seq seqs[3] = {0};
     loam_token prompt[20];
     loam_sampling sampling;
     loam_sampling_init(&sampling);

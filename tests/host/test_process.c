@@ -1,6 +1,7 @@
-/* What a library must not do to the process it lives in: "prints to stderr", "global state or threads left after unload",
- * "idle threads burn a core", "environment variables change results", "loads only from a path (and not one with non-ASCII
- * characters)"; and what the host may lend: job system, log, file access, cancellation, a time budget. */
+/* What a library must not do to the process it lives in: "prints to stderr", "global state or
+ * threads left after unload", "idle threads burn a core", "environment variables change results",
+ * "loads only from a path (and not one with non-ASCII characters)"; and what the host may lend: job
+ * system, log, file access, cancellation, a time budget. */
 #define _GNU_SOURCE
 #include "models.h"
 
@@ -26,7 +27,7 @@ static size_t entries(const char *folder)
 
 static void run_a_little(loam *m)
 {
-    loam_token tokens[] = { 1, 20, 30, 40, 50, 60, 70, 80 }, next;
+    loam_token tokens[] = {1, 20, 30, 40, 50, 60, 70, 80}, next;
     loam_seq zero = 0;
     assert_int_equal(loam_seq_truncate(m, 0, 0), LOAM_OK);
     assert_int_equal(loam_prefill(m, 0, tokens, 8), LOAM_OK);
@@ -41,7 +42,7 @@ static void test_free__leaves_no_thread_and_no_file(void **state)
     size_t threads = entries("/proc/self/task"), files = entries("/proc/self/fd");
     (void)state;
     for (int i = 0; i < 50; i++) {
-        loam *m = load_model(model, (model_options){ .threads = 4 });
+        loam *m = load_model(model, (model_options){.threads = 4});
         run_a_little(m);
         loam_free(m);
     }
@@ -69,12 +70,13 @@ static size_t awake_threads(void)
 
 static void test_idle__threads_sleep(void **state)
 {
-    loam *m = load_model(model, (model_options){ .threads = 2 });
-    struct timespec moment = { 0, 5000000 };
+    loam *m = load_model(model, (model_options){.threads = 2});
+    struct timespec moment = {0, 5000000};
     size_t awake = 1;
     (void)state;
     run_a_little(m);
-    for (int i = 0; i < 2000 && awake; i++) { /* as long as it takes, up to 10 s; they need microseconds */
+    for (int i = 0; i < 2000 && awake;
+         i++) { /* as long as it takes, up to 10 s; they need microseconds */
         nanosleep(&moment, NULL);
         awake = awake_threads();
     }
@@ -93,10 +95,11 @@ static void test_output__nothing_is_printed(void **state)
     assert_true(file >= 0);
     dup2(file, 1);
     dup2(file, 2);
-    loam *good = load_model(model, (model_options){ .threads = 2 });
+    loam *good = load_model(model, (model_options){.threads = 2});
     run_a_little(good);
     loam_token wrong = -1;
-    loam_status refused = loam_prefill(good, 0, &wrong, 1), missing = loam_load("/nowhere", NULL, &m);
+    loam_status refused = loam_prefill(good, 0, &wrong, 1),
+                missing = loam_load("/nowhere", NULL, &m);
     loam_free(m);
     loam_free(good);
     fflush(NULL);
@@ -114,22 +117,23 @@ static void test_output__nothing_is_printed(void **state)
 
 static void logits_of(loam *m, float *logits)
 {
-    loam_token tokens[] = { 1, 100, 200, 290, 270 };
+    loam_token tokens[] = {1, 100, 200, 290, 270};
     assert_int_equal(loam_seq_truncate(m, 0, 0), LOAM_OK);
     assert_int_equal(loam_prefill_logits(m, 0, tokens, 5, logits), LOAM_OK);
 }
 
 static void test_environment__changes_nothing(void **state)
 {
-    static const char *const names[] = { "OMP_NUM_THREADS", "LOAM_THREADS", "LOAM_ISA", "LC_ALL", "TZ", "GGML_THREADS" };
+    static const char *const names[] = {"OMP_NUM_THREADS", "LOAM_THREADS", "LOAM_ISA",
+                                        "LC_ALL",          "TZ",           "GGML_THREADS"};
     static float before[5 * 512], after[5 * 512];
     (void)state;
-    loam *m = load_model(model, (model_options){ .threads = 2 });
+    loam *m = load_model(model, (model_options){.threads = 2});
     logits_of(m, before);
     loam_free(m);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         setenv(names[i], "1", 1);
-    m = load_model(model, (model_options){ .threads = 2 });
+    m = load_model(model, (model_options){.threads = 2});
     logits_of(m, after);
     loam_free(m);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -166,7 +170,8 @@ static int32_t read_nothing(void *ctx, uint64_t offset, void *buffer, size_t n)
     return 1;
 }
 
-/* A model in a pack file's bytes (odd address), behind callbacks, packed, and under a name in other scripts: the same. */
+/* A model in a pack file's bytes (odd address), behind callbacks, packed, and under a name in other
+ * scripts: the same. */
 static void test_load__every_way_in_gives_the_same_bits(void **state)
 {
     static float expected[5 * 512], got[5 * 512];
@@ -174,9 +179,9 @@ static void test_load__every_way_in_gives_the_same_bits(void **state)
     char *bytes = read_model(&n);
     const char *path = LOAM_TEST_TMP "/модель 模型 é.gguf";
     loam_source source;
-    const loam_source *parts[] = { &source };
+    const loam_source *parts[] = {&source};
     (void)state;
-    loam *m = load_model(model, (model_options){ .threads = 1 });
+    loam *m = load_model(model, (model_options){.threads = 1});
     logits_of(m, expected);
     loam_free(m);
     for (int way = 0; way < 4; way++) {
@@ -235,7 +240,7 @@ static void run_jobs(void *ctx, loam_task task, void *arg, uint32_t n)
     job_thread jobs[64];
     ((job_system *)ctx)->calls++;
     for (uint32_t i = 0; i < n; i++) {
-        jobs[i] = (job_thread){ task, arg, i };
+        jobs[i] = (job_thread){task, arg, i};
         assert_int_equal(pthread_create(&threads[i], NULL, job_main, &jobs[i]), 0);
     }
     for (uint32_t i = 0; i < n; i++)
@@ -245,11 +250,11 @@ static void run_jobs(void *ctx, loam_task task, void *arg, uint32_t n)
 static void test_jobs__the_hosts_threads_give_the_same_bits(void **state)
 {
     static float expected[5 * 512], got[5 * 512];
-    job_system jobs = { 0 };
+    job_system jobs = {0};
     loam_hooks hooks;
     loam_options options;
     (void)state;
-    loam *m = load_model(model, (model_options){ .threads = 1 });
+    loam *m = load_model(model, (model_options){.threads = 1});
     logits_of(m, expected);
     loam_free(m);
     size_t threads = entries("/proc/self/task");
@@ -300,7 +305,7 @@ static void test_budget__goes_on_where_it_stopped(void **state)
     (void)state;
     for (int i = 0; i < 200; i++)
         tokens[i] = (i * 37) % 298;
-    loam *m = load_model(model, (model_options){ .threads = 2 });
+    loam *m = load_model(model, (model_options){.threads = 2});
     assert_int_equal(loam_prefill_logits(m, 0, tokens, 200, expected), LOAM_OK);
     loam_seq_truncate(m, 0, 0);
     assert_int_equal(loam_set_budget(m, 1), LOAM_OK); /* a nanosecond: stop after every slice */
@@ -320,13 +325,14 @@ static void test_budget__goes_on_where_it_stopped(void **state)
     assert_int_equal(loam_set_budget(m, 0), LOAM_OK);
     assert_int_equal(loam_seq_truncate(m, 0, 199), LOAM_OK);
     assert_int_equal(loam_decode(m, &zero, &tokens[199], 1), LOAM_OK);
-    assert_memory_equal(loam_logits(m, 0), expected + 199 * vocabulary_of(m), vocabulary_of(m) * sizeof(float));
+    assert_memory_equal(loam_logits(m, 0), expected + 199 * vocabulary_of(m),
+                        vocabulary_of(m) * sizeof(float));
     loam_free(m);
 }
 
 static void *cancel_soon(void *arg)
 {
-    struct timespec moment = { 0, 1000000 };
+    struct timespec moment = {0, 1000000};
     nanosleep(&moment, NULL);
     loam_cancel(arg);
     return NULL;
@@ -342,7 +348,7 @@ static void test_cancel__stops_a_prefill_and_leaves_the_handle_usable(void **sta
     (void)state;
     for (int i = 0; i < 256; i++)
         tokens[i] = (i * 31) % 298;
-    loam *m = load_model(model, (model_options){ .isa = "scalar", .threads = 2 });
+    loam *m = load_model(model, (model_options){.isa = "scalar", .threads = 2});
     logits_of(m, before);
     loam_cancel(m); /* nothing runs: the next call is stopped */
     assert_int_equal(loam_prefill(m, 0, tokens, 10), LOAM_ERR_CANCELLED);
@@ -367,7 +373,7 @@ static void test_cancel__stops_a_prefill_and_leaves_the_handle_usable(void **sta
 static void *use_handle(void *arg)
 {
     for (int i = 0; i < 20; i++) {
-        loam_token tokens[] = { 1, 2, 3, 4 };
+        loam_token tokens[] = {1, 2, 3, 4};
         loam_status st = loam_prefill(arg, 0, tokens, 4);
         if (st == LOAM_ERR_FULL) st = loam_seq_truncate(arg, 0, 0);
         if (st != LOAM_OK) return arg;
@@ -378,7 +384,7 @@ static void *use_handle(void *arg)
 static void test_handle__serialises_threads(void **state)
 {
     pthread_t threads[4];
-    loam *m = load_model(model, (model_options){ .threads = 2, .context = 32 });
+    loam *m = load_model(model, (model_options){.threads = 2, .context = 32});
     (void)state;
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, use_handle, m), 0);

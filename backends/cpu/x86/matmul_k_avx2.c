@@ -68,10 +68,10 @@ LOAM__INLINE void unpack_q4_k_pair(row_pointers rows, size_t at, const k_header 
     gather16(rows, at + 32 + 32 * (size_t)i, v + 4);
     low_nibbles(v, p.w);
     set_sub_block(h, 2 * i, &p);
-    emit(s, NIBBLES, &p);
+    emit(s, OFFSET, &p);
     high_nibbles(v, p.w);
     set_sub_block(h, 2 * i + 1, &p);
-    emit(s, NIBBLES, &p);
+    emit(s, OFFSET, &p);
 }
 
 LOAM__INLINE void unpack_q4_k(row_pointers rows, size_t at, sink *s)
@@ -104,11 +104,11 @@ LOAM__INLINE void unpack_q5_k_pair(row_pointers rows, size_t at, const k_header 
     low_nibbles(v, p.w);
     fifth_bits(high, 2 * i, p.w);
     set_sub_block(h, 2 * i, &p);
-    emit(s, FIVE_BITS, &p);
+    emit(s, OFFSET, &p);
     high_nibbles(v, p.w);
     fifth_bits(high, 2 * i + 1, p.w);
     set_sub_block(h, 2 * i + 1, &p);
-    emit(s, FIVE_BITS, &p);
+    emit(s, OFFSET, &p);
 }
 
 LOAM__INLINE void unpack_q5_k(row_pointers rows, size_t at, sink *s)
@@ -196,13 +196,13 @@ static void fill_q6_k(row_pointers rows, size_t row_bytes, size_t at, size_t uni
 void loam__avx2_multiply_q4_k(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q4_k, 256, 144);
-    else loam__avx2_multiply_panels(a, NIBBLES, 256, 144, fill_q4_k);
+    else loam__avx2_multiply_panels(a, OFFSET, 256, 144, fill_q4_k);
 }
 
 void loam__avx2_multiply_q5_k(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q5_k, 256, 176);
-    else loam__avx2_multiply_panels(a, FIVE_BITS, 256, 176, fill_q5_k);
+    else loam__avx2_multiply_panels(a, OFFSET, 256, 176, fill_q5_k);
 }
 
 void loam__avx2_multiply_q6_k(const loam__matmul_args *a)

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "panel_avx2.h"
 
 /* ---- activations ---- */
@@ -8,52 +10,62 @@ size_t loam__avx2_q8_bytes(size_t k)
 }
 
 /* The bits of the largest |x|; NaN is above infinity. */
-LOAM__INLINE uint32_t max_bits(const __m256 v[4])
+LOAM__INLINE uint32_t max_bits(const __m256 v[2])
 {
     const __m256i bits = _mm256_set1_epi32(0x7fffffff);
-    __m256i m = _mm256_setzero_si256();
-    for (int i = 0; i < 4; i++)
-        m = _mm256_max_epi32(m, _mm256_and_si256(_mm256_castps_si256(v[i]), bits));
+    const __m256i m = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(v[0]), bits),
+                                       _mm256_and_si256(_mm256_castps_si256(v[1]), bits));
     __m128i h = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
     h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4E));
     h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0xB1));
     return (uint32_t)_mm_cvtsi128_si32(h);
 }
 
+/* Round 16 values to int8 and return their sum. */
+LOAM__INLINE int quantize_half(const __m256 v[2], float inverse, int8_t *to)
+{
+    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(v[0], _mm256_set1_ps(inverse)));
+    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(v[1], _mm256_set1_ps(inverse)));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
+    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_packs_epi16(low, high));
+    __m128i sum = _mm_madd_epi16(_mm_add_epi16(low, high), _mm_set1_epi16(1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+    return _mm_cvtsi128_si32(sum);
+}
+
 static void quantize_block(const float *x, q8 *out)
 {
-    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    __m256 v[4];
-    __m256i q[4];
-    float largest, inverse;
-    for (int i = 0; i < 4; i++)
-        v[i] = _mm256_loadu_ps(x + 8 * i);
-    const uint32_t bits = max_bits(v);
-    memcpy(&largest, &bits, sizeof largest);
+    __m256 v[2][2];
+    float largest[2], most;
+    int sum = 0;
+    for (int h = 0; h < 2; h++) {
+        v[h][0] = _mm256_loadu_ps(x + h * HALF);
+        v[h][1] = _mm256_loadu_ps(x + h * HALF + 8);
+        const uint32_t bits = max_bits(v[h]);
+        memcpy(&largest[h], &bits, sizeof bits);
+    }
+    /* NaN in either half must stay: comparisons with it are false. */
+    most = largest[0] >= largest[1] || largest[0] != largest[0] ? largest[0] : largest[1];
     /* A block with NaN or infinity gives NaN; one whose scale has no finite inverse counts as zero.
      */
-    const bool usable = largest <= FLT_MAX && largest >= 0x1p-100f;
+    const bool usable = most <= FLT_MAX && most >= 0x1p-100f;
+    memset(out, 0, sizeof *out);
     if (!usable) {
-        memset(out, 0, sizeof *out);
-        if (!(largest <= FLT_MAX)) out->scale = out->sum = largest - largest;
+        if (!(most <= FLT_MAX)) out->scale = out->sum = most - most;
         return;
     }
-    inverse = 127.0f / largest;
-    for (int i = 0; i < 4; i++)
-        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
-    const __m256i low = _mm256_packs_epi32(q[0], q[1]), high = _mm256_packs_epi32(q[2], q[3]);
-    const __m256i all = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-    _mm256_storeu_si256((__m256i *)out->q, all);
-
-    __m256i sums = _mm256_maddubs_epi16(_mm256_set1_epi8(1), all);
-    sums = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
-    sums = _mm256_hadd_epi32(sums, sums);
-    sums = _mm256_hadd_epi32(sums, sums);
-    const int first = _mm256_extract_epi32(sums, 0), second = _mm256_extract_epi32(sums, 4);
-    out->scale = largest / 127.0f;
-    out->sum = out->scale * (float)(first + second);
-    out->half[0] = (int16_t)first;
-    out->half[1] = (int16_t)second;
+    out->scale = most / (127.0f * HALF_MOST);
+    for (int h = 0; h < 2; h++) {
+        const int m = (int)ceilf(largest[h] / most * HALF_MOST);
+        const int part =
+            m ? m * quantize_half(v[h], 1.0f / (out->scale * (float)m), out->q + h * HALF) : 0;
+        out->half[h] = (int16_t)part;
+        out->m[h][0] = out->m[h][1] = (int16_t)m;
+        sum += part;
+    }
+    out->sum = out->scale * (float)sum;
 }
 
 void loam__avx2_q8_prepare(const float *x, size_t k, void *column)
@@ -100,10 +112,12 @@ LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, 
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++)
             for (size_t c = 0; c < cols; c++) {
-                const __m256i v = broadcast4(x + c * x_stride + 4 * j);
+                const q8 *column = (const q8 *)(const void *)(x + c * x_stride);
+                const __m256i v = broadcast4(column->q + 4 * j);
                 for (size_t g = 0; g < GROUPS; g++) {
                     const piece *w = &p->pieces[g][b];
-                    products(kind, j, w->w[j], v, w, &sum16[g][c], &sum32[g][c]);
+                    products(kind, j, w->w[j], v, multiplier(kind, j / 4, w, column), &sum16[g][c],
+                             &sum32[g][c]);
                 }
             }
         for (size_t c = 0; c < cols; c++)
@@ -141,11 +155,8 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
                           float *y)
 {
     switch (kind) {
-    case NIBBLES:
-        multiply_panel(NIBBLES, p, x, a, y);
-        break;
-    case FIVE_BITS:
-        multiply_panel(FIVE_BITS, p, x, a, y);
+    case OFFSET:
+        multiply_panel(OFFSET, p, x, a, y);
         break;
     case SIX_BITS:
         multiply_panel(SIX_BITS, p, x, a, y);

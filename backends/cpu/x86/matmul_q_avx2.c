@@ -58,7 +58,7 @@ LOAM__INLINE void unpack_q4_0(row_pointers rows, size_t at, sink *s)
     piece p;
     set_scale_and_offset(gather_f16(rows, at), -8.0f, &p);
     unpack_nibbles(rows, at + 2, &p);
-    emit(s, NIBBLES, &p);
+    emit(s, OFFSET, &p);
 }
 
 /* F16 scale, F16 min; nibbles */
@@ -67,7 +67,7 @@ LOAM__INLINE void unpack_q4_1(row_pointers rows, size_t at, sink *s)
     piece p;
     set_scale_and_min(gather4(rows, at), &p);
     unpack_nibbles(rows, at + 4, &p);
-    emit(s, NIBBLES, &p);
+    emit(s, OFFSET, &p);
 }
 
 /* F16 scale; fifth bits of w + 16; nibbles */
@@ -77,7 +77,7 @@ LOAM__INLINE void unpack_q5_0(row_pointers rows, size_t at, sink *s)
     set_scale_and_offset(gather_f16(rows, at), -16.0f, &p);
     unpack_nibbles(rows, at + 6, &p);
     add_all_fifth_bits(gather4(rows, at + 2), &p);
-    emit(s, FIVE_BITS, &p);
+    emit(s, OFFSET, &p);
 }
 
 /* F16 scale, F16 min; fifth bits; nibbles */
@@ -87,7 +87,7 @@ LOAM__INLINE void unpack_q5_1(row_pointers rows, size_t at, sink *s)
     set_scale_and_min(gather4(rows, at), &p);
     unpack_nibbles(rows, at + 8, &p);
     add_all_fifth_bits(gather4(rows, at + 4), &p);
-    emit(s, FIVE_BITS, &p);
+    emit(s, OFFSET, &p);
 }
 
 /* F16 scale; bytes */
@@ -128,25 +128,25 @@ static void fill_q8_0(row_pointers rows, size_t row_bytes, size_t at, size_t uni
 void loam__avx2_multiply_q4_0(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q4_0, 32, 18);
-    else loam__avx2_multiply_panels(a, NIBBLES, 32, 18, fill_q4_0);
+    else loam__avx2_multiply_panels(a, OFFSET, 32, 18, fill_q4_0);
 }
 
 void loam__avx2_multiply_q4_1(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q4_1, 32, 20);
-    else loam__avx2_multiply_panels(a, NIBBLES, 32, 20, fill_q4_1);
+    else loam__avx2_multiply_panels(a, OFFSET, 32, 20, fill_q4_1);
 }
 
 void loam__avx2_multiply_q5_0(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q5_0, 32, 22);
-    else loam__avx2_multiply_panels(a, FIVE_BITS, 32, 22, fill_q5_0);
+    else loam__avx2_multiply_panels(a, OFFSET, 32, 22, fill_q5_0);
 }
 
 void loam__avx2_multiply_q5_1(const loam__matmul_args *a)
 {
     if (a->cols == 1) multiply_column(a, unpack_q5_1, 32, 24);
-    else loam__avx2_multiply_panels(a, FIVE_BITS, 32, 24, fill_q5_1);
+    else loam__avx2_multiply_panels(a, OFFSET, 32, 24, fill_q5_1);
 }
 
 void loam__avx2_multiply_q8_0(const loam__matmul_args *a)

@@ -1,5 +1,5 @@
-/* Gemma 3: five layers with a sliding window, then one that sees all; two rotary bases; norms around each block and on
- * queries and keys (Gemma Team, "Gemma 3 Technical Report", 2025). */
+/* Gemma 3: five layers with a sliding window, then one that sees all; two rotary bases; norms
+ * around each block and on queries and keys (Gemma Team, "Gemma 3 Technical Report", 2025). */
 #include <math.h>
 
 #include "lib/model/model.h"
@@ -16,9 +16,11 @@ static loam_status geometry(loam__model *m)
     local.scaling = LOAM__ROPE_PLAIN;
     local.factor = 1.0f;
     if ((st = loam__model_want_u32(m, "attention.sliding_window", &window)) != LOAM_OK) return st;
-    if ((st = loam__model_want_u32(m, "attention.sliding_window_pattern", &period)) != LOAM_OK) return st;
+    if ((st = loam__model_want_u32(m, "attention.sliding_window_pattern", &period)) != LOAM_OK)
+        return st;
     if ((st = loam__model_want_f32(m, "rope.freq_base_swa", &local.base)) != LOAM_OK) return st;
-    if ((st = loam__model_want_f32(m, "final_logit_softcapping", &geo->logit_softcap)) != LOAM_OK) return st;
+    if ((st = loam__model_want_f32(m, "final_logit_softcapping", &geo->logit_softcap)) != LOAM_OK)
+        return st;
     geo->ropes[1] = local;
     geo->n_ropes = 2;
     for (uint32_t i = 0; i < geo->n_layers && window; i++) {
@@ -53,4 +55,4 @@ static void graph(loam__model *m)
     loam__block_head(m, x);
 }
 
-const loam__arch loam__arch_gemma3 = { "gemma3", geometry, graph };
+const loam__arch loam__arch_gemma3 = {"gemma3", geometry, graph};

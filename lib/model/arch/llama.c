@@ -1,4 +1,5 @@
-/* The Llama family: Llama 1 to 3, Mistral, SmolLM2 and what shares their graph (Touvron et al. 2023). */
+/* The Llama family: Llama 1 to 3, Mistral, SmolLM2 and what shares their graph (Touvron et al.
+ * 2023). */
 #include "lib/model/model.h"
 
 static loam_status geometry(loam__model *m)
@@ -6,8 +7,10 @@ static loam_status geometry(loam__model *m)
     uint32_t experts = 0;
     loam_status st = loam__model_want_u32(m, "expert_count", &experts);
     if (st == LOAM_OK && experts)
-        return loam__fail(m->base, LOAM_ERR_UNSUPPORTED,
-                          "the model has %u experts; mixtures of experts are not built into this version", experts);
+        return loam__fail(
+            m->base, LOAM_ERR_UNSUPPORTED,
+            "the model has %u experts; mixtures of experts are not built into this version",
+            experts);
     return st;
 }
 
@@ -28,4 +31,4 @@ static void graph(loam__model *m)
     loam__block_head(m, x);
 }
 
-const loam__arch loam__arch_llama = { "llama", geometry, graph };
+const loam__arch loam__arch_llama = {"llama", geometry, graph};
