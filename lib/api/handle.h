@@ -10,6 +10,7 @@
 
 struct loam {
     loam__base base;
+    loam__account account;
     loam__mutex lock;
     bool has_lock;
     atomic_int cancel; /* set by loam_cancel(), taken back by the call that it ends */
@@ -25,6 +26,13 @@ struct loam {
     size_t n_chat_template;
     uint64_t parameters, weights_bytes;
 };
+
+/* load.c: a handle for any options, so that there is one to carry the text; *o: what they say, with
+ * defaults filled in; *st: whether they are good. */
+loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status *st);
+/* Everything but the arenas and the programs, once the container is open. LOAM_ERR_NOFIT: the plan
+ * is whole all the same. */
+loam_status loam__handle_plan(loam *m, const loam_options *o);
 
 /* backends.c */
 loam_status loam__backend_find(loam__base *b, const char *name, const loam_backend **backend);
