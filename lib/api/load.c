@@ -217,6 +217,7 @@ loam_status loam__enter(loam *m, bool compute)
     if (!m->vocab) /* a failed load: its text stays */
         return LOAM_ERR_STATE;
     loam__mutex_lock(&m->lock);
+    atomic_store(&m->account.refused, false);
     if (compute && !m->runs)
         return loam__leave(
             m,
@@ -228,6 +229,10 @@ loam_status loam__enter(loam *m, bool compute)
 
 loam_status loam__leave(loam *m, loam_status st)
 {
+    if (st == LOAM_ERR_NOMEM && atomic_load(&m->account.refused))
+        loam__fail(&m->base, st,
+                   "the call needs more memory than options.memory_limit_bytes leaves beside the "
+                   "model; ask for less at once or load with a higher limit");
     loam__mutex_unlock(&m->lock);
     return st;
 }

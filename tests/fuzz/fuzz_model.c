@@ -78,7 +78,7 @@ static loam *fuzz_load(fuzz_bytes *bytes, uint32_t mode, fuzz_heap *heap)
     loam_hooks hooks;
     loam_source source;
     loam_options options;
-    const loam_source *parts[] = { &source };
+    const loam_source *parts[] = {&source};
     loam_hooks_init(&hooks);
     hooks.alloc = fuzz_alloc;
     hooks.alloc_ctx = heap;
@@ -151,9 +151,12 @@ static void fuzz_prompt(uint32_t vocabulary, const loam_token *text, size_t n, l
 static void fuzz_sample(loam *m, loam_seq seq, uint32_t vocabulary, loam_token *token)
 {
     static const loam_sampling ways[] = {
-        { .struct_size = sizeof(loam_sampling) },
-        { .struct_size = sizeof(loam_sampling), .temperature = 0.8f, .top_p = 0.9f, .min_p = 0.05f },
-        { .struct_size = sizeof(loam_sampling), .temperature = 1e-6f, .top_k = 5, .repeat_penalty = 1.2f },
+        {.struct_size = sizeof(loam_sampling)},
+        {.struct_size = sizeof(loam_sampling), .temperature = 0.8f, .top_p = 0.9f, .min_p = 0.05f},
+        {.struct_size = sizeof(loam_sampling),
+         .temperature = 1e-6f,
+         .top_k = 5,
+         .repeat_penalty = 1.2f},
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         require(loam_seq_sampling(m, seq, &ways[i]) == LOAM_OK);
@@ -165,7 +168,7 @@ static void fuzz_sample(loam *m, loam_seq seq, uint32_t vocabulary, loam_token *
 static void fuzz_generate(loam *m, const loam_token *prompt, uint32_t vocabulary)
 {
     loam_token tokens[2];
-    loam_seq seqs[2] = { 0 };
+    loam_seq seqs[2] = {0};
     require(loam_prefill(m, 0, prompt, FUZZ_PROMPT) == LOAM_OK);
     fuzz_sample(m, 0, vocabulary, &tokens[0]);
     require(loam_decode(m, seqs, tokens, 1) == LOAM_OK);
@@ -187,10 +190,12 @@ static int fuzz_same(const float *a, const float *b, size_t n)
 }
 
 /* Another way to the same logits. */
-static void fuzz_again(loam *m, fuzz_bytes *bytes, uint32_t mode, const loam_token *prompt, uint32_t vocabulary)
+static void fuzz_again(loam *m, fuzz_bytes *bytes, uint32_t mode, const loam_token *prompt,
+                       uint32_t vocabulary)
 {
-    fuzz_heap heap = { 0 };
-    loam *other = fuzz_load(bytes, mode ^ (FUZZ_CALLBACK | FUZZ_TWO_THREADS | FUZZ_SEQUENCES), &heap);
+    fuzz_heap heap = {0};
+    loam *other =
+        fuzz_load(bytes, mode ^ (FUZZ_CALLBACK | FUZZ_TWO_THREADS | FUZZ_SEQUENCES), &heap);
     if (other) {
         require(loam_seq_truncate(m, 0, 0) == LOAM_OK);
         require(loam_prefill(m, 0, prompt, FUZZ_PROMPT) == LOAM_OK);
@@ -204,8 +209,8 @@ static void fuzz_again(loam *m, fuzz_bytes *bytes, uint32_t mode, const loam_tok
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_heap heap = { 0 };
-    fuzz_bytes bytes = { data, size };
+    fuzz_heap heap = {0};
+    fuzz_bytes bytes = {data, size};
     loam_token text[FUZZ_TOKENS], prompt[FUZZ_PROMPT];
     if (size == 0) return 0; /* data may be NULL */
     uint32_t mode = data[size - 1];
@@ -216,7 +221,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_prompt(vocabulary, text, n, prompt);
         if (mode & FUZZ_VOCAB) require(loam_prefill(m, 0, prompt, 1) == LOAM_ERR_STATE);
         else fuzz_generate(m, prompt, vocabulary);
-        if (!(mode & FUZZ_VOCAB) && (mode & FUZZ_TWICE)) fuzz_again(m, &bytes, mode, prompt, vocabulary);
+        if (!(mode & FUZZ_VOCAB) && (mode & FUZZ_TWICE))
+            fuzz_again(m, &bytes, mode, prompt, vocabulary);
     }
     loam_free(m);
     require(heap.live == 0);
