@@ -109,6 +109,12 @@ static loam_status cpu_measure(void *self, uint32_t device, const loam_graph *gr
     return report(self, loam__cpu_measure(self, graph, first, n, memory));
 }
 
+/* An arena's own record lies in front of its bytes. */
+#define ARENA_FRONT ((size_t)LOAM__ALIGN)
+
+_Static_assert(sizeof(loam__cpu_arena) <= ARENA_FRONT, "room for the record");
+_Static_assert(ARENA_FRONT + LOAM__ALIGN <= LOAM_ARENA_EXTRA_BYTES, "and for its block's header");
+
 static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
                                  const void *memory, void **arena)
 {
@@ -119,27 +125,20 @@ static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint
         return report(cpu, loam__fail(&cpu->base, LOAM_ERR_NOMEM,
                                       "%llu bytes are more than this process can address",
                                       (unsigned long long)bytes));
-    loam__cpu_arena *a = loam__alloc(&cpu->base, sizeof *a);
+    bool mapped = kind == LOAM_ARENA_WEIGHTS_MAPPED;
+    loam__cpu_arena *a =
+        loam__alloc_aligned(&cpu->base, ARENA_FRONT + (mapped ? 0 : (size_t)bytes), LOAM__ALIGN);
     if (!a) return report(cpu, LOAM_ERR_NOMEM);
     a->bytes = bytes;
-    a->owned = kind != LOAM_ARENA_WEIGHTS_MAPPED;
-    a->memory = a->owned ? loam__alloc_aligned(&cpu->base, (size_t)bytes, LOAM__ALIGN)
-                         : (uint8_t *)(uintptr_t)memory;
-    if (!a->memory) {
-        loam__free(&cpu->base, a);
-        return report(cpu, LOAM_ERR_NOMEM);
-    }
+    a->owned = !mapped;
+    a->memory = mapped ? (uint8_t *)(uintptr_t)memory : (uint8_t *)a + ARENA_FRONT;
     *arena = a;
     return LOAM_OK;
 }
 
 static void cpu_arena_free(void *self, void *arena)
 {
-    loam__cpu *cpu = self;
-    loam__cpu_arena *a = arena;
-    if (!a) return;
-    if (a->owned) loam__free(&cpu->base, a->memory);
-    loam__free(&cpu->base, a);
+    loam__free(&((loam__cpu *)self)->base, arena);
 }
 
 static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes,

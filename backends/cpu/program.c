@@ -6,12 +6,11 @@
 #include "cpu.h"
 #include "lib/quant/quant.h"
 
-#define TILE_ROWS 16u /* rows of a slice come in this many: what the widest kernels take at once   \
-                       */
-#define MATMUL_MAX_COLS                                                                            \
-    128u                      /* columns of a slice: a panel of weights is unpacked once for them  \
-                               */
-#define ROW_VALUES (1u << 14) /* values that a slice of an element-wise op touches */
+/* A slice of a matrix product has rows in multiples of what the widest kernels take at once, and at
+ * most so many columns: a panel of weights is unpacked once for them. */
+#define TILE_ROWS       16u
+#define MATMUL_MAX_COLS 128u
+#define ROW_VALUES      (1u << 14) /* values that a slice of an element-wise op touches */
 
 typedef struct cpu_op cpu_op;
 
@@ -528,7 +527,9 @@ loam_status loam__cpu_measure(loam__cpu *cpu, const loam_graph *g, uint32_t firs
                               loam_piece_memory *memory)
 {
     emitter e = {.cpu = cpu, .g = g};
-    return measure(&e, first, n, memory);
+    loam_status st = measure(&e, first, n, memory);
+    memory->program_bytes = loam__alloc_cost((size_t)memory->program_bytes, 16);
+    return st;
 }
 
 loam_status loam__cpu_compile(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,

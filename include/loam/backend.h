@@ -211,6 +211,8 @@ enum {
     LOAM_ARENA_SCRATCH = 7
 };
 
+#define LOAM_ARENA_EXTRA_BYTES 128u
+
 typedef struct loam_backend {
     uint32_t struct_size;
     uint32_t abi_version; /* LOAM_BACKEND_ABI */
@@ -231,7 +233,8 @@ typedef struct loam_backend {
                            uint32_t n, loam_piece_memory *memory);
 
     /* An arena of bytes, 64-byte aligned and zeroed; memory is kept and only for WEIGHTS_MAPPED,
-     * else NULL. */
+     * else NULL. What it takes of the host's memory beside those bytes is within
+     * LOAM_ARENA_EXTRA_BYTES. */
     loam_status (*arena_new)(void *self, uint32_t device, int32_t kind, uint64_t bytes,
                              const void *memory, void **arena);
     void (*arena_free)(void *self, void *arena);

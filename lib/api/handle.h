@@ -10,6 +10,7 @@
 
 struct loam {
     loam__base base;
+    loam__account account;
     loam__mutex lock;
     bool has_lock;
     atomic_int cancel; /* set by loam_cancel(), taken back by the call that it ends */
@@ -29,6 +30,12 @@ struct loam {
 /* Read a caller's options of any age, start a base with their hooks, and check them (load.c). b can
  * be used in any case: it has the sentence of a failure. */
 loam_status loam__begin(loam__base *b, const loam_options *options, loam_options *o);
+/* load.c: a handle for any options, so that there is one to carry the text; *o: what they say, with
+ * defaults filled in; *st: whether they are good. */
+loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status *st);
+/* Everything but the arenas and the programs, once the container is open. LOAM_ERR_NOFIT: the plan
+ * is whole all the same. */
+loam_status loam__handle_plan(loam *m, const loam_options *o);
 
 /* backends.c */
 loam_status loam__backend_find(loam__base *b, const char *name, const loam_backend **backend);

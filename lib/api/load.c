@@ -16,33 +16,44 @@ loam_status loam__begin(loam__base *b, const loam_options *options, loam_options
     return st == LOAM_OK ? loam__options_check(b, o) : st;
 }
 
-/* A handle for any options, so that there is one to carry the text; NULL: no memory for it. */
-static loam *handle_new(const loam_options *options, loam_options *o, loam_status *st)
+loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
     *st = loam__begin(&b, options, o);
     loam *m = loam__alloc(&b, sizeof *m);
     if (!m) return NULL;
     m->base = b;
+    loam__account_open(&m->account, &m->base, loam__alloc_cost(sizeof *m, 16));
+    loam__account_note(&m->account, LOAM__HELD_HANDLE);
     m->has_lock = loam__mutex_init(&m->lock);
     if (!m->has_lock && *st == LOAM_OK)
         *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
     return m;
 }
 
-void loam_free(loam *m)
+/* Leave a handle that only carries its text. */
+static void unload(loam *m)
 {
-    if (!m) return;
-    loam__base b = m->base;
     loam__run_free(&m->run);
     loam__plan_free(&m->plan);
     if (m->self) m->backend->close(m->self);
     loam__vocab_free(m->vocab);
     loam__gguf_close(m->gguf);
-    loam__free(&b, m->architecture);
-    loam__free(&b, m->name);
-    loam__free(&b, m->chat_template);
+    loam__free(&m->base, m->architecture);
+    loam__free(&m->base, m->name);
+    loam__free(&m->base, m->chat_template);
+    m->self = NULL;
+    m->vocab = NULL;
+    m->gguf = NULL;
+    m->architecture = m->name = m->chat_template = NULL;
+}
+
+void loam_free(loam *m)
+{
+    if (!m) return;
+    unload(m);
     if (m->has_lock) loam__mutex_destroy(&m->lock);
+    loam__base b = m->base;
     loam__free(&b, m);
 }
 
@@ -82,20 +93,38 @@ static loam_status check_vocabulary(loam *m)
                       rows);
 }
 
-/* Everything after the container is open. */
-static loam_status load_opened(loam *m, loam_options *o)
+loam_status loam__handle_plan(loam *m, const loam_options *o)
 {
+    loam__account *a = &m->account;
     loam_status st;
     if ((st = read_facts(m)) != LOAM_OK) return st;
-    if (o->flags & LOAM_LOAD_VOCAB) return loam__vocab_new(&m->base, m->gguf, &m->vocab);
+    loam__account_note(a, LOAM__HELD_CONTAINER);
     if ((st = loam__backend_find(&m->base, o->backend, &m->backend)) != LOAM_OK ||
-        (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK ||
-        (st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence),
-                              &m->plan)) != LOAM_OK ||
-        (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
-        (st = check_vocabulary(m)) != LOAM_OK ||
-        (st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK)
+        (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK)
         return st;
+    loam__account_note(a, LOAM__HELD_BACKEND);
+    st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence),
+                         &m->plan);
+    if (st != LOAM_OK) return st;
+    loam__account_note(a, LOAM__HELD_GRAPH);
+    if ((st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
+        (st = check_vocabulary(m)) != LOAM_OK)
+        return st;
+    loam__account_note(a, LOAM__HELD_VOCABULARY);
+    return loam__plan_total(&m->plan, o, a);
+}
+
+static loam_status load_opened(loam *m, const loam_options *o)
+{
+    loam_status st;
+    if (o->flags & LOAM_LOAD_VOCAB) {
+        st = read_facts(m);
+        return st != LOAM_OK ? st : loam__vocab_new(&m->base, m->gguf, &m->vocab);
+    }
+    if ((st = loam__handle_plan(m, o)) != LOAM_OK) return st;
+    if (o->memory_limit_bytes) /* the mapped weights have their share of it */
+        m->account.limit_bytes -= (size_t)m->plan.totals.weights_mapped_bytes;
+    if ((st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK) return st;
     m->runs = true;
     loam__log(&m->base, LOAM_LOG_INFO,
               "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
@@ -105,18 +134,24 @@ static loam_status load_opened(loam *m, loam_options *o)
     return LOAM_OK;
 }
 
-/* From a path, or from parts when path is NULL. */
+/* From a path, or from sources where it is NULL. */
 static loam_status load(const char *path, const loam_source *const *parts, size_t n_parts,
                         const loam_options *options, loam **out)
 {
     loam_options o;
     loam_status st;
-    loam *m = *out = handle_new(options, &o, &st);
+    loam *m = *out = loam__handle_new(options, &o, &st);
     if (!m) return LOAM_ERR_NOMEM;
+    if (st == LOAM_OK && o.memory_limit_bytes && o.memory_limit_bytes < SIZE_MAX)
+        m->account.limit_bytes = (size_t)o.memory_limit_bytes;
     if (st == LOAM_OK)
         st = path ? loam__gguf_open(&m->base, path, &m->gguf)
                   : loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf);
-    return st == LOAM_OK ? load_opened(m, &o) : st;
+    if (st == LOAM_OK) st = load_opened(m, &o);
+    if (st == LOAM_OK) return LOAM_OK;
+    st = loam__account_reason(&m->account, &m->base, st);
+    unload(m);
+    return st;
 }
 
 loam_status loam_load(const char *path, const loam_options *options, loam **out)
@@ -187,6 +222,7 @@ loam_status loam__enter(loam *m, bool compute)
     if (!m->vocab) /* a failed load: its text stays */
         return LOAM_ERR_STATE;
     loam__mutex_lock(&m->lock);
+    atomic_store(&m->account.refused, false);
     if (compute && !m->runs)
         return loam__leave(
             m,
@@ -198,6 +234,10 @@ loam_status loam__enter(loam *m, bool compute)
 
 loam_status loam__leave(loam *m, loam_status st)
 {
+    if (st == LOAM_ERR_NOMEM && atomic_load(&m->account.refused))
+        loam__fail(&m->base, st,
+                   "the call needs more memory than options.memory_limit_bytes leaves beside the "
+                   "model; ask for less at once or load with a higher limit");
     loam__mutex_unlock(&m->lock);
     return st;
 }

@@ -2,27 +2,27 @@
 
 #include "handle.h"
 
-#define AREAS_BESIDE 3 /* scratch, programs and tables, beside the arenas */
-
 struct loam_plan {
     loam__base base;
-    loam__gguf *gguf;
-    const loam_backend *backend;
-    void *self;
-    loam_backend_host host;
-    loam__plan plan;
+    loam *m;                 /* loaded up to the point where its arenas would be allocated */
+    bool described;          /* not even so far: m only checks the options and carries the text */
     loam_plan_totals totals; /* zero until there is a plan */
     uint32_t layers;
     char device[64];
 };
 
+/* For any options, so that there is a plan to carry the text. NULL: no memory. */
 static loam_plan *plan_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
-    *st = loam__begin(&b, options, o);
+    loam__begin(&b, options, o); /* a failure is met again, and told, by the handle */
     loam_plan *plan = loam__alloc(&b, sizeof *plan);
-    if (plan) plan->base = b;
-    return plan;
+    if (!plan) return NULL;
+    plan->base = b;
+    plan->m = loam__handle_new(options, o, st);
+    if (plan->m) return plan;
+    loam__free(&b, plan);
+    return NULL;
 }
 
 loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out)
@@ -33,16 +33,13 @@ loam_status loam_plan_file(const char *path, const loam_options *options, loam_p
     if (!path || !out) return LOAM_ERR_ARG;
     loam_plan *p = *out = plan_new(options, &o, &st);
     if (!p) return LOAM_ERR_NOMEM;
-    if (st != LOAM_OK || (st = loam__gguf_open(&p->base, path, &p->gguf)) != LOAM_OK ||
-        (st = loam__backend_find(&p->base, o.backend, &p->backend)) != LOAM_OK ||
-        (st = loam__backend_open(&p->base, p->backend, &o, &p->host, &p->self)) != LOAM_OK)
-        return st;
-    st = loam__plan_make(&p->base, p->gguf, &o, p->backend, p->self, sizeof(loam__sequence),
-                         &p->plan);
+    loam *m = p->m;
+    if (st == LOAM_OK) st = loam__gguf_open(&m->base, path, &m->gguf);
+    if (st == LOAM_OK) st = loam__handle_plan(m, &o);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
-    p->totals = p->plan.totals;
-    p->layers = p->plan.model.geometry.n_layers;
-    memcpy(p->device, p->plan.device.name, sizeof p->device);
+    p->totals = m->plan.totals;
+    p->layers = m->plan.model.geometry.n_layers;
+    memcpy(p->device, m->plan.device.name, sizeof p->device);
     return st;
 }
 
@@ -56,27 +53,27 @@ loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_op
     if (!geometry || !out) return LOAM_ERR_ARG;
     loam_plan *p = *out = plan_new(options, &o, &st);
     if (!p) return LOAM_ERR_NOMEM;
+    p->described = true;
     if (st != LOAM_OK) return st;
+    loam__base *b = &p->m->base;
     if ((st = loam__options_read(&geo, sizeof geo, LOAM__UP_TO(loam_plan_geometry, overhead_bytes),
                                  geometry)) != LOAM_OK)
-        return loam__fail(&p->base, st, "geometry: struct_size or a field is not of this version");
+        return loam__fail(b, st, "geometry: struct_size or a field is not of this version");
     p->layers = geo.layers;
     memcpy(p->device, "memory", sizeof "memory");
-    return loam__plan_formula(&p->base, &geo, &o, &p->totals);
+    return loam__plan_formula(b, &geo, &o, &p->totals);
 }
 
 const char *loam_plan_error(const loam_plan *plan)
 {
-    return plan ? plan->base.error : "no plan: the call was given NULL or had no memory for one";
+    return plan ? loam_error(plan->m) : "no plan: the call was given NULL or had no memory for one";
 }
 
 void loam_plan_free(loam_plan *plan)
 {
     if (!plan) return;
     loam__base b = plan->base;
-    loam__plan_free(&plan->plan);
-    if (plan->self) plan->backend->close(plan->self);
-    loam__gguf_close(plan->gguf);
+    loam_free(plan->m);
     loam__free(&b, plan);
 }
 
@@ -105,29 +102,24 @@ loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_devi
 size_t loam_plan_area_count(const loam_plan *plan)
 {
     if (!plan || !plan->totals.struct_size) return 0;
-    return plan->gguf ? plan->plan.n_arenas + AREAS_BESIDE : 3;
+    return plan->described ? 3 : plan->m->plan.n_arenas + LOAM__PLAN_BESIDE;
 }
 
-static loam_plan_area area_of_file(const loam__plan *p, size_t i)
+static loam__plan_area area_at(const loam_plan *plan, size_t i)
 {
-    const loam_plan_area beside[AREAS_BESIDE] = {
-        {.bytes = p->scratch_bytes, .name = "scratch"},
-        {.bytes = p->program_bytes, .name = "programs"},
-        {.bytes = p->host.bytes, .name = "tables"},
-    };
-    if (i >= p->n_arenas) return beside[i - p->n_arenas];
-    return (loam_plan_area){.bytes = p->arenas[i].bytes, .name = p->arenas[i].name};
+    const loam_plan_totals *t = &plan->totals;
+    const loam__plan *p = &plan->m->plan;
+    const loam__plan_area described[3] = {
+        {"weights", t->weights_bytes}, {"kv", t->kv_bytes}, {"overhead", t->overhead_bytes}};
+    if (plan->described) return described[i];
+    if (i >= p->n_arenas) return p->beside[i - p->n_arenas];
+    return (loam__plan_area){p->arenas[i].name, p->arenas[i].bytes};
 }
 
 loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *area)
 {
     if (!area || i >= loam_plan_area_count(plan)) return LOAM_ERR_ARG;
-    const loam_plan_totals *t = &plan->totals;
-    const loam_plan_area described[3] = {
-        {.bytes = t->weights_bytes, .name = "weights"},
-        {.bytes = t->kv_bytes, .name = "kv"},
-        {.bytes = t->overhead_bytes, .name = "overhead"},
-    };
-    loam_plan_area a = plan->gguf ? area_of_file(&plan->plan, i) : described[i];
+    loam__plan_area at = area_at(plan, i);
+    loam_plan_area a = {.bytes = at.bytes, .name = at.name};
     return loam__options_write(area, LOAM__UP_TO(loam_plan_area, reserved), &a, sizeof a);
 }

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HEADS_MAX 65535u /* times the tokens of the widest step: still a 32-bit number of slices   \
+                          */
+
 /* ---- metadata ---- */
 
 static void key_of(const loam__model *m, const char *suffix, char key[128])
@@ -124,12 +127,13 @@ static loam_status read_layers(loam__model *m)
     loam_status st;
     geo->layers = loam__alloc_array(m->base, geo->n_layers, sizeof *geo->layers);
     if (!geo->layers) return LOAM_ERR_NOMEM;
-    if ((st = per_layer(m, "attention.head_count", 65536, offsetof(loam__layer, heads))) != LOAM_OK)
+    if ((st = per_layer(m, "attention.head_count", HEADS_MAX, offsetof(loam__layer, heads))) !=
+        LOAM_OK)
         return st;
     for (uint32_t i = 0; i < geo->n_layers; i++)
         geo->layers[i].kv_heads = geo->layers[i].heads;
-    if ((st = per_layer(m, "attention.head_count_kv", 65536, offsetof(loam__layer, kv_heads))) !=
-            LOAM_OK ||
+    if ((st = per_layer(m, "attention.head_count_kv", HEADS_MAX,
+                        offsetof(loam__layer, kv_heads))) != LOAM_OK ||
         (st = per_layer(m, "feed_forward_length", LOAM__WIDTH_MAX * 16,
                         offsetof(loam__layer, ff_values))) != LOAM_OK)
         return st;

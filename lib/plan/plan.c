@@ -9,7 +9,9 @@
 
 #define DEFAULT_CONTEXT     4096u
 #define DEFAULT_STEP_TOKENS 512u
-#define LEAST_OUTPUTS       8u  /* rows of logits at once when every position is wanted */
+#define LEAST_OUTPUTS       8u /* rows of logits at once when every position is wanted */
+#define TEXT_WORK_BYTES     ((uint64_t)256 << 10) /* of tokenizing and rendering a usual prompt */
+#define UPLOAD_BYTES        ((uint64_t)1 << 20)   /* copied at once, at most */
 #define LIMIT_SHARE         0.9 /* of what the system has left, where the caller sets no limit */
 
 /* ---- options ---- */
@@ -124,6 +126,17 @@ static bool place_weight(loam__plan *p, uint32_t index, uint32_t packed)
     return take(&p->arenas[packed], bytes_of(&g->values[index]), &g->values[index].offset);
 }
 
+/* The upload copies weights in pieces, and decodes constants whole: as floats in front, twice where
+ * a rope has factors, and as the file has them behind; no format takes more than 8 bytes a number.
+ */
+static void need_upload(loam__plan *p, const loam_value *v)
+{
+    uint64_t bytes = v->kind == LOAM_VALUE_CONSTANT ? v->cols * 16 : bytes_of(v);
+    if (v->kind == LOAM_VALUE_WEIGHT && loam__plan_is_mapped(p, v)) bytes = 0;
+    if (v->kind == LOAM_VALUE_WEIGHT && bytes > UPLOAD_BYTES) bytes = UPLOAD_BYTES;
+    if (bytes > p->upload_bytes) p->upload_bytes = (size_t)bytes;
+}
+
 static loam_status place_values(loam__plan *p)
 {
     loam__graph *g = &p->model.graph;
@@ -134,6 +147,7 @@ static loam_status place_values(loam__plan *p)
         loam_value *v = &g->values[i];
         if (v->kind == LOAM_VALUE_WEIGHT) {
             fits = place_weight(p, i, own + PACKED);
+            need_upload(p, v);
             continue;
         }
         v->arena = own + (v->kind == LOAM_VALUE_CONSTANT ? CONSTANTS
@@ -142,6 +156,7 @@ static loam_status place_values(loam__plan *p)
                                                          : ACTIVATIONS);
         if (v->kind != LOAM_VALUE_ACTIVATION)
             fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
+        if (v->kind == LOAM_VALUE_CONSTANT) need_upload(p, v);
     }
     if (!fits)
         st = loam__fail(
@@ -216,24 +231,6 @@ static loam_status measure(loam__plan *p, const loam_graph *view)
     return LOAM_OK;
 }
 
-/* What the vocabulary's tables take: measured on files of 320 to 262144 tokens, rounded up. */
-static uint64_t vocabulary_bytes(const loam__gguf *g)
-{
-    loam_gguf_meta meta = {0};
-    uint64_t bytes = 1u << 16;
-    int64_t tokens = loam__gguf_find_meta(g, "tokenizer.ggml.tokens");
-    int64_t merges = loam__gguf_find_meta(g, "tokenizer.ggml.merges");
-    if (tokens >= 0) {
-        loam__gguf_meta(g, (size_t)tokens, &meta);
-        bytes += meta.count * 64;
-    }
-    if (merges >= 0) {
-        loam__gguf_meta(g, (size_t)merges, &meta);
-        bytes += meta.count * 40;
-    }
-    return bytes;
-}
-
 static uint64_t token_read_bytes(const loam__graph *g)
 {
     uint64_t bytes = 0;
@@ -245,30 +242,80 @@ static uint64_t token_read_bytes(const loam__graph *g)
     return bytes;
 }
 
-static loam_status sum_up(loam__plan *p, const loam_options *o)
+/* A sum that sticks at the largest number, which fits into no limit. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static uint64_t tables_bytes(const loam__plan *p)
+{
+    uint64_t bytes = loam__alloc_cost(p->host.bytes, LOAM__ALIGN) +
+                     loam__kv_bytes(p->sequences, p->blocks_per_table) +
+                     loam__alloc_cost(p->n_arenas * sizeof(void *), 16);
+    for (uint32_t i = 0; i < p->n_arenas; i++)
+        if (p->arenas[i].bytes) bytes += LOAM_ARENA_EXTRA_BYTES;
+    return bytes;
+}
+
+static void list_beside(loam__plan *p, const loam__account *a)
+{
+    const loam__plan_area list[LOAM__PLAN_BESIDE - 1] = {
+        {"handle", a->held[LOAM__HELD_HANDLE] + a->held[LOAM__HELD_BACKEND]},
+        {"container", a->held[LOAM__HELD_CONTAINER]},
+        {"graph", a->held[LOAM__HELD_GRAPH]},
+        {"vocabulary", a->held[LOAM__HELD_VOCABULARY]},
+        {"tables", tables_bytes(p)},
+        {"programs", p->program_bytes},
+        {"scratch", p->scratch_bytes ? plus(p->scratch_bytes, LOAM_ARENA_EXTRA_BYTES) : 0},
+    };
+    memcpy(p->beside, list, sizeof list);
+}
+
+/* What comes and goes: the buffer of the upload, then what text needs; or what the steps until now
+ * needed, if that was more than all that will stay. */
+static uint64_t working_bytes(const loam__plan *p, const loam__account *a, uint64_t staying)
+{
+    uint64_t bytes = TEXT_WORK_BYTES, peak = atomic_load(&a->peak_bytes);
+    uint64_t upload = p->upload_bytes ? loam__alloc_cost(p->upload_bytes, 16) : 0;
+    if (bytes < upload) bytes = upload;
+    return peak > staying && peak - staying > bytes ? peak - staying : bytes;
+}
+
+static void sum_up(loam__plan *p, const loam__account *a)
 {
     loam_plan_totals *t = &p->totals;
     const loam__graph *g = &p->model.graph;
     t->struct_size = sizeof *t;
     for (uint32_t i = 0; i < p->n_arenas; i++) {
-        const loam__plan_arena *a = &p->arenas[i];
-        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED) t->weights_mapped_bytes += a->bytes;
-        else if (a->kind == LOAM_ARENA_WEIGHTS) t->weights_bytes += a->bytes;
-        else if (a->kind == LOAM_ARENA_KV) t->kv_bytes += a->bytes;
-        else t->overhead_bytes += a->bytes;
+        const loam__plan_arena *arena = &p->arenas[i];
+        bool mapped = arena->kind == LOAM_ARENA_WEIGHTS_MAPPED;
+        uint64_t *sum = mapped || arena->kind == LOAM_ARENA_WEIGHTS ? &t->weights_bytes
+                        : arena->kind == LOAM_ARENA_KV              ? &t->kv_bytes
+                                                                    : &t->overhead_bytes;
+        *sum = plus(*sum, arena->bytes);
+        if (mapped) t->weights_mapped_bytes = plus(t->weights_mapped_bytes, arena->bytes);
     }
-    t->weights_bytes += t->weights_mapped_bytes;
-    t->overhead_bytes += p->scratch_bytes + p->program_bytes + p->host.bytes +
-                         vocabulary_bytes(p->model.gguf) +
-                         loam__kv_bytes(p->sequences, p->blocks_per_table) +
-                         (uint64_t)g->value_capacity * (sizeof(loam_value) + sizeof(loam__origin)) +
-                         (uint64_t)g->node_capacity * sizeof(loam_node);
+    list_beside(p, a);
+    for (size_t i = 0; i + 1 < LOAM__PLAN_BESIDE; i++)
+        t->overhead_bytes = plus(t->overhead_bytes, p->beside[i].bytes);
+    uint64_t staying =
+        plus(plus(t->weights_bytes - t->weights_mapped_bytes, t->kv_bytes), t->overhead_bytes);
+    loam__plan_area working = {"working", working_bytes(p, a, staying)};
+    p->beside[LOAM__PLAN_BESIDE - 1] = working;
+    t->overhead_bytes = plus(t->overhead_bytes, working.bytes);
+    t->total_bytes = plus(plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
+    t->peak_resident_bytes = t->total_bytes;
+    t->token_read_bytes = token_read_bytes(g);
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)
             t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
-    t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
-    t->peak_resident_bytes = t->total_bytes;
-    t->token_read_bytes = token_read_bytes(g);
+}
+
+loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
+{
+    loam_plan_totals *t = &p->totals;
+    sum_up(p, held);
     t->limit_bytes = limit_of(o, p->device.available_bytes);
     t->fits = t->total_bytes <= t->limit_bytes;
     /* Mapped weights can be paged out again, so only a limit that the caller set counts them. */
@@ -334,8 +381,8 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, sequence_bytes)) != LOAM_OK)
         return st;
     loam_graph view = loam__graph_view(&p->model.graph);
-    if ((st = check_support(p, &view)) != LOAM_OK || (st = measure(p, &view)) != LOAM_OK) return st;
-    return sum_up(p, o);
+    if ((st = check_support(p, &view)) != LOAM_OK) return st;
+    return measure(p, &view);
 }
 
 void loam__plan_free(loam__plan *p)

@@ -6,6 +6,7 @@
 #include <loam/backend.h>
 #include <loam/plan.h>
 
+#include "account.h"
 #include "lib/model/model.h"
 
 typedef struct loam__plan_arena {
@@ -14,6 +15,14 @@ typedef struct loam__plan_arena {
     uint64_t bytes;
     const char *name;
 } loam__plan_arena;
+
+/* What is allocated beside the arenas. */
+typedef struct loam__plan_area {
+    const char *name;
+    uint64_t bytes;
+} loam__plan_area;
+
+#define LOAM__PLAN_BESIDE 8
 
 /* The host's own tables: offsets in one block. */
 typedef struct loam__host_layout {
@@ -33,19 +42,23 @@ typedef struct loam__plan {
     loam__plan_arena *arenas; /* compile() gets them in this order; the scratch is apart */
     uint32_t n_arenas;
     uint64_t scratch_bytes, program_bytes;
+    size_t upload_bytes; /* a buffer that lives while weights are copied; 0: none are */
     loam__host_layout host;
+    loam__plan_area beside[LOAM__PLAN_BESIDE]; /* with the arenas, all that there is */
     loam_plan_totals totals;
 } loam__plan;
 
 /* Check the options' numbers against each other and fill the defaults in. No model is needed. */
 loam_status loam__options_check(loam__base *b, loam_options *o);
 
-/* Plan a container for a backend that is open. b, g, backend and self are kept. LOAM_ERR_NOFIT: the
- * plan is whole all the same. Free it in any case with loam__plan_free(). sequence_bytes: what
- * lib/run keeps for each sequence. */
+/* Lay a container out for a backend that is open. b, g, backend and self are kept. Free it in any
+ * case with loam__plan_free(). sequence_bytes: what lib/run keeps for each sequence. */
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
                             const loam_backend *backend, void *self, size_t sequence_bytes,
                             loam__plan *plan);
+/* Add up what is held now and what loam__run_new() will allocate, and hold it against the limit:
+ * after all but that is there. LOAM_ERR_NOFIT: the plan is whole all the same. */
+loam_status loam__plan_total(loam__plan *plan, const loam_options *o, const loam__account *held);
 void loam__plan_free(loam__plan *plan); /* a zeroed one is fine */
 
 /* Where a weight's bytes are copied to, if it does not stay in the map: for the uploads of loading.

@@ -29,14 +29,17 @@ static loam_status new_arenas(loam__run *run)
 }
 
 /* Move a tensor's bytes to their place in pieces of the buffer's size. */
-static loam_status upload_tensor(loam__run *run, const loam_value *v, const loam_gguf_tensor *t,
-                                 char *buffer, size_t buffer_bytes)
+static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
 {
     const loam__plan *p = run->plan;
-    for (uint64_t done = 0; done < t->size_bytes;) {
-        uint64_t n = t->size_bytes - done < buffer_bytes ? t->size_bytes - done : buffer_bytes;
+    const loam_value *v = &p->model.graph.values[index];
+    loam_gguf_tensor t;
+    loam__gguf_tensor(p->model.gguf, (size_t)p->model.graph.origins[index].tensor, &t);
+    for (uint64_t done = 0; done < t.size_bytes;) {
+        uint64_t n = t.size_bytes - done;
+        if (n > p->upload_bytes) n = p->upload_bytes;
         loam_status st =
-            loam__gguf_read(p->model.gguf, t->part, t->offset_bytes + done, buffer, (size_t)n);
+            loam__gguf_read(p->model.gguf, t.part, t.offset_bytes + done, buffer, (size_t)n);
         if (st == LOAM_OK)
             st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
         if (st != LOAM_OK) return st;
@@ -62,48 +65,39 @@ static loam_status read_vector(loam__run *run, int64_t tensor, uint64_t n, char 
     return st;
 }
 
-static loam_status upload_constant(loam__run *run, uint32_t index)
+/* The buffer has room for twice the numbers and for the file's bytes behind them. */
+static loam_status upload_constant(loam__run *run, uint32_t index, char *buffer)
 {
     const loam__plan *p = run->plan;
     const loam__graph *g = &p->model.graph;
     const loam_value *v = &g->values[index];
     const loam__origin *origin = &g->origins[index];
+    float *values = (float *)(void *)buffer, *factors = values + v->cols;
+    char *bytes = buffer + v->cols * 8;
     loam_status st = LOAM_OK;
-    /* No format takes more than 8 bytes a number, so this room serves for the file's bytes too. */
-    float *values = loam__alloc_array(run->base, (size_t)v->cols * 2, sizeof *values);
-    char *bytes = loam__alloc_array(run->base, (size_t)v->cols, 8);
-    if (!values || !bytes) st = LOAM_ERR_NOMEM;
-    if (st == LOAM_OK && origin->rope >= 0) {
+    if (origin->rope >= 0) {
         const loam__rope *rope = &p->model.geometry.ropes[origin->rope];
-        float *factors = rope->factors >= 0 ? values + v->cols : NULL;
-        if (factors) st = read_vector(run, rope->factors, v->cols, bytes, factors);
+        if (rope->factors < 0) factors = NULL;
+        else st = read_vector(run, rope->factors, v->cols, bytes, factors);
         if (st == LOAM_OK) loam__rope_scales(rope, factors, values);
-    } else if (st == LOAM_OK) {
+    } else {
         st = read_vector(run, origin->tensor, v->cols, bytes, values);
     }
-    if (st == LOAM_OK)
-        st = p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
-    loam__free(run->base, values);
-    loam__free(run->base, bytes);
-    return st;
+    if (st != LOAM_OK) return st;
+    return p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
 }
-
-#define UPLOAD_BYTES ((size_t)1 << 20)
 
 static loam_status upload_all(loam__run *run)
 {
     const loam__plan *p = run->plan;
     const loam__graph *g = &p->model.graph;
-    char *buffer = NULL;
     loam_status st = LOAM_OK;
+    char *buffer = loam__alloc(run->base, p->upload_bytes);
+    if (!buffer) return LOAM_ERR_NOMEM;
     for (uint32_t i = 0; i < g->n_values && st == LOAM_OK; i++) {
-        if (g->values[i].kind == LOAM_VALUE_CONSTANT) st = upload_constant(run, i);
-        if (g->values[i].kind != LOAM_VALUE_WEIGHT || loam__plan_is_mapped(p, &g->values[i]))
-            continue;
-        loam_gguf_tensor t;
-        loam__gguf_tensor(p->model.gguf, (size_t)g->origins[i].tensor, &t);
-        if (!buffer && !(buffer = loam__alloc(run->base, UPLOAD_BYTES))) return LOAM_ERR_NOMEM;
-        st = upload_tensor(run, &g->values[i], &t, buffer, UPLOAD_BYTES);
+        if (g->values[i].kind == LOAM_VALUE_CONSTANT) st = upload_constant(run, i, buffer);
+        if (g->values[i].kind == LOAM_VALUE_WEIGHT && !loam__plan_is_mapped(p, &g->values[i]))
+            st = upload_tensor(run, i, buffer);
     }
     loam__free(run->base, buffer);
     return st;

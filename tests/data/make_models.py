@@ -253,4 +253,5 @@ def main():
         (folder / f"{name}.logits.bin").write_bytes(b"".join(struct.pack(f"<{len(r)}f", *r) for r in logits))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,14 @@
 /* "Out of memory is fatal, or comes an hour after load": every allocation may fail, and none
  * happens after load. */
 #define _GNU_SOURCE
+#include <loam/plan.h>
+
 #include "models.h"
 
 /* The C library's own malloc, counted while armed: catches what would go past the hook. */
 static size_t armed, counted;
 
-#if !defined(__SANITIZE_ADDRESS__) && defined(__GLIBC__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
 #define COUNTS_MALLOC 1
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
@@ -40,20 +42,30 @@ void *aligned_alloc(size_t align, size_t n)
 #define COUNTS_MALLOC 0
 #endif
 
-static loam_status load_with(fault_heap *heap, const char *path, uint32_t threads, loam **m)
+static void init_options(loam_options *options, uint32_t threads)
+{
+    loam_options_init(options);
+    options->threads = threads;
+    options->context_tokens = 64;
+    options->sequences = 3;
+    options->step_tokens = 8;
+}
+
+static loam_status load_as(fault_heap *heap, const char *path, loam_options options, loam **m)
 {
     loam_hooks hooks;
-    loam_options options;
     loam_hooks_init(&hooks);
     hooks.alloc = fault_alloc;
     hooks.alloc_ctx = heap;
-    loam_options_init(&options);
     options.hooks = &hooks;
-    options.threads = threads;
-    options.context_tokens = 64;
-    options.sequences = 3;
-    options.step_tokens = 8;
     return loam_load(path, &options, m);
+}
+
+static loam_status load_with(fault_heap *heap, const char *path, uint32_t threads, loam **m)
+{
+    loam_options options;
+    init_options(&options, threads);
+    return load_as(heap, path, options, m);
 }
 
 static void survive(const char *path, uint32_t threads)
@@ -144,7 +156,145 @@ static void test_count__sees_an_allocation(void **state)
     assert_int_equal(counted, 1);
 }
 
+/* ---- the plan is a promise ---- */
+
+static void plan_of(const char *path, const loam_options *options, loam_plan_totals *totals,
+                    uint64_t *working)
+{
+    loam_plan *plan;
+    uint64_t sum = 0;
+    assert_int_equal(loam_plan_file(path, options, &plan), LOAM_OK);
+    loam_plan_totals_init(totals);
+    assert_int_equal(loam_plan_get_totals(plan, totals), LOAM_OK);
+    *working = 0;
+    for (size_t i = 0; i < loam_plan_area_count(plan); i++) {
+        loam_plan_area area;
+        loam_plan_area_init(&area);
+        assert_int_equal(loam_plan_get_area(plan, i, &area), LOAM_OK);
+        sum += area.bytes;
+        if (strcmp(area.name, "working") == 0) *working = area.bytes;
+    }
+    assert_int_equal(sum, totals->total_bytes);
+    assert_int_equal(sum, totals->weights_bytes + totals->kv_bytes + totals->overhead_bytes);
+    loam_plan_free(plan);
+}
+
+static void use_text(loam *m)
+{
+    static const char request[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"the rain\"}]}";
+    loam_token tokens[128];
+    size_t n;
+    assert_int_equal(loam_chat_tokenize(m, request, strlen(request), tokens, 128, &n), LOAM_OK);
+    assert_int_equal(loam_tokenize(m, request, strlen(request), 0, tokens, 128, &n), LOAM_OK);
+}
+
+static void check_plan(const char *path, const loam_options *options)
+{
+    fault_heap heap = {0};
+    loam_plan_totals totals;
+    uint64_t working;
+    loam *m = NULL;
+    loam_seq seq = 0;
+    const loam_token prompt[] = {1, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130};
+    plan_of(path, options, &totals, &working);
+    uint64_t private_bytes = totals.total_bytes - totals.weights_mapped_bytes;
+    assert_int_equal(load_as(&heap, path, *options, &m), LOAM_OK);
+    assert_int_equal(heap.live_bytes, private_bytes - working);
+    assert_int_equal(loam_prefill(m, 0, prompt, 11), LOAM_OK);
+    generate(m, &seq, 1, 3);
+    use_text(m);
+    assert_in_range(heap.peak_bytes, 1, private_bytes);
+    assert_int_equal(heap.live_bytes, private_bytes - working);
+    loam_free(m);
+}
+
+static void test_plan__is_what_is_allocated(void **state)
+{
+    const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        loam_options options;
+        init_options(&options, 1);
+        check_plan(paths[i], &options);
+        options.threads = 2;
+        options.kv_type = LOAM_KV_F32;
+        options.flags = LOAM_LOAD_PACK;
+        check_plan(paths[i], &options);
+        options.isa = "scalar";
+        options.sequences = 1;
+        options.context_tokens = 256;
+        check_plan(paths[i], &options);
+    }
+}
+
+/* The least limit that is enough is the plan's total; no limit is ever exceeded, nor met by another
+ * status than NOFIT. */
+static void check_limits(const char *path, uint32_t flags)
+{
+    loam_plan_totals totals;
+    loam_options options;
+    uint64_t working;
+    init_options(&options, 1);
+    options.flags = flags;
+    plan_of(path, &options, &totals, &working);
+    uint64_t total = totals.total_bytes, step = total / 23;
+    for (uint64_t limit = 1; limit <= 2 * total; limit += limit < 4096 ? 1365 : step) {
+        const uint64_t near[] = {limit, total - 1, total};
+        for (size_t i = 0; i < (limit == 1 ? 3 : 1); i++) {
+            fault_heap heap = {0};
+            loam *m = NULL;
+            options.memory_limit_bytes = near[i];
+            loam_status st = load_as(&heap, path, options, &m);
+            assert_int_equal(st, near[i] < total ? LOAM_ERR_NOFIT : LOAM_OK);
+            if (st == LOAM_OK) use_text(m);
+            else assert_non_null(strstr(loam_error(m), "limit"));
+            /* below this there would be no handle to carry the text */
+            uint64_t least = near[i] > 8192 ? near[i] : 8192;
+            assert_in_range(heap.peak_bytes, 1, least);
+            loam_free(m);
+            assert_int_equal(heap.live_bytes, 0);
+        }
+    }
+}
+
+static void test_limit__is_never_exceeded(void **state)
+{
+    (void)state;
+    check_limits(OWN("tiny-llama.gguf"), 0);
+    check_limits(OWN("tiny-llama.gguf"), LOAM_LOAD_PACK);
+    check_limits(OWN("tiny-gemma3.gguf"), 0);
+}
+
+static void test_limit__holds_for_texts(void **state)
+{
+    static char request[400000];
+    static loam_token tokens[400000];
+    fault_heap heap = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    uint64_t working;
+    loam *m = NULL;
+    size_t n = (size_t)sprintf(request, "{\"messages\":[{\"role\":\"user\",\"content\":\""), got;
+    (void)state;
+    memset(request + n, 'a', sizeof request - n);
+    memcpy(request + sizeof request - 4, "\"}]}", 4);
+    init_options(&options, 1);
+    plan_of(OWN("tiny-llama.gguf"), &options, &totals, &working);
+    options.memory_limit_bytes = totals.total_bytes;
+    assert_int_equal(load_as(&heap, OWN("tiny-llama.gguf"), options, &m), LOAM_OK);
+    assert_int_equal(loam_chat_tokenize(m, request, sizeof request, tokens, 400000, &got),
+                     LOAM_ERR_NOMEM);
+    assert_non_null(strstr(loam_error(m), "memory_limit_bytes"));
+    assert_in_range(heap.peak_bytes, 1, totals.total_bytes - totals.weights_mapped_bytes);
+    use_text(m);
+    loam_free(m);
+    assert_int_equal(heap.live_bytes, 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_limit__holds_for_texts),
+    cmocka_unit_test(test_plan__is_what_is_allocated),
+    cmocka_unit_test(test_limit__is_never_exceeded),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_compute__allocates_nothing_after_load),
     cmocka_unit_test(test_count__sees_an_allocation),
