@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,12 +170,17 @@ static void *thread_main(void *arg)
 
 bool loam__thread_start(loam__thread *t, void (*fn)(void *arg), void *arg)
 {
+    pthread_t id;
+    sigset_t all, own;
     t->fn = fn;
     t->arg = arg;
-    pthread_t id;
-    if (pthread_create(&id, NULL, thread_main, t) != 0) return false;
-    memcpy(t->impl, &id, sizeof id);
-    return true;
+    /* A new thread inherits the mask: the host's signals are for the host's threads. */
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &own) != 0) return false;
+    bool started = pthread_create(&id, NULL, thread_main, t) == 0;
+    pthread_sigmask(SIG_SETMASK, &own, NULL);
+    if (started) memcpy(t->impl, &id, sizeof id);
+    return started;
 }
 
 void loam__thread_join(loam__thread *t)

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,6 +92,26 @@ static void test_idle__threads_sleep(void **state)
         awake = awake_threads();
     }
     assert_int_equal(awake, 0);
+    loam_free(m);
+}
+
+static void test_threads__take_no_signal_of_the_hosts(void **state)
+{
+    loam *m = load_model(model, (model_options){.threads = 3});
+    size_t blocked = 0;
+    char path[300], line[256];
+    DIR *d = opendir("/proc/self/task");
+    (void)state;
+    for (struct dirent *e; (e = readdir(d));) {
+        unsigned long long mask = 0;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
+        FILE *f = fopen(path, "r");
+        while (f && fgets(line, sizeof line, f))
+            if (sscanf(line, "SigBlk: %llx", &mask) == 1) blocked += mask >> (SIGTERM - 1) & 1;
+        if (f) fclose(f);
+    }
+    closedir(d);
+    assert_int_equal(blocked, 2); /* the workers, and not this thread */
     loam_free(m);
 }
 
@@ -443,6 +464,7 @@ static void test_handles__run_side_by_side(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_free__leaves_no_thread_and_no_file),
     cmocka_unit_test(test_idle__threads_sleep),
+    cmocka_unit_test(test_threads__take_no_signal_of_the_hosts),
     cmocka_unit_test(test_output__nothing_is_printed),
     cmocka_unit_test(test_environment__changes_nothing),
     cmocka_unit_test(test_load__every_way_in_gives_the_same_bits),
