@@ -23,7 +23,7 @@ loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status
     else if ((*st = hooks) == LOAM_OK) *st = loam__options_check(&m->base, o);
     m->has_lock = loam__mutex_init(&m->lock);
     if (!m->has_lock && *st == LOAM_OK)
-        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
+        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex; free some resources");
     return m;
 }
 
