@@ -27,7 +27,7 @@ loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status
     loam__account_note(&m->account, LOAM__HELD_HANDLE);
     m->has_lock = loam__mutex_init(&m->lock);
     if (!m->has_lock && *st == LOAM_OK)
-        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex");
+        *st = loam__fail(&m->base, LOAM_ERR_NOMEM, "the system gave no mutex; free some resources");
     return m;
 }
 

@@ -149,10 +149,38 @@ static place some_weight(const walk *w, uint64_t *state)
     return (place){w->at + bytes * (size_t)draw(state, left > 1 ? (uint32_t)left : 1), bytes, 1};
 }
 
+static void change_one(uint8_t *data, const walk *w, uint64_t *state)
+{
+    static const uint16_t odd_halves[] = {0x7c00, 0xfc00, 0x7e00, 0x7bff, 1, 0, 0x8000, 0x3c00};
+    place at = draw(state, 3) == 0 ? some_weight(w, state) : w->places[draw(state, w->n_places)];
+    uint64_t value = 0;
+    memcpy(&value, data + at.at, at.bytes);
+    if (at.is_float && at.bytes == 2) value = odd_halves[draw(state, 8)];
+    else if (at.is_float) value = some_float(state, at.bytes);
+    else value = some_integer(state, value);
+    memcpy(data + at.at, &value, at.bytes);
+}
+
+/* Change a number everywhere: a width stands in the metadata and in the shapes of many tensors. */
+static void change_all(uint8_t *data, const walk *w, uint64_t *state)
+{
+    const place *like = &w->places[draw(state, w->n_places)];
+    uint64_t old = 0, value, by = 1 + draw(state, 70);
+    memcpy(&old, data + like->at, like->bytes);
+    value = draw(state, 2) ? by : old > by ? old - by : old + by;
+    for (uint32_t i = 0; i < w->n_places; i++) {
+        const place *at = &w->places[i];
+        uint64_t found = 0;
+        if (at->is_float || at->bytes < 4) continue;
+        memcpy(&found, data + at->at, at->bytes);
+        if (found == old && draw(state, 16)) memcpy(data + at->at, &value, at->bytes);
+    }
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
     static walk w; /* too large for a stack; the fuzzer has one thread */
-    uint64_t state = seed, value = 0;
+    uint64_t state = seed;
     if (draw(&state, 4) == 0) return LLVMFuzzerMutate(data, size, max_size);
     w = (walk){.p = data, .n = size};
     header(&w);
@@ -162,16 +190,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
         data[size - 1] = (uint8_t)draw(&state, 128);
         return size;
     }
-    for (uint32_t n = 1 + draw(&state, 3); n > 0; n--) {
-        place at =
-            draw(&state, 3) == 0 ? some_weight(&w, &state) : w.places[draw(&state, w.n_places)];
-        memcpy(&value, data + at.at, at.bytes);
-        value = at.is_float && at.bytes >= 4 ? some_float(&state, at.bytes)
-                                             : some_integer(&state, value);
-        if (at.is_float && at.bytes == 2)
-            value =
-                (uint64_t[]){0x7c00, 0xfc00, 0x7e00, 0x7bff, 1, 0, 0x8000, 0x3c00}[draw(&state, 8)];
-        memcpy(data + at.at, &value, at.bytes);
-    }
+    if (draw(&state, 3) == 0) change_all(data, &w, &state);
+    else
+        for (uint32_t n = 1 + draw(&state, 3); n > 0; n--)
+            change_one(data, &w, &state);
     return size;
 }
