@@ -107,8 +107,9 @@ fuzz_target() { # program
     new=build/tests-fuzz/new-$name
     log=build/tests-fuzz/$name.log
     mkdir -p "$new"
+    # One seed, so that a run on one day tries what it tried the day before.
     if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$1" -max_total_time="$fuzz_seconds" \
-        -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$new-" -print_final_stats=1 \
+        -seed=1 -timeout=120 -rss_limit_mb=2048 -artifact_prefix="$new-" -print_final_stats=1 \
         "$new" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
         say "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
             "no fault in $fuzz_seconds s"
