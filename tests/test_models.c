@@ -56,6 +56,7 @@ static void test_own_models__scalar_meets_the_plain_reference(void **state)
     (void)state;
     check_own("tiny-llama", "scalar", exact);
     check_own("tiny-gemma3", "scalar", exact);
+    check_own("tiny-gemma3-listed", "scalar", exact);
 }
 
 static void test_own_models__simd_meets_the_plain_reference(void **state)

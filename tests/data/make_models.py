@@ -213,13 +213,17 @@ def llama():
                    layer=lambda i: (0, 10000.0))
 
 
-def gemma3():
+def gemma3(slides=None):
+    """slides: which layers have the window, as a list in the file; else all but each sixth."""
     m, width, inner, head = Model("gemma3", 2), 32, 48, 24
     vocab = m.vocabulary()
     m.hyper(context_length=256, embedding_length=width, block_count=6, feed_forward_length=inner,
             attention__head_count=2, attention__head_count_kv=1, attention__key_length=head,
             attention__value_length=head, attention__sliding_window=5, attention__layer_norm_rms_epsilon=1e-3,
             rope__freq_base=1000000.0)
+    if slides:
+        m.add("gemma3.attention.sliding_window_pattern", ARRAY, (BOOL, slides))
+    slides = slides or [1, 1, 1, 1, 1, 0]
     m.matrix("token_embd.weight", TYPE_F32, vocab, width)
     for i in range(6):
         b = f"blk.{i}."
@@ -237,13 +241,14 @@ def gemma3():
     m.vector("output_norm.weight", width)
     return m, dict(layers=6, heads=2, kv_heads=1, qk_norm=True, halves=True, gemma=True, eps=1e-3,
                    embed_scale=math.sqrt(width),
-                   layer=lambda i: (0, 1e6) if (i + 1) % 6 == 0 else (5, 1e4))
+                   layer=lambda i: (5, 1e4) if slides[i] else (0, 1e6))
 
 
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in {"tiny-llama": llama, "tiny-gemma3": gemma3}.items():
+    for name, make in {"tiny-llama": llama, "tiny-gemma3": gemma3,
+                       "tiny-gemma3-listed": lambda: gemma3([1, 0, 1, 1, 0, 1])}.items():
         m, geo = make()
         draw = random.Random(7)
         tokens = [1] + [draw.randrange(5, 298) for _ in range(23)]
