@@ -22,7 +22,7 @@ static int read_command_line(run *r, int argc, char **argv)
         {"raw", OPTION_FLAG, &r->raw, NULL,
          "continue the prompt as it is, without a chat template"},
         {"tokens", OPTION_TOKENS, &r->tokens, "IDS",
-         "token ids, 1,2,3, instead of a prompt; nothing is added"},
+         "token ids, 1,2,3, instead of a prompt; nothing is added, no end stops it"},
     };
     option sampling[GENERATION_OPTIONS];
     const usage u = {
@@ -44,6 +44,7 @@ static int read_command_line(run *r, int argc, char **argv)
     r->how.show = !r->shared.json;
     if (r->tokens.n && (r->places[1] || r->system))
         return misuse("run", "--tokens stands instead of a prompt and a system message");
+    if (r->tokens.n) r->how.ignore_end = true; /* as many as --predict says */
     if (r->raw && r->system)
         return misuse("run", "--system needs the chat template that --raw leaves out");
     if (!r->tokens.n && !r->places[1] && isatty(STDIN_FILENO))

@@ -368,7 +368,7 @@ class Run(Case):
         greedy = about["runs"][0]["greedy_exact"]
         for tokens, want in zip(about["sequences"], greedy):
             got = self.json("run", path, "--tokens", ",".join(map(str, tokens)), "--temp", "0", "--predict", len(want),
-                            "--kv", "f32", "--ignore-end")
+                            "--kv", "f32")
             self.assertEqual(got["tokens"], want)
             self.assertEqual((got["finish"], got["prompt_tokens"]), ("length", len(tokens)))
 
