@@ -97,6 +97,24 @@ static void test_load__wrong_architecture(void **state)
     expect_refusal(scratch, LOAM_ERR_ARCH, "ollam");
 }
 
+/* More heads than a step can cut into slices. */
+static void test_load__heads_beyond_the_limit(void **state)
+{
+    static const char key[] = "llama.attention.head_count";
+    size_t n;
+    uint32_t heads = 4, too_many = 65536;
+    (void)state;
+    char *bytes = read_file(model, &n), *at = bytes;
+    while (memcmp(at, key, sizeof key - 1) != 0)
+        at++;
+    at += sizeof key - 1 + 4; /* the name and the type */
+    assert_memory_equal(at, &heads, 4);
+    memcpy(at, &too_many, 4);
+    write_file(scratch, bytes, n);
+    free(bytes);
+    expect_refusal(scratch, LOAM_ERR_METADATA, key);
+}
+
 static void test_load__tensor_of_wrong_shape(void **state)
 {
     size_t n;
@@ -262,6 +280,7 @@ static void test_failed_handle__answers_every_call(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_load__each_bad_file_has_its_own_status),
     cmocka_unit_test(test_load__wrong_architecture),
+    cmocka_unit_test(test_load__heads_beyond_the_limit),
     cmocka_unit_test(test_load__tensor_of_wrong_shape),
     cmocka_unit_test(test_load__a_partial_download_is_refused),
     cmocka_unit_test(test_load__arguments),

@@ -186,7 +186,7 @@ static void last_logits(loam *m, float *logits)
 static void survive(bytes *from, const char *path, int all_later)
 {
     static float expected[512], got[512];
-    size_t failed = 0, files = open_files();
+    size_t failed = 0, files = open_files(), tokens;
     bool reached = true; /* the n-th call */
     for (size_t n = 0; reached; n++) {
         fault_heap heap = {0};
@@ -202,6 +202,7 @@ static void survive(bytes *from, const char *path, int all_later)
             assert_true(st == LOAM_ERR_NOMEM || st == LOAM_ERR_IO);
             assert_true(strlen(loam_error(m)) > 10);
             assert_int_equal(loam_prefill(m, 0, &(loam_token){1}, 1), LOAM_ERR_STATE);
+            assert_int_equal(loam_tokenize(m, "a", 1, 0, NULL, 0, &tokens), LOAM_ERR_STATE);
             failed++;
         }
         loam_free(m);
