@@ -40,9 +40,10 @@ class Seed(Model):
         return block * (n // values)
 
     def fill(self, name, kind, *dims):
+        """Behind each tensor is room for it to grow before it meets the next."""
         self.data += bytes(-len(self.data) % 32)
         self.tensors.append(tensor(name, kind, len(self.data), *dims))
-        self.data += self.noise(kind, *dims)
+        self.data += self.noise(kind, *dims) + bytes(64)
 
     def spm(self):
         tokens = ["<unk>", "<s>", "</s>", "<0x0A>", "▁", "a", "b", "e", "h", "t", "th", "▁t", "the", "▁the", "é", "▁▁"]
