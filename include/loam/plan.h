@@ -48,7 +48,8 @@ LOAM_API void loam_plan_free(loam_plan *plan);
 
 typedef struct loam_plan_totals {
     uint32_t struct_size;          /* set by loam_plan_totals_init() */
-    uint32_t fits;                 /* 1: total_bytes is within limit_bytes */
+    uint32_t fits;                 /* 1: within limit_bytes, where mapped weights count only if
+                                      the caller set the limit */
     uint64_t weights_bytes;        /* mapped and private */
     uint64_t weights_mapped_bytes; /* shared with the file cache, pageable */
     uint64_t kv_bytes;

@@ -25,8 +25,12 @@ static loam_status open_failed(loam__base *b, const char *path, int error)
         return loam__fail(b, LOAM_ERR_NOT_FOUND, "%s: no such file; check the path", path);
     if (error == ENOMEM)
         return loam__fail(b, LOAM_ERR_NOMEM, "%s: no memory to open or map it", path);
-    return loam__fail(b, LOAM_ERR_IO, "%s: cannot be read (system error %d); check its permissions",
-                      path, error);
+    if (error == EACCES || error == EPERM)
+        return loam__fail(b, LOAM_ERR_IO, "%s: may not be read; check its permissions", path);
+    if (error == EMFILE || error == ENFILE)
+        return loam__fail(b, LOAM_ERR_IO, "%s: too many files are open; close some", path);
+    return loam__fail(b, LOAM_ERR_IO, "%s: cannot be read (system error %d); check the disk", path,
+                      error);
 }
 
 loam_status loam__map_file(loam__base *b, const char *path, loam__map *map)

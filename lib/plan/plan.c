@@ -317,11 +317,11 @@ loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__a
     loam_plan_totals *t = &p->totals;
     sum_up(p, held);
     t->limit_bytes = limit_of(o, p->device.available_bytes);
-    t->fits = t->total_bytes <= t->limit_bytes;
     /* Mapped weights can be paged out again, so only a limit that the caller set counts them. */
     uint64_t counted =
         o->memory_limit_bytes ? t->total_bytes : t->total_bytes - t->weights_mapped_bytes;
-    if (counted <= t->limit_bytes) return LOAM_OK;
+    t->fits = counted <= t->limit_bytes;
+    if (t->fits) return LOAM_OK;
     return loam__fail(p->base, LOAM_ERR_NOFIT,
                       "the model needs %llu bytes (weights %llu, KV cache %llu, other %llu) and "
                       "the limit is %llu; reduce "
