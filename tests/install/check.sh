@@ -31,7 +31,8 @@ cc -std=c11 -Wall -Wextra -Werror "$here/program.c" -o "$work/with_pkg_config" \
     $(pkg-config --cflags --libs loam) -Wl,-rpath,"$libraries"
 expect pkg-config "$work/with_pkg_config"
 
-cmake -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log"
+generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt") # there may be no make
+cmake -S "$here" -B "$work/cmake" -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log"
 cmake --build "$work/cmake" >"$work/build.log"
 expect "CMake, shared" "$work/cmake/with_shared"
 expect "CMake, static" "$work/cmake/with_static"
