@@ -151,12 +151,6 @@ loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *nex
     return *next >= job->n_slices ? LOAM_OK : atomic_load(&pool->stop);
 }
 
-size_t loam__pool_bytes(uint32_t threads)
-{
-    return loam__alloc_cost(sizeof(loam__pool), 64) +
-           loam__alloc_cost(threads * sizeof(worker), 16);
-}
-
 loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
 {
     loam__pool *pool = loam__alloc_aligned(b, sizeof *pool, 64);

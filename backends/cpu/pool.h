@@ -29,7 +29,6 @@ loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out);
 loam_status loam__pool_start(loam__pool *pool);
 void loam__pool_free(loam__pool *pool); /* NULL is fine */
 uint32_t loam__pool_threads(const loam__pool *pool);
-size_t loam__pool_bytes(uint32_t threads); /* what new allocates, as the hook sees it */
 
 /* Run slices [*next, n_slices). LOAM_OK: all are done. What should_stop() gave: those before *next
  * are done. */

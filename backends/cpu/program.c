@@ -398,11 +398,6 @@ typedef struct emitter {
     uint32_t n_tables;
 } emitter;
 
-static uint64_t round_up(uint64_t n)
-{
-    return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
-}
-
 static void place(const emitter *e, cpu_op *op)
 {
     op->dst = *value_of(e->g, op->node.dst);
@@ -453,7 +448,7 @@ static bool same_table(const loam_node *a, const loam_node *b)
 /* The table of this rotation, made by an op of its own where it is first needed. */
 static loam_status emit_rope(emitter *e, const loam_node *node)
 {
-    size_t row = round_up(node->u.rope.rotary_values * sizeof(float));
+    size_t row = loam__align_up(node->u.rope.rotary_values * sizeof(float));
     uint32_t i = 0;
     while (i < e->n_tables && !same_table(e->tables[i].rope, node))
         i++;
@@ -481,7 +476,7 @@ static void emit_attention(emitter *e, const loam_node *node)
 {
     uint32_t group = node->u.attention.heads / node->u.attention.kv_heads;
     uint64_t space =
-        round_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
+        loam__align_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
     uint64_t all = space * loam__pool_threads(e->cpu->pool);
     if (all > e->attention_bytes) e->attention_bytes = all;
     cpu_op *op = emit(e, &attention_kind, node);
@@ -516,10 +511,10 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
 static loam_status measure(emitter *e, uint32_t first, uint32_t n, loam_piece_memory *memory)
 {
     loam_status st = emit_piece(e, first, n);
-    e->attention_at = round_up(e->prepared_bytes);
+    e->attention_at = loam__align_up(e->prepared_bytes);
     e->table_at = e->attention_at + e->attention_bytes;
     memory->scratch_bytes = e->table_at + e->table_bytes;
-    memory->program_bytes = round_up(sizeof(cpu_program)) + e->n_ops * sizeof(cpu_op);
+    memory->program_bytes = loam__align_up(sizeof(cpu_program)) + e->n_ops * sizeof(cpu_op);
     return st;
 }
 
@@ -547,7 +542,7 @@ loam_status loam__cpu_compile(loam__cpu *cpu, const loam_graph *g, uint32_t firs
     cpu_program *p = loam__alloc(&cpu->base, memory.program_bytes);
     if (!p) return LOAM_ERR_NOMEM;
     p->cpu = cpu;
-    p->ops = e.ops = (cpu_op *)(void *)((char *)p + round_up(sizeof *p));
+    p->ops = e.ops = (cpu_op *)(void *)((char *)p + loam__align_up(sizeof *p));
     st = emit_piece(&e, first, n);
     p->n_ops = e.n_ops;
     *program = p;

@@ -4,14 +4,6 @@
 #include "handle.h"
 #include "lib/chat/chat.h"
 
-static loam_status buffer_status(loam *m, size_t needed, size_t capacity)
-{
-    if (needed <= capacity) return LOAM_OK;
-    return loam__fail(&m->base, LOAM_ERR_BUFFER,
-                      "the buffer holds %zu but %zu are needed; call again with a larger one",
-                      capacity, needed);
-}
-
 /* NULL is fine for what is empty. */
 static loam_status check(loam *m, const void *in, size_t n, const void *out, size_t capacity,
                          const size_t *n_out)
@@ -33,7 +25,7 @@ loam_status loam_tokenize(loam *m, const char *text, size_t n, uint32_t flags, l
                           flags);
     if ((st = loam__enter(m, false)) != LOAM_OK) return st;
     st = loam__tokenize(&m->base, m->vocab, text, n, NULL, flags, tokens, capacity, n_tokens);
-    return loam__leave(m, st != LOAM_OK ? st : buffer_status(m, *n_tokens, capacity));
+    return loam__leave(m, st != LOAM_OK ? st : loam__fits(&m->base, *n_tokens, capacity));
 }
 
 static loam_status check_ids(loam *m, const loam_token *tokens, size_t n)
@@ -58,7 +50,7 @@ loam_status loam_detokenize(loam *m, const loam_token *tokens, size_t n, uint32_
     if ((st = loam__enter(m, false)) != LOAM_OK) return st;
     if ((st = check_ids(m, tokens, n)) == LOAM_OK) {
         loam__detokenize(m->vocab, tokens, n, flags, text, capacity, n_bytes);
-        st = buffer_status(m, *n_bytes, capacity);
+        st = loam__fits(&m->base, *n_bytes, capacity);
     }
     return loam__leave(m, st);
 }
@@ -87,7 +79,7 @@ loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, cha
     if ((st = loam__enter(m, false)) != LOAM_OK) return st;
     if (token != -1) st = check_ids(m, &token, 1);
     if (st == LOAM_OK && !loam__stream_push(m->vocab, stream, token, text, capacity, n_bytes))
-        st = buffer_status(m, *n_bytes, capacity);
+        st = loam__fits(&m->base, *n_bytes, capacity);
     return loam__leave(m, st);
 }
 
@@ -142,7 +134,7 @@ loam_status loam_chat_tokenize(loam *m, const char *request, size_t n, loam_toke
     if (st == LOAM_OK)
         st = loam__tokenize(&m->base, m->vocab, out.p, out.n, (const uint8_t *)typed.p,
                             LOAM_TOKENIZE_CONTROL, tokens, capacity, n_tokens);
-    if (st == LOAM_OK) st = buffer_status(m, *n_tokens, capacity);
+    if (st == LOAM_OK) st = loam__fits(&m->base, *n_tokens, capacity);
     loam__buf_free(&out);
     loam__buf_free(&typed);
     return loam__leave(m, st);

@@ -68,8 +68,6 @@ typedef struct loam__buf {
 
 void loam__buf_init(loam__buf *buf, loam__base *b, size_t limit);
 void loam__buf_add(loam__buf *buf, const void *bytes, size_t n);
-void loam__buf_addf(loam__buf *buf, const char *format, ...)
-    LOAM__PRINTF(2, 3); /* at most 512 bytes a call */
 void loam__buf_free(loam__buf *buf);
 
 /* ---- checked arithmetic (check.c): false when the result does not fit ---- */
@@ -78,6 +76,12 @@ bool loam__mul_size(size_t a, size_t b, size_t *product);
 bool loam__add_u64(uint64_t a, uint64_t b, uint64_t *sum);
 bool loam__mul_u64(uint64_t a, uint64_t b, uint64_t *product);
 bool loam__align_u64(uint64_t a, uint64_t align, uint64_t *aligned); /* up, to a power of two */
+
+/* n up to a multiple of LOAM__ALIGN, where n is known to be far below the largest number. */
+static inline uint64_t loam__align_up(uint64_t n)
+{
+    return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
+}
 
 /* ---- structs that cross the ABI (options.c) ---- */
 
@@ -90,6 +94,8 @@ loam_status loam__options_read(void *dst, size_t known, size_t oldest, const voi
 /* Write our struct into a caller's one of any age: as much as its struct_size says. */
 loam_status loam__options_write(void *dst, size_t oldest, const void *src, size_t known);
 
+/* LOAM_ERR_BUFFER with a sentence where n items do not fit into a caller's buffer. */
+loam_status loam__fits(loam__base *b, size_t n, size_t capacity);
 /* The caller's buffer convention: store n in *n_out, copy if it fits, else LOAM_ERR_BUFFER with a
  * sentence. */
 loam_status loam__give(loam__base *b, const void *items, size_t n, size_t item_bytes, void *buffer,

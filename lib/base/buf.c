@@ -1,6 +1,5 @@
 #include "base.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void loam__buf_init(loam__buf *buf, loam__base *b, size_t limit)
@@ -30,16 +29,6 @@ void loam__buf_add(loam__buf *buf, const void *bytes, size_t n)
     }
     memcpy(buf->p + buf->n, bytes, n);
     buf->n = need;
-}
-
-void loam__buf_addf(loam__buf *buf, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (n > 0) loam__buf_add(buf, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 void loam__buf_free(loam__buf *buf)

@@ -26,14 +26,19 @@ loam_status loam__options_write(void *dst, size_t oldest, const void *src, size_
     return LOAM_OK;
 }
 
+loam_status loam__fits(loam__base *b, size_t n, size_t capacity)
+{
+    if (n <= capacity) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_BUFFER,
+                      "the buffer holds %zu but %zu are needed; call again with a larger one",
+                      capacity, n);
+}
+
 loam_status loam__give(loam__base *b, const void *items, size_t n, size_t item_bytes, void *buffer,
                        size_t capacity, size_t *n_out)
 {
     *n_out = n;
-    if (n > capacity)
-        return loam__fail(b, LOAM_ERR_BUFFER,
-                          "the buffer holds %zu but %zu are needed; call again with a larger one",
-                          capacity, n);
-    if (n) memcpy(buffer, items, n * item_bytes);
-    return LOAM_OK;
+    loam_status st = loam__fits(b, n, capacity);
+    if (st == LOAM_OK && n) memcpy(buffer, items, n * item_bytes);
+    return st;
 }

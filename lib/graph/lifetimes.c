@@ -17,7 +17,7 @@ static bool lives(const loam__graph *g, uint32_t i, int32_t node)
 static uint64_t size_of(const loam_value *v)
 {
     uint64_t n = v->rows * v->row_bytes; /* add_value() has checked the product */
-    return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
+    return loam__align_up(n);
 }
 
 /* The lowest offset at or above `from` where value i meets value j, or from if they can share it.

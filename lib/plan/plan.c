@@ -53,18 +53,13 @@ static uint64_t limit_of(const loam_options *o, uint64_t available)
 
 /* ---- arenas ---- */
 
-static uint64_t align_up(uint64_t n)
-{
-    return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
-}
-
 /* Take bytes from an arena; false if it would grow beyond what can be addressed. */
 static bool take(loam__plan_arena *arena, uint64_t bytes, uint64_t *offset)
 {
     uint64_t end;
     *offset = arena->bytes;
     if (!loam__add_u64(arena->bytes, bytes, &end) || end > INT64_MAX) return false;
-    arena->bytes = align_up(end);
+    arena->bytes = loam__align_up(end);
     return true;
 }
 
@@ -172,7 +167,7 @@ static bool reserve(size_t *bytes, size_t count, size_t size, size_t *at)
     size_t n;
     *at = *bytes;
     return loam__mul_size(count, size, &n) && loam__add_size(*bytes, n, &n) &&
-           n < SIZE_MAX - LOAM__ALIGN && (*bytes = (size_t)align_up(n), true);
+           n < SIZE_MAX - LOAM__ALIGN && (*bytes = (size_t)loam__align_up(n), true);
 }
 
 static loam_status lay_out_host(loam__plan *p, size_t sequence_bytes)
@@ -367,7 +362,6 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
     if (blocks > INT32_MAX)
         return loam__fail(b, LOAM_ERR_LIMIT, "%llu KV blocks are too many",
                           (unsigned long long)blocks);
-    p->n_blocks = (uint32_t)blocks;
     loam__model_options mo = {
         .max_tokens = p->step_tokens,
         .max_outputs =

@@ -164,11 +164,6 @@ void loam__run_free(loam__run *run)
 
 /* ---- checking a request ---- */
 
-static uint32_t slot_of(loam_seq seq)
-{
-    return (uint32_t)seq & 4095u;
-}
-
 static loam_status check_tokens(const loam__run *run, const loam__request *q)
 {
     uint32_t vocab = run->plan->model.geometry.n_vocab;
@@ -250,7 +245,7 @@ static loam_status reserve_blocks(loam__run *run, const loam__request *q)
     run->pending.active = true; /* so that dropping gives the blocks back */
     for (size_t i = 0; i < (q->decode ? q->n : 1) && st == LOAM_OK; i++) {
         loam__kv_copy copy;
-        uint32_t slot = slot_of(q->seqs[i]), have = run->sequences[slot].n_tokens;
+        uint32_t slot = loam__slot_of(q->seqs[i]), have = run->sequences[slot].n_tokens;
         st = loam__kv_reserve(&run->kv, slot, have, have + (uint32_t)(q->decode ? 1 : q->n), &copy);
         if (st == LOAM_ERR_FULL)
             loam__fail(run->base, st,
@@ -271,7 +266,7 @@ static void fill_step(loam__run *run, const loam__request *q)
     size_t left = q->n - now->done;
     now->rows = (uint32_t)(left < run->plan->step_tokens ? left : run->plan->step_tokens);
     for (uint32_t i = 0; i < now->rows; i++) {
-        uint32_t slot = slot_of(q->seqs[q->decode ? i : 0]);
+        uint32_t slot = loam__slot_of(q->seqs[q->decode ? i : 0]);
         run->step_tokens[i] = q->tokens[now->done + i];
         run->step_tables[i] = (int32_t)slot;
         run->step_positions[i] =
@@ -325,9 +320,9 @@ static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t 
                                       q->all_logits + (run->pending.done + row) * v->cols,
                                       v->row_bytes);
         if (st == LOAM_OK && (q->decode || last))
-            st = p->backend->download(p->self, run->arenas[v->arena], from,
-                                      run->logits + slot_of(q->seqs[q->decode ? row : 0]) * v->cols,
-                                      v->row_bytes);
+            st = p->backend->download(
+                p->self, run->arenas[v->arena], from,
+                run->logits + loam__slot_of(q->seqs[q->decode ? row : 0]) * v->cols, v->row_bytes);
     }
     return st;
 }
@@ -368,7 +363,7 @@ static void commit(loam__run *run, const loam__request *q)
     size_t context = run->plan->context_tokens;
     run->pending.active = false;
     for (size_t i = 0; i < q->n; i++) {
-        uint32_t slot = slot_of(q->seqs[q->decode ? i : 0]);
+        uint32_t slot = loam__slot_of(q->seqs[q->decode ? i : 0]);
         loam__sequence *s = &run->sequences[slot];
         run->history[slot * context + s->n_tokens++] = q->tokens[i];
         s->has_logits = true;

@@ -64,6 +64,14 @@ loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *can
 void loam__run_free(loam__run *run); /* a zeroed one is fine */
 
 /* ---- sequences (sequences.c) ---- */
+
+/* A sequence's number is its slot and, above, how often that was opened. */
+#define LOAM__SLOT_BITS 12u /* options.sequences is at most 4096 */
+static inline uint32_t loam__slot_of(loam_seq seq)
+{
+    return (uint32_t)seq & ((1u << LOAM__SLOT_BITS) - 1);
+}
+
 loam_status loam__run_open_seq(loam__run *run, loam_seq *seq);
 loam_status loam__run_close_seq(loam__run *run, loam_seq seq);
 loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork);

@@ -2,18 +2,16 @@
 
 #include "run.h"
 
-#define SLOT_BITS   12u /* options.sequences is at most 4096 */
-#define GENERATIONS (1u << 19)
+#define GENERATIONS (1u << (31 - LOAM__SLOT_BITS))
 
 static loam_seq number_of(const loam__run *run, uint32_t slot)
 {
-    return (loam_seq)(run->sequences[slot].generation << SLOT_BITS | slot);
+    return (loam_seq)(run->sequences[slot].generation << LOAM__SLOT_BITS | slot);
 }
 
 loam_status loam__run_slot(loam__run *run, loam_seq seq, uint32_t *slot)
 {
-    uint32_t number = (uint32_t)seq;
-    *slot = number & ((1u << SLOT_BITS) - 1);
+    *slot = loam__slot_of(seq);
     if (seq >= 0 && *slot < run->plan->sequences && run->sequences[*slot].open &&
         number_of(run, *slot) == seq)
         return LOAM_OK;

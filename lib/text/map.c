@@ -4,7 +4,7 @@
 
 #define MIX 0x9E3779B97F4A7C15u /* 2^64 / golden ratio (Knuth, TAOCP 6.4) */
 
-uint64_t loam__hash_bytes(const char *p, size_t n)
+static uint64_t hash_bytes(const char *p, size_t n)
 {
     uint64_t h = n * MIX;
     while (n >= 8) {
@@ -46,7 +46,7 @@ loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n)
 bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t *replaced)
 {
     const loam__key *key = &keys[id];
-    uint32_t hash = (uint32_t)loam__hash_bytes(key->p, key->n);
+    uint32_t hash = (uint32_t)hash_bytes(key->p, key->n);
     *replaced = LOAM__NO_ID;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
@@ -69,7 +69,7 @@ uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, c
                              size_t n)
 {
     if (n > map->longest) return LOAM__NO_ID;
-    uint32_t hash = (uint32_t)loam__hash_bytes(p, n);
+    uint32_t hash = (uint32_t)hash_bytes(p, n);
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         const loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
         if (slot->id == LOAM__NO_ID) break;

@@ -22,8 +22,6 @@ typedef struct loam__text_map {
     uint32_t longest; /* bytes of the longest key */
 } loam__text_map;
 
-uint64_t loam__hash_bytes(const char *p, size_t n);
-
 /* Slots for a table of n entries: a power of two, at most two thirds full. */
 size_t loam__hash_slots(size_t n);
 
