@@ -10,17 +10,26 @@
 /* Files of tests/data/make_models.py, written when the tests are built. */
 #define OWN(path) LOAM_TEST_DATA "/" path
 
-static inline float *read_floats(const char *path, size_t *n)
+/* All bytes of a file, to be freed; the test fails without it. */
+static inline char *read_file(const char *path, size_t *n)
 {
     FILE *f = fopen(path, "rb");
     *n = 0;
     if (!f) fail_msg("%s is missing", path);
     fseek(f, 0, SEEK_END);
-    *n = (size_t)ftell(f) / sizeof(float);
+    *n = (size_t)ftell(f);
     rewind(f);
-    float *values = malloc(*n * sizeof *values + 1);
-    if (fread(values, sizeof *values, *n, f) != *n) fail_msg("%s cannot be read", path);
+    char *bytes = malloc(*n + 1);
+    assert_non_null(bytes);
+    if (fread(bytes, 1, *n, f) != *n) fail_msg("%s cannot be read", path);
     fclose(f);
+    return bytes;
+}
+
+static inline float *read_floats(const char *path, size_t *n)
+{
+    float *values = (float *)(void *)read_file(path, n);
+    *n /= sizeof *values;
     return values;
 }
 

@@ -9,19 +9,6 @@
 static const char *const model = OWN("tiny-llama.gguf");
 static const char *const scratch = LOAM_TEST_TMP "/errors.gguf";
 
-static char *read_file(const char *path, size_t *n)
-{
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    *n = (size_t)ftell(f);
-    rewind(f);
-    char *bytes = malloc(*n);
-    assert_int_equal(fread(bytes, 1, *n, f), *n);
-    fclose(f);
-    return bytes;
-}
-
 static void write_file(const char *path, const char *bytes, size_t n)
 {
     FILE *f = fopen(path, "wb");

@@ -142,15 +142,8 @@ static int32_t host_read(void *ctx, uint64_t offset, void *buffer, size_t n)
 
 static bytes read_model(const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    size_t n = (size_t)ftell(f);
-    uint8_t *p = malloc(n);
-    rewind(f);
-    assert_non_null(p);
-    assert_int_equal(fread(p, 1, n, f), n);
-    fclose(f);
+    size_t n;
+    uint8_t *p = (uint8_t *)read_file(path, &n);
     return (bytes){p, n};
 }
 
