@@ -268,9 +268,10 @@ static void run_matmul(const cpu_run *r, uint32_t slice, uint32_t worker)
 
 /* ---- KV cache ---- */
 
-static const int32_t *table_of(const loam_step *step, uint32_t t)
+static const int32_t *table_of(const loam_step *step, uint32_t group, uint32_t t)
 {
-    return step->block_tables + (size_t)step->tables[t] * step->blocks_per_table;
+    size_t table = (size_t)group * step->n_tables + (uint32_t)step->tables[t];
+    return step->block_tables + table * step->blocks_per_table;
 }
 
 static uint32_t kv_slices(const cpu_run *r)
@@ -288,8 +289,8 @@ static void run_kv_write(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         uint32_t position = (uint32_t)r->step->positions[t];
-        uint8_t *cells =
-            op->to + (uint64_t)table_of(r->step, t)[position / block] * op->dst.row_bytes;
+        const int32_t *table = table_of(r->step, op->node.u.kv.group, t);
+        uint8_t *cells = op->to + (uint64_t)table[position / block] * op->dst.row_bytes;
         for (uint32_t h = 0; h < heads; h++)
             r->cpu->isa.kv_write(src_row(op, 0, t) + (size_t)h * values,
                                  cells + ((size_t)h * block + position % block) * cell_bytes,
@@ -314,7 +315,7 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
         .y = dst_row(op, t) + (size_t)head * group * n->u.attention.v_values,
         .k = op->from[1],
         .v = op->from[2],
-        .table = table_of(r->step, t),
+        .table = table_of(r->step, n->u.attention.group, t),
         .k_block_bytes = op->src[1].row_bytes,
         .v_block_bytes = op->src[2].row_bytes,
         .k_head_offset = op->src[1].row_bytes / kv_heads * head,

@@ -120,12 +120,14 @@ typedef struct loam_node {
         } rope;
         struct {
             uint32_t heads, head_values, block_tokens;
+            uint32_t group; /* whose block tables */
         } kv;
         /* query head h uses KV head h / (heads / kv_heads); a key at distance >= window is not seen
          * (window 0: all); weights softmax(softcap(scale * q.k)), softcap 0: none */
         struct {
             uint32_t heads, kv_heads, k_values, v_values, block_tokens, window;
             float scale, softcap;
+            uint32_t group;
         } attention;
         struct {
             float cap;
@@ -156,13 +158,16 @@ static inline const loam_node *loam_graph_node(const loam_graph *g, uint32_t i)
 
 /* ---- A step ---------------------------------------------------------------------------------- */
 
-/* Block b of the table of sequence s is block_tables[s * blocks_per_table + b]; position p lies in
- * block p / block_tokens. The core guarantees valid indices. Rows of one sequence come in rising
- * positions. */
+/* Layers that keep their KV blocks alike form a group: those that see the whole context, and those
+ * with a sliding window, whose blocks are given back when the window has passed. In group g, block
+ * b of the table of sequence s is block_tables[(g * n_tables + s) * blocks_per_table + b]; position
+ * p lies in block p / block_tokens. The core guarantees valid indices for all positions that a step
+ * writes or sees. Rows of one sequence come in rising positions. */
 typedef struct loam_step {
     uint32_t struct_size;
     uint32_t n_tokens, n_outputs;
-    uint32_t blocks_per_table;
+    uint32_t blocks_per_table, n_tables;
+    uint32_t reserved;
     const int32_t *tokens;      /* [n_tokens] */
     const int32_t *positions;   /* [n_tokens] */
     const int32_t *tables;      /* [n_tokens] which block table */

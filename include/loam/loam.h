@@ -150,25 +150,34 @@ typedef struct loam_source {
 
 enum {
     LOAM_LOAD_VOCAB = 1, /* vocabulary and chat template only; computing gives LOAM_ERR_STATE */
-    LOAM_LOAD_PACK = 2   /* copy the weights into memory of loam's own instead of using the map */
+    LOAM_LOAD_PACK = 2,  /* copy the weights into memory of loam's own instead of using the map */
+    LOAM_LOAD_NO_SHARING = 4 /* compute every prompt whole: do not look for its beginning in the KV
+                                blocks of other sequences and of those that were closed lately */
 };
 
+/* Cell types of the KV cache; the default is F16. Q8_0 and Q4_0 want heads of a multiple of 32
+ * values. */
 enum {
     LOAM_KV_DEFAULT = 0,
     LOAM_KV_F32 = 1,
-    LOAM_KV_F16 = 2
-}; /* cell types of the KV cache; default F16 */
+    LOAM_KV_F16 = 2,
+    LOAM_KV_BF16 = 3,
+    LOAM_KV_Q8_0 = 4,
+    LOAM_KV_Q4_0 = 5
+};
 
 typedef struct loam_options {
     uint32_t struct_size;        /* caller's sizeof; set by loam_options_init() */
     uint32_t flags;              /* LOAM_LOAD_*; an unknown bit is refused */
     uint64_t memory_limit_bytes; /* hard cap over all private memory and mapped weights; 0: none */
+    uint64_t kv_tokens;          /* most tokens that the KV cache holds, of all sequences together,
+                                    shared ones counted once; 0: a whole context for each sequence */
     uint32_t context_tokens;     /* most tokens of one sequence; 0: the model's own, at most 4096 */
-    uint32_t sequences;          /* most sequences open at once, each with a whole context; 0: 1 */
+    uint32_t sequences;          /* most sequences open at once; 0: 1 */
     uint32_t threads;            /* 0: one per processor this process may use, at most 64 */
     uint32_t step_tokens;        /* most tokens computed at once, the width of prefill; 0: 512 */
-    int32_t kv_type;             /* LOAM_KV_* */
-    uint32_t reserved;           /* 0 */
+    int32_t kv_type;             /* LOAM_KV_*: cells of the keys, and of the values too */
+    int32_t v_type;              /* LOAM_KV_*: cells of the values; 0: as kv_type */
     const char *isa;             /* borrowed: "scalar", "avx2"; NULL or "": the best of this CPU */
     const char *backend;         /* borrowed: "cpu"; NULL or "": the best */
     const loam_hooks *hooks;     /* borrowed: its members are kept; NULL: none */

@@ -17,21 +17,32 @@ static loam_status compute(loam *m, const loam__request *q)
 loam_status loam_prefill(loam *m, loam_seq seq, const loam_token *tokens, size_t n)
 {
     if (!m || !tokens || !n) return no_pointer(m, "tokens");
-    return compute(m, &(loam__request){.seqs = &seq, .tokens = tokens, .n = n});
+    loam__item item = {.seq = seq, .tokens = tokens, .n = n, .logits = true};
+    return compute(m, &(loam__request){.items = &item, .n_items = 1});
 }
 
 loam_status loam_prefill_logits(loam *m, loam_seq seq, const loam_token *tokens, size_t n,
                                 float *logits)
 {
     if (!m || !tokens || !n || !logits) return no_pointer(m, "tokens or logits");
-    return compute(m,
-                   &(loam__request){.seqs = &seq, .tokens = tokens, .n = n, .all_logits = logits});
+    loam__item item = {.seq = seq, .tokens = tokens, .n = n, .logits = true};
+    return compute(m, &(loam__request){.items = &item, .n_items = 1, .all_logits = logits});
 }
 
 loam_status loam_decode(loam *m, const loam_seq *seqs, const loam_token *tokens, size_t n)
 {
     if (!m || !seqs || !tokens || !n) return no_pointer(m, "seqs or tokens");
-    return compute(m, &(loam__request){.decode = true, .seqs = seqs, .tokens = tokens, .n = n});
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    if (n > m->plan.sequences)
+        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_ARG,
+                                         "%zu sequences in one call; at most %u can be open", n,
+                                         m->plan.sequences));
+    for (size_t i = 0; i < n; i++)
+        m->run.items[i] =
+            (loam__item){.seq = seqs[i], .tokens = &tokens[i], .n = 1, .logits = true};
+    loam__request q = {.items = m->run.items, .n_items = n};
+    return loam__leave(m, loam__run_compute(&m->run, &q));
 }
 
 const float *loam_logits(loam *m, loam_seq seq)

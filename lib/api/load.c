@@ -103,8 +103,9 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
         (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK)
         return st;
     loam__account_note(a, LOAM__HELD_BACKEND);
-    st = loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, sizeof(loam__sequence),
-                         &m->plan);
+    st =
+        loam__plan_make(&m->base, m->gguf, o, m->backend, m->self,
+                        (loam__plan_records){sizeof(loam__sequence), sizeof(loam__item)}, &m->plan);
     if (st != LOAM_OK) return st;
     loam__account_note(a, LOAM__HELD_GRAPH);
     if ((st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||

@@ -153,16 +153,16 @@ loam__v loam__graph_constant(loam__graph *g, uint64_t columns, int64_t tensor, i
     return add_value(g, value, (loam__origin){.tensor = tensor, .rope = rope});
 }
 
-loam__v loam__graph_cells(loam__graph *g, loam_format type, uint32_t heads, uint32_t head_values,
-                          uint32_t block_tokens, uint64_t blocks)
+loam__v loam__graph_cells(loam__graph *g, loam__cells_shape s)
 {
     loam_value value = {.kind = LOAM_VALUE_KV,
-                        .type = type,
+                        .type = s.type,
                         .row_count = LOAM_ROWS_FIXED,
-                        .rows = blocks,
-                        .cols = (uint64_t)heads * head_values};
-    if (!check(g, loam__mul_u64(value.cols, block_tokens, &value.cols), "the KV cache")) return -1;
-    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1});
+                        .rows = s.blocks,
+                        .cols = (uint64_t)s.heads * s.head_values};
+    if (!check(g, loam__mul_u64(value.cols, s.block_tokens, &value.cols), "the KV cache"))
+        return -1;
+    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1, .group = s.group});
 }
 
 loam__v loam__op_embed(loam__graph *g, loam__v table, float scale)
@@ -251,6 +251,7 @@ void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads,
     node->u.kv.heads = heads;
     node->u.kv.head_values = (uint32_t)(cols(g, x) / heads);
     node->u.kv.block_tokens = block_tokens;
+    node->u.kv.group = g->origins[cells].group;
 }
 
 loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v, loam__attention_shape s)
@@ -271,6 +272,7 @@ loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v, loam
     node->u.attention.v_values = s.v_values;
     node->u.attention.block_tokens = s.block_tokens;
     node->u.attention.window = s.window;
+    node->u.attention.group = g->origins[k].group;
     node->u.attention.scale = s.scale;
     node->u.attention.softcap = s.softcap;
     return dst;

@@ -12,11 +12,14 @@
 
 typedef int32_t loam__v; /* a value; -1: none */
 
+#define LOAM__KV_GROUPS 2u /* of layers that keep their KV blocks alike, see loam_step */
+
 /* Where a value's bytes come from: the core's own side of a loam_value. */
 typedef struct loam__origin {
     int64_t tensor;      /* of a weight or constant: index in the container; -1: computed */
     int32_t rope;        /* of a constant: which rope's scales; -1: none */
     int32_t first, last; /* of an activation: the nodes that make and last read it */
+    uint32_t group;      /* of KV cells */
 } loam__origin;
 
 typedef struct loam__graph {
@@ -41,8 +44,13 @@ loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint
                            int64_t tensor);
 loam__v loam__graph_constant(loam__graph *g, uint64_t cols, int64_t tensor, int32_t rope);
 /* Cells of one layer: one row for each block of block_tokens positions. */
-loam__v loam__graph_cells(loam__graph *g, loam_format type, uint32_t heads, uint32_t head_values,
-                          uint32_t block_tokens, uint64_t blocks);
+typedef struct loam__cells_shape {
+    loam_format type;
+    uint32_t heads, head_values, block_tokens;
+    uint32_t group;
+    uint64_t blocks;
+} loam__cells_shape;
+loam__v loam__graph_cells(loam__graph *g, loam__cells_shape shape);
 
 /* ---- ops: what each computes stands in <loam/backend.h> ---- */
 loam__v loam__op_embed(loam__graph *g, loam__v table, float scale);

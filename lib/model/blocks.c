@@ -52,10 +52,18 @@ loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style)
     loam__v v = project(m, x, v_width, geo->n_embd, "attn_v");
     q = rotate(m, head_norm(m, q, "attn_q_norm"), rope_style, layer->heads, layer->rope);
     k = rotate(m, head_norm(m, k, "attn_k_norm"), rope_style, layer->kv_heads, layer->rope);
-    loam__v k_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->k_values,
-                                        o->block_tokens, o->blocks);
-    loam__v v_cells = loam__graph_cells(g, o->kv_type, layer->kv_heads, geo->v_values,
-                                        o->block_tokens, o->blocks);
+    loam__cells_shape cells = {
+        .type = o->k_type,
+        .heads = layer->kv_heads,
+        .head_values = geo->k_values,
+        .block_tokens = o->block_tokens,
+        .group = layer->group,
+        .blocks = o->blocks[layer->group],
+    };
+    loam__v k_cells = loam__graph_cells(g, cells);
+    cells.type = o->v_type;
+    cells.head_values = geo->v_values;
+    loam__v v_cells = loam__graph_cells(g, cells);
     loam__op_kv_write(g, k, k_cells, layer->kv_heads, o->block_tokens);
     loam__op_kv_write(g, v, v_cells, layer->kv_heads, o->block_tokens);
     loam__attention_shape shape = {

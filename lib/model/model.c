@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADS_MAX 65535u /* times the tokens of the widest step: still a 32-bit number of slices   \
-                          */
+#define HEADS_MAX                                                                                  \
+    65535u /* times the tokens of the widest step: still a 32-bit number of slices                 \
+            */
 
 /* ---- metadata ---- */
 
@@ -314,6 +315,24 @@ static loam_status check_factors(const loam__model *m, const loam__rope *r)
     return loam__fail(m->base, LOAM_ERR_TENSOR_SHAPE,
                       "the tensor %s has %llu numbers; half of rope.dimension_count is %u", t.name,
                       (unsigned long long)t.dims[0], r->rotary_values / 2);
+}
+
+void loam__model_group(loam__model *m, uint32_t context_tokens)
+{
+    loam__geometry *geo = &m->geometry;
+    uint32_t whole = 0, widest = 0;
+    for (uint32_t i = 0; i < geo->n_layers; i++) {
+        uint32_t window = geo->layers[i].window;
+        if (window == 0 || window >= context_tokens) whole = 1;
+        else if (window > widest) widest = window;
+    }
+    geo->n_groups = 0;
+    if (whole) geo->group_windows[geo->n_groups++] = 0;
+    if (widest) geo->group_windows[geo->n_groups++] = widest;
+    for (uint32_t i = 0; i < geo->n_layers; i++) {
+        uint32_t window = geo->layers[i].window;
+        geo->layers[i].group = window && window < context_tokens ? whole : 0;
+    }
 }
 
 loam_status loam__model_build(loam__model *m, const loam__model_options *options)

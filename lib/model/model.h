@@ -31,6 +31,7 @@ typedef struct loam__layer {
     uint32_t ff_values;
     uint32_t window; /* sliding window in tokens; 0: the whole context */
     uint32_t rope;   /* which of the geometry's ropes */
+    uint32_t group;  /* which of the geometry's groups */
 } loam__layer;
 
 #define LOAM__ROPES 2
@@ -44,7 +45,9 @@ typedef struct loam__geometry {
     float attention_softcap, logit_softcap; /* 0: none */
     loam__rope ropes[LOAM__ROPES];
     uint32_t n_ropes;
-    loam__layer *layers; /* [n_layers] */
+    uint32_t n_groups;                       /* see loam__model_group() */
+    uint32_t group_windows[LOAM__KV_GROUPS]; /* positions that their layers keep; 0: all */
+    loam__layer *layers;                     /* [n_layers] */
 } loam__geometry;
 
 typedef struct loam__model loam__model;
@@ -64,8 +67,8 @@ const loam__arch *loam__arch_at(size_t i);
 typedef struct loam__model_options {
     uint32_t max_tokens, max_outputs; /* of a step */
     uint32_t block_tokens;            /* positions in a KV block */
-    uint64_t blocks;                  /* of the KV cache */
-    loam_format kv_type;
+    uint64_t blocks[LOAM__KV_GROUPS]; /* of the KV cache */
+    loam_format k_type, v_type;       /* of its cells */
 } loam__model_options;
 
 struct loam__model {
@@ -80,7 +83,9 @@ struct loam__model {
 
 /* The architecture and the geometry of a container. b and g are kept; free it on failure too. */
 loam_status loam__model_open(loam__base *b, const loam__gguf *g, loam__model *m);
-/* Build its graph for those options. */
+/* Group the layers by what they keep of a context: all of it, or the widest of the windows. */
+void loam__model_group(loam__model *m, uint32_t context_tokens);
+/* Build its graph for those options, once the layers are grouped. */
 loam_status loam__model_build(loam__model *m, const loam__model_options *options);
 void loam__model_free(loam__model *m); /* a zeroed one is fine */
 

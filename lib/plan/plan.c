@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/base/os.h"
-#include "lib/kv/kv.h"
 #include "lib/quant/quant.h"
 
 #define DEFAULT_CONTEXT     4096u
@@ -18,7 +17,7 @@
 
 loam_status loam__options_check(loam__base *b, loam_options *o)
 {
-    if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK))
+    if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_NO_SHARING))
         return loam__fail(b, LOAM_ERR_NEWER,
                           "options.flags 0x%x has bits that this version does not know", o->flags);
     if (o->threads > 64)
@@ -31,18 +30,43 @@ loam_status loam__options_check(loam__base *b, loam_options *o)
     if (o->context_tokens > (1u << 28))
         return loam__fail(b, LOAM_ERR_ARG, "options.context_tokens is %u; at most %u",
                           o->context_tokens, 1u << 28);
-    if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_F16)
+    if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_F16 || o->v_type < LOAM_KV_DEFAULT ||
+        o->v_type > LOAM_KV_F16)
         return loam__fail(b, LOAM_ERR_ARG,
-                          "options.kv_type is %d; this version knows LOAM_KV_F32 and LOAM_KV_F16",
-                          o->kv_type);
-    if (o->reserved || o->reserved_pointer)
+                          "options.kv_type is %d and v_type %d; this version knows LOAM_KV_F32 and "
+                          "LOAM_KV_F16",
+                          o->kv_type, o->v_type);
+    if (o->kv_tokens && o->context_tokens > o->kv_tokens)
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.kv_tokens is %llu, less than the %u of context_tokens; the KV "
+                          "cache holds at least one whole context",
+                          (unsigned long long)o->kv_tokens, o->context_tokens);
+    if (o->reserved_pointer)
         return loam__fail(b, LOAM_ERR_NEWER,
                           "a reserved option is set; call loam_options_init() first");
     if (o->threads == 0) o->threads = loam__cpu_count() < 64 ? loam__cpu_count() : 64;
     if (o->sequences == 0) o->sequences = 1;
     if (o->step_tokens == 0) o->step_tokens = DEFAULT_STEP_TOKENS;
     if (o->kv_type == LOAM_KV_DEFAULT) o->kv_type = LOAM_KV_F16;
+    if (o->v_type == LOAM_KV_DEFAULT) o->v_type = o->kv_type;
     return LOAM_OK;
+}
+
+static loam_format kv_format(int32_t kv)
+{
+    static const loam_format formats[] = {
+        [LOAM_KV_F32] = LOAM_TYPE_F32,   [LOAM_KV_F16] = LOAM_TYPE_F16,
+        [LOAM_KV_BF16] = LOAM_TYPE_BF16, [LOAM_KV_Q8_0] = LOAM_TYPE_Q8_0,
+        [LOAM_KV_Q4_0] = LOAM_TYPE_Q4_0,
+    };
+    return formats[kv];
+}
+
+/* Bits of one number in cells of that kind. */
+static double cell_bits(int32_t kv)
+{
+    const loam__format *f = loam__format_find(kv_format(kv));
+    return 8.0 * f->block_bytes / f->block_values;
 }
 
 static uint64_t limit_of(const loam_options *o, uint64_t available)
@@ -170,13 +194,14 @@ static bool reserve(size_t *bytes, size_t count, size_t size, size_t *at)
            n < SIZE_MAX - LOAM__ALIGN && (*bytes = (size_t)loam__align_up(n), true);
 }
 
-static loam_status lay_out_host(loam__plan *p, size_t sequence_bytes)
+static loam_status lay_out_host(loam__plan *p, loam__plan_records records)
 {
     loam__host_layout *h = &p->host;
     size_t vocab = p->model.geometry.n_vocab, sequences = p->sequences, step = p->step_tokens,
            cells;
     bool good = loam__mul_size(sequences, p->context_tokens, &cells) &&
-                reserve(&h->bytes, sequences, sequence_bytes, &h->sequences_at) &&
+                reserve(&h->bytes, sequences, records.sequence_bytes, &h->sequences_at) &&
+                reserve(&h->bytes, sequences, records.item_bytes, &h->items_at) &&
                 reserve(&h->bytes, cells, sizeof(loam_token), &h->history_at) &&
                 loam__mul_size(sequences, vocab, &cells) &&
                 reserve(&h->bytes, cells, sizeof(float), &h->logits_at) &&
@@ -245,8 +270,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 
 static uint64_t tables_bytes(const loam__plan *p)
 {
-    uint64_t bytes = loam__alloc_cost(p->host.bytes, LOAM__ALIGN) +
-                     loam__kv_bytes(p->sequences, p->blocks_per_table) +
+    uint64_t bytes = loam__alloc_cost(p->host.bytes, LOAM__ALIGN) + loam__kv_bytes(&p->kv) +
                      loam__alloc_cost(p->n_arenas * sizeof(void *), 16);
     for (uint32_t i = 0; i < p->n_arenas; i++)
         if (p->arenas[i].bytes) bytes += LOAM_ARENA_EXTRA_BYTES;
@@ -331,12 +355,42 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* How many blocks each group has. Where a window passes, a sequence holds those that the window
+ * touches and those of its rows in the step. */
+static loam_status settle_blocks(loam__plan *p, const loam_options *o)
+{
+    const loam__geometry *geo = &p->model.geometry;
+    uint64_t all = (uint64_t)p->sequences * p->blocks_per_table;
+    for (uint32_t g = 0; g < geo->n_groups; g++) {
+        uint32_t window = geo->group_windows[g];
+        uint64_t n = all;
+        if (window)
+            n = (uint64_t)p->sequences * ((window - 1) / LOAM__KV_BLOCK_TOKENS + 3) +
+                loam__kv_blocks_for(p->step_tokens);
+        else if (o->kv_tokens)
+            n = o->kv_tokens / LOAM__KV_BLOCK_TOKENS + (o->kv_tokens % LOAM__KV_BLOCK_TOKENS != 0);
+        p->kv.blocks[g] = n < all ? n : all;
+        if (p->kv.blocks[g] > INT32_MAX)
+            return loam__fail(p->base, LOAM_ERR_LIMIT,
+                              "%llu KV blocks are too many; reduce the context or the sequences",
+                              (unsigned long long)n);
+        p->kv.windows[g] = window;
+    }
+    p->kv.n_groups = geo->n_groups;
+    p->kv.n_tables = p->sequences;
+    p->kv.blocks_per_table = p->blocks_per_table;
+    p->kv.share = !(o->flags & LOAM_LOAD_NO_SHARING);
+    return LOAM_OK;
+}
+
 static void settle_sizes(loam__plan *p, const loam_options *o)
 {
     uint32_t trained = p->model.geometry.trained_tokens;
     p->threads = o->threads;
     p->sequences = o->sequences;
     p->context_tokens = o->context_tokens ? o->context_tokens : smaller(trained, DEFAULT_CONTEXT);
+    if (o->kv_tokens && p->context_tokens > o->kv_tokens)
+        p->context_tokens = (uint32_t)o->kv_tokens;
     p->step_tokens = smaller(o->step_tokens, p->context_tokens);
     if (p->step_tokens < p->sequences)
         p->step_tokens = p->sequences; /* a decode of all is one step */
@@ -348,7 +402,7 @@ static void settle_sizes(loam__plan *p, const loam_options *o)
 }
 
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
-                            const loam_backend *backend, void *self, size_t sequence_bytes,
+                            const loam_backend *backend, void *self, loam__plan_records records,
                             loam__plan *p)
 {
     loam_status st;
@@ -358,21 +412,20 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
         return st;
     settle_sizes(p, o);
-    uint64_t blocks = (uint64_t)p->sequences * p->blocks_per_table;
-    if (blocks > INT32_MAX)
-        return loam__fail(b, LOAM_ERR_LIMIT, "%llu KV blocks are too many",
-                          (unsigned long long)blocks);
+    loam__model_group(&p->model, p->context_tokens);
+    if ((st = settle_blocks(p, o)) != LOAM_OK) return st;
     loam__model_options mo = {
         .max_tokens = p->step_tokens,
         .max_outputs =
             p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
         .block_tokens = LOAM__KV_BLOCK_TOKENS,
-        .blocks = blocks,
-        .kv_type = o->kv_type == LOAM_KV_F32 ? LOAM_TYPE_F32 : LOAM_TYPE_F16,
+        .k_type = kv_format(o->kv_type),
+        .v_type = kv_format(o->v_type),
     };
+    memcpy(mo.blocks, p->kv.blocks, sizeof mo.blocks);
     if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK ||
         (st = list_arenas(p, o->flags & LOAM_LOAD_PACK)) != LOAM_OK ||
-        (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, sequence_bytes)) != LOAM_OK)
+        (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, records)) != LOAM_OK)
         return st;
     loam_graph view = loam__graph_view(&p->model.graph);
     if ((st = check_support(p, &view)) != LOAM_OK) return st;
@@ -390,14 +443,14 @@ void loam__plan_free(loam__plan *p)
 loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o,
                                loam_plan_totals *t)
 {
-    double cell = o->kv_type == LOAM_KV_F32 ? 32 : 16;
+    double cell = cell_bits(o->kv_type) + cell_bits(o->v_type);
     double context = o->context_tokens ? o->context_tokens : DEFAULT_CONTEXT;
     if (!(geo->parameters > 0) || !(geo->parameters < 1e15) || !(geo->bits_per_weight > 0) ||
         !(geo->bits_per_weight <= 64))
         return loam__fail(b, LOAM_ERR_ARG,
                           "a plan needs parameters above 0 and bits_per_weight from 0 to 64");
     double weights = geo->parameters * geo->bits_per_weight / 8;
-    double token = 2.0 * geo->layers * geo->kv_heads * geo->head_values * cell / 8;
+    double token = 1.0 * geo->layers * geo->kv_heads * geo->head_values * cell / 8;
     double kv = token * context * o->sequences;
     if (!(kv < 1e18))
         return loam__fail(b, LOAM_ERR_ARG, "a KV cache of %g bytes makes no sense", kv);

@@ -7,6 +7,7 @@
 #include <loam/plan.h>
 
 #include "account.h"
+#include "lib/kv/kv.h"
 #include "lib/model/model.h"
 
 typedef struct loam__plan_arena {
@@ -26,8 +27,8 @@ typedef struct loam__plan_area {
 
 /* The host's own tables: offsets in one block. */
 typedef struct loam__host_layout {
-    size_t sequences_at, history_at, logits_at, candidates_at; /* of all sequences */
-    size_t tokens_at, positions_at, tables_at, outputs_at;     /* of a step */
+    size_t sequences_at, items_at, history_at, logits_at, candidates_at; /* of all sequences */
+    size_t tokens_at, positions_at, tables_at, outputs_at;               /* of a step */
     size_t bytes;
 } loam__host_layout;
 
@@ -39,6 +40,7 @@ typedef struct loam__plan {
     loam__model model;
     uint32_t threads, context_tokens, sequences, step_tokens;
     uint32_t blocks_per_table;
+    loam__kv_shape kv;
     loam__plan_arena *arenas; /* compile() gets them in this order; the scratch is apart */
     uint32_t n_arenas;
     uint64_t scratch_bytes, program_bytes;
@@ -51,10 +53,15 @@ typedef struct loam__plan {
 /* Check the options' numbers against each other and fill the defaults in. No model is needed. */
 loam_status loam__options_check(loam__base *b, loam_options *o);
 
+/* Sizes of what lib/run keeps for each sequence. */
+typedef struct loam__plan_records {
+    size_t sequence_bytes, item_bytes;
+} loam__plan_records;
+
 /* Lay a container out for a backend that is open. b, g, backend and self are kept. Free it in any
- * case with loam__plan_free(). sequence_bytes: what lib/run keeps for each sequence. */
+ * case with loam__plan_free(). */
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
-                            const loam_backend *backend, void *self, size_t sequence_bytes,
+                            const loam_backend *backend, void *self, loam__plan_records records,
                             loam__plan *plan);
 /* Add up what is held now and what loam__run_new() will allocate, and hold it against the limit:
  * after all but that is there. LOAM_ERR_NOFIT: the plan is whole all the same. */

@@ -121,6 +121,7 @@ static void place_host(loam__run *run)
 {
     const loam__host_layout *h = &run->plan->host;
     run->sequences = (void *)(run->host + h->sequences_at);
+    run->items = (void *)(run->host + h->items_at);
     run->history = (void *)(run->host + h->history_at);
     run->logits = (void *)(run->host + h->logits_at);
     run->candidates = (void *)(run->host + h->candidates_at);
@@ -140,7 +141,7 @@ loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *can
         if (g->values[i].kind == LOAM_VALUE_LOGITS) run->logits_value = (loam__v)i;
     if (!(run->host = loam__alloc_aligned(b, plan->host.bytes, LOAM__ALIGN))) return LOAM_ERR_NOMEM;
     place_host(run);
-    if ((st = loam__kv_init(&run->kv, b, plan->sequences, plan->blocks_per_table)) != LOAM_OK ||
+    if ((st = loam__kv_init(&run->kv, b, &plan->kv)) != LOAM_OK ||
         (st = new_arenas(run)) != LOAM_OK || (st = upload_all(run)) != LOAM_OK ||
         (st = compile(run)) != LOAM_OK)
         return st;
@@ -164,13 +165,13 @@ void loam__run_free(loam__run *run)
 
 /* ---- checking a request ---- */
 
-static loam_status check_tokens(const loam__run *run, const loam__request *q)
+static loam_status check_tokens(const loam__run *run, const loam__item *item)
 {
     uint32_t vocab = run->plan->model.geometry.n_vocab;
-    for (size_t i = 0; i < q->n; i++)
-        if (q->tokens[i] < 0 || (uint32_t)q->tokens[i] >= vocab)
+    for (size_t i = 0; i < item->n; i++)
+        if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= vocab)
             return loam__fail(run->base, LOAM_ERR_TOKEN,
-                              "token %zu is %d; the vocabulary has ids 0 to %u", i, q->tokens[i],
+                              "token %zu is %d; the vocabulary has ids 0 to %u", i, item->tokens[i],
                               vocab - 1);
     return LOAM_OK;
 }
@@ -188,22 +189,17 @@ static loam_status check_room(const loam__run *run, uint32_t slot, size_t n)
 
 static loam_status check_request(loam__run *run, const loam__request *q)
 {
-    size_t n_seqs = q->decode ? q->n : 1;
     loam_status st;
     uint32_t slot;
-    if (q->decode && q->n > run->plan->sequences)
-        return loam__fail(run->base, LOAM_ERR_ARG,
-                          "%zu sequences in one call; at most %u can be open", q->n,
-                          run->plan->sequences);
-    if ((st = check_tokens(run, q)) != LOAM_OK) return st;
-    for (size_t i = 0; i < n_seqs; i++) {
-        if ((st = loam__run_slot(run, q->seqs[i], &slot)) != LOAM_OK ||
-            (st = check_room(run, slot, q->decode ? 1 : q->n)) != LOAM_OK)
+    for (size_t i = 0; i < q->n_items; i++) {
+        if ((st = check_tokens(run, &q->items[i])) != LOAM_OK ||
+            (st = loam__run_slot(run, q->items[i].seq, &slot)) != LOAM_OK ||
+            (st = check_room(run, slot, q->items[i].n)) != LOAM_OK)
             return st;
         for (size_t j = 0; j < i; j++)
-            if (q->seqs[j] == q->seqs[i])
+            if (q->items[j].seq == q->items[i].seq)
                 return loam__fail(run->base, LOAM_ERR_ARG,
-                                  "sequence %d is given twice; once a call", q->seqs[i]);
+                                  "sequence %d is given twice; once a call", q->items[i].seq);
     }
     return LOAM_OK;
 }
@@ -219,11 +215,79 @@ static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 static uint64_t fingerprint(const loam__request *q)
 {
     uintptr_t where = (uintptr_t)q->all_logits;
-    uint64_t h = hash(14695981039346656037u, &q->n, sizeof q->n);
-    h = hash(h, &q->decode, sizeof q->decode);
-    h = hash(h, &where, sizeof where);
-    h = hash(h, q->seqs, (q->decode ? q->n : 1) * sizeof *q->seqs);
-    return hash(h, q->tokens, q->n * sizeof *q->tokens);
+    uint64_t h = hash(14695981039346656037u, &where, sizeof where);
+    for (size_t i = 0; i < q->n_items; i++) {
+        const loam__item *item = &q->items[i];
+        h = hash(h, &item->seq, sizeof item->seq);
+        h = hash(h, &item->n, sizeof item->n);
+        h = hash(h, &item->logits, sizeof item->logits);
+        h = hash(h, item->tokens, item->n * sizeof *item->tokens);
+    }
+    return h;
+}
+
+/* ---- beginning and ending a request ---- */
+
+static loam__sequence *sequence_of(const loam__run *run, const loam__item *item)
+{
+    return &run->sequences[loam__slot_of(item->seq)];
+}
+
+static loam_token *history_of(const loam__run *run, uint32_t slot)
+{
+    return run->history + (size_t)slot * run->plan->context_tokens;
+}
+
+/* Put the tokens behind those of their sequence, and take what the KV cache has of them already;
+ * the last one is always computed, and where all logits are wanted all are. */
+static void begin_item(loam__run *run, const loam__item *item, bool match)
+{
+    uint32_t slot = loam__slot_of(item->seq);
+    loam__sequence *s = &run->sequences[slot];
+    loam_token *history = history_of(run, slot);
+    memcpy(history + s->n_tokens, item->tokens, item->n * sizeof *item->tokens);
+    s->n_target = s->n_tokens + (uint32_t)item->n;
+    uint32_t most = match ? s->n_target - 1 : s->n_tokens;
+    if (s->n_computed < most)
+        s->n_computed = loam__kv_match(&run->kv, slot, history, s->n_computed, most);
+}
+
+/* Whether the blocks that the request needs beyond those that its sequences hold can be had. */
+static loam_status check_blocks(loam__run *run, const loam__request *q)
+{
+    uint64_t needed = 0, available = loam__kv_available(&run->kv);
+    for (size_t i = 0; i < q->n_items; i++) {
+        const loam__sequence *s = sequence_of(run, &q->items[i]);
+        needed +=
+            loam__kv_needed(&run->kv, loam__slot_of(q->items[i].seq), s->n_computed, s->n_target);
+    }
+    if (needed <= available) return LOAM_OK;
+    return loam__fail(run->base, LOAM_ERR_FULL,
+                      "the KV cache has %llu free blocks of %u tokens and the call needs %llu; "
+                      "close or truncate a sequence, or load with more options.kv_tokens",
+                      (unsigned long long)available, LOAM__KV_BLOCK_TOKENS,
+                      (unsigned long long)needed);
+}
+
+static loam_status begin(loam__run *run, const loam__request *q, uint64_t print)
+{
+    run->pending = (loam__pending){.active = true, .fingerprint = print};
+    for (size_t i = 0; i < q->n_items; i++)
+        begin_item(run, &q->items[i], !q->all_logits);
+    loam_status st = check_blocks(run, q);
+    if (st != LOAM_OK) loam__run_drop_pending(run);
+    return st;
+}
+
+/* The request is done: its tokens become part of their sequences. */
+static void commit(loam__run *run, const loam__request *q)
+{
+    run->pending.active = false;
+    for (size_t i = 0; i < q->n_items; i++) {
+        loam__sequence *s = sequence_of(run, &q->items[i]);
+        s->n_tokens = s->n_target;
+        s->has_logits = q->items[i].logits || q->all_logits;
+    }
 }
 
 /* ---- steps ---- */
@@ -235,55 +299,77 @@ static int32_t should_stop(void *ctx)
     return run->deadline_ns && loam__now_ns() >= run->deadline_ns ? LOAM_ERR_DEADLINE : LOAM_OK;
 }
 
-/* Take the blocks that the request needs, and make the copies that shared ones need. On failure all
- * are given back. */
-static loam_status reserve_blocks(loam__run *run, const loam__request *q)
+/* How many rows of an item come into a step that has so many already. */
+static uint32_t rows_of(const loam__run *run, const loam__item *item, uint32_t rows)
+{
+    const loam__sequence *s = sequence_of(run, item);
+    uint32_t left = s->n_target - s->n_computed, room = run->plan->step_tokens - rows;
+    return left < room ? left : room;
+}
+
+/* Take the blocks that the next rows of an item need, and copy what it goes on in of a shared one.
+ */
+static loam_status reserve_blocks(loam__run *run, uint32_t slot, uint32_t rows)
 {
     const loam__plan *p = run->plan;
     const loam__graph *g = &p->model.graph;
-    loam_status st = LOAM_OK;
-    run->pending.active = true; /* so that dropping gives the blocks back */
-    for (size_t i = 0; i < (q->decode ? q->n : 1) && st == LOAM_OK; i++) {
-        loam__kv_copy copy;
-        uint32_t slot = loam__slot_of(q->seqs[i]), have = run->sequences[slot].n_tokens;
-        st = loam__kv_reserve(&run->kv, slot, have, have + (uint32_t)(q->decode ? 1 : q->n), &copy);
-        if (st == LOAM_ERR_FULL)
-            loam__fail(run->base, st,
-                       "the KV cache has no free block; close or truncate a sequence");
-        for (uint32_t v = 0; st == LOAM_OK && copy.from >= 0 && v < g->n_values; v++)
-            if (g->values[v].kind == LOAM_VALUE_KV)
-                st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena],
-                                          (uint64_t)copy.from, (uint64_t)copy.to);
+    loam__kv_copy copies[LOAM__KV_GROUPS];
+    uint32_t have = run->sequences[slot].n_computed;
+    loam_status st = loam__kv_reserve(&run->kv, slot, have, have + rows, copies);
+    if (st == LOAM_ERR_FULL)
+        return loam__fail(run->base, LOAM_ERR_INTERNAL,
+                          "the KV cache ran out of blocks that were counted as free");
+    for (uint32_t v = 0; v < g->n_values && st == LOAM_OK; v++) {
+        if (g->values[v].kind != LOAM_VALUE_KV) continue;
+        const loam__kv_copy *copy = &copies[g->origins[v].group];
+        if (copy->from >= 0)
+            st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena],
+                                      (uint64_t)copy->from, (uint64_t)copy->to);
     }
-    if (st != LOAM_OK) loam__run_drop_pending(run);
     return st;
 }
 
-/* The rows of the next step: all of a decode, or the next piece of a prompt. */
-static void fill_step(loam__run *run, const loam__request *q)
+/* The rows of the next step: of each item what is left, while there is room. */
+static loam_status fill_step(loam__run *run, const loam__request *q)
 {
-    loam__pending *now = &run->pending;
-    size_t left = q->n - now->done;
-    now->rows = (uint32_t)(left < run->plan->step_tokens ? left : run->plan->step_tokens);
-    for (uint32_t i = 0; i < now->rows; i++) {
-        uint32_t slot = loam__slot_of(q->seqs[q->decode ? i : 0]);
-        run->step_tokens[i] = q->tokens[now->done + i];
-        run->step_tables[i] = (int32_t)slot;
-        run->step_positions[i] =
-            (int32_t)(run->sequences[slot].n_tokens + (q->decode ? 0 : now->done + i));
+    uint32_t rows = 0;
+    for (size_t i = 0; i < q->n_items; i++) {
+        uint32_t slot = loam__slot_of(q->items[i].seq), n = rows_of(run, &q->items[i], rows);
+        uint32_t first = run->sequences[slot].n_computed;
+        loam_status st = n ? reserve_blocks(run, slot, n) : LOAM_OK;
+        if (st != LOAM_OK) return st;
+        for (uint32_t j = 0; j < n; j++, rows++) {
+            run->step_tokens[rows] = history_of(run, slot)[first + j];
+            run->step_tables[rows] = (int32_t)slot;
+            run->step_positions[rows] = (int32_t)(first + j);
+        }
     }
+    run->pending.rows = rows;
+    return LOAM_OK;
 }
 
-/* Which rows of the step want logits next; 0: no more. */
+/* Whether a row's logits are wanted: the last of an item, or all that the caller gave. */
+static bool wants_logits(const loam__run *run, const loam__request *q, const loam__item *item,
+                         uint32_t position)
+{
+    const loam__sequence *s = sequence_of(run, item);
+    if (q->all_logits) return position >= s->n_tokens;
+    return item->logits && position + 1 == s->n_target;
+}
+
+/* Which rows of the step want logits next, as many as the head takes at once, and where they stand;
+ * 0: no more. */
 static uint32_t fill_outputs(loam__run *run, const loam__request *q)
 {
-    const loam__pending *now = &run->pending;
-    uint32_t most = run->plan->model.options.max_outputs, n = 0;
-    bool last = now->done + now->rows == q->n;
-    uint32_t first = q->decode || q->all_logits ? now->outputs_done : now->rows - 1;
-    if (!q->decode && !q->all_logits && (!last || now->outputs_done)) return 0;
-    for (uint32_t i = first; i < now->rows && n < most; i++)
-        run->step_outputs[n++] = (int32_t)i;
+    uint32_t most = run->plan->model.options.max_outputs, n = 0, wanted = 0, row = 0;
+    for (size_t i = 0; i < q->n_items && row < run->pending.rows; i++) {
+        uint32_t rows = rows_of(run, &q->items[i], row);
+        for (uint32_t end = row + rows; row < end && n < most; row++)
+            if (wants_logits(run, q, &q->items[i], (uint32_t)run->step_positions[row]) &&
+                wanted++ >= run->pending.outputs_done)
+                run->step_outputs[n++] = (int32_t)row;
+        if (n == most) break;
+    }
     return n;
 }
 
@@ -293,18 +379,19 @@ static loam_step step_now(loam__run *run, uint32_t n_outputs)
         .struct_size = sizeof(loam_step),
         .n_tokens = run->pending.rows,
         .n_outputs = n_outputs,
-        .blocks_per_table = run->kv.blocks_per_table,
+        .blocks_per_table = run->kv.shape.blocks_per_table,
+        .n_tables = run->kv.shape.n_tables,
         .tokens = run->step_tokens,
         .positions = run->step_positions,
         .tables = run->step_tables,
         .output_rows = run->step_outputs,
-        .block_tables = run->kv.tables,
+        .block_tables = run->kv.block_tables,
         .should_stop = should_stop,
         .stop_ctx = run,
     };
 }
 
-/* Put the logits of the head's rows where they belong: the caller's array, or the sequences' rows.
+/* Put the logits of the head's rows where they belong: the caller's array, and the sequences' rows.
  */
 static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t n_outputs)
 {
@@ -312,17 +399,17 @@ static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t 
     const loam_value *v = &p->model.graph.values[run->logits_value];
     loam_status st = LOAM_OK;
     for (uint32_t j = 0; j < n_outputs && st == LOAM_OK; j++) {
-        uint32_t row = (uint32_t)run->step_outputs[j];
-        bool last = run->pending.done + row + 1 == q->n;
+        uint32_t row = (uint32_t)run->step_outputs[j], slot = (uint32_t)run->step_tables[row];
+        uint32_t position = (uint32_t)run->step_positions[row];
+        const loam__sequence *s = &run->sequences[slot];
         uint64_t from = v->offset + j * v->row_bytes;
         if (q->all_logits)
             st = p->backend->download(p->self, run->arenas[v->arena], from,
-                                      q->all_logits + (run->pending.done + row) * v->cols,
+                                      q->all_logits + (position - s->n_tokens) * v->cols,
                                       v->row_bytes);
-        if (st == LOAM_OK && (q->decode || last))
-            st = p->backend->download(
-                p->self, run->arenas[v->arena], from,
-                run->logits + loam__slot_of(q->seqs[q->decode ? row : 0]) * v->cols, v->row_bytes);
+        if (st == LOAM_OK && position + 1 == s->n_target)
+            st = p->backend->download(p->self, run->arenas[v->arena], from,
+                                      run->logits + slot * v->cols, v->row_bytes);
     }
     return st;
 }
@@ -337,37 +424,49 @@ static loam_status run_piece(loam__run *run, uint32_t n_outputs)
     return st;
 }
 
+/* The rows of the step are computed. */
+static void advance(loam__run *run)
+{
+    for (uint32_t i = 0, n; i < run->pending.rows; i += n) {
+        uint32_t slot = (uint32_t)run->step_tables[i];
+        loam__sequence *s = &run->sequences[slot];
+        for (n = 1; i + n < run->pending.rows && run->step_tables[i + n] == (int32_t)slot;)
+            n++;
+        s->n_computed += n;
+        loam__kv_advance(&run->kv, slot, history_of(run, slot), s->n_computed);
+    }
+    run->pending.rows = 0;
+}
+
 /* One step, or the rest of one: the body over all rows, then the head over those that want logits,
  * some at a time. */
 static loam_status run_step(loam__run *run, const loam__request *q)
 {
     loam__pending *now = &run->pending;
     loam_status st;
-    fill_step(run, q);
+    if (now->rows == 0) {
+        if ((st = fill_step(run, q)) != LOAM_OK) return st;
+        now->phase = 0;
+        now->outputs_done = 0;
+    }
     if (now->phase == 0) {
         if ((st = run_piece(run, 0)) != LOAM_OK) return st;
         now->phase = 1;
-        now->outputs_done = 0;
     }
     for (uint32_t n; (n = fill_outputs(run, q)) > 0; now->outputs_done += n)
         if ((st = run_piece(run, n)) != LOAM_OK || (st = take_logits(run, q, n)) != LOAM_OK)
             return st;
-    now->phase = 0;
-    now->done += now->rows;
+    advance(run);
     return LOAM_OK;
 }
 
-/* The request is done: its tokens become part of their sequences. */
-static void commit(loam__run *run, const loam__request *q)
+static bool is_done(const loam__run *run, const loam__request *q)
 {
-    size_t context = run->plan->context_tokens;
-    run->pending.active = false;
-    for (size_t i = 0; i < q->n; i++) {
-        uint32_t slot = loam__slot_of(q->seqs[q->decode ? i : 0]);
-        loam__sequence *s = &run->sequences[slot];
-        run->history[slot * context + s->n_tokens++] = q->tokens[i];
-        s->has_logits = true;
+    for (size_t i = q->n_items; i-- > 0;) {
+        const loam__sequence *s = sequence_of(run, &q->items[i]);
+        if (s->n_computed < s->n_target) return false;
     }
+    return true;
 }
 
 loam_status loam__run_compute(loam__run *run, const loam__request *q)
@@ -377,19 +476,15 @@ loam_status loam__run_compute(loam__run *run, const loam__request *q)
     if (st != LOAM_OK) return st;
     if (!run->pending.active || run->pending.fingerprint != print) {
         loam__run_drop_pending(run);
-        run->pending = (loam__pending){.fingerprint = print};
-        if ((st = reserve_blocks(run, q)) != LOAM_OK) return st;
+        if ((st = begin(run, q, print)) != LOAM_OK) return st;
     }
     run->deadline_ns = run->budget_ns ? loam__now_ns() + run->budget_ns : 0;
-    while (run->pending.done < q->n && st == LOAM_OK)
+    while (st == LOAM_OK && !is_done(run, q))
         st = run_step(run, q);
     if (st == LOAM_OK) {
         commit(run, q);
     } else if (st == LOAM_ERR_DEADLINE) {
-        loam__fail(
-            run->base, st,
-            "the time budget is used up after %zu of %zu tokens; the same call again goes on",
-            run->pending.done, q->n);
+        loam__fail(run->base, st, "the time budget is used up; the same call again goes on");
     } else {
         loam__run_drop_pending(run);
         if (st == LOAM_ERR_CANCELLED) {

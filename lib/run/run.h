@@ -14,25 +14,32 @@ typedef struct loam__sequence {
     bool open, has_logits;
     uint32_t generation; /* counts the openings of this slot: an old number is recognised */
     uint32_t n_tokens;
+    uint32_t n_computed; /* of them, from the start, those whose KV cells are there: the rest is
+                            computed again by the next call, before its own tokens */
+    uint32_t n_target;   /* how many there will be after the call under way */
     loam__sampler sampler;
 } loam__sequence;
 
-/* What a compute call asks for. tokens[i] goes to sequence slots[i] (decode), or all to slots[0]
- * (prefill). */
-typedef struct loam__request {
-    bool decode;
-    const loam_seq *seqs; /* [n] for decode, [1] for prefill */
+/* Tokens to append to one sequence. */
+typedef struct loam__item {
+    loam_seq seq;
     const loam_token *tokens;
     size_t n;
-    float *all_logits; /* prefill: [n][n_vocab] or NULL */
+    bool logits; /* whether those of the last token are wanted */
+} loam__item;
+
+/* What a compute call asks for. A prefill is one item, a decode has one token in each. */
+typedef struct loam__request {
+    const loam__item *items; /* no two of one sequence */
+    size_t n_items;
+    float *all_logits; /* of one item: [n][n_vocab], or NULL */
 } loam__request;
 
-/* A call that its deadline interrupted, to be recognised and gone on with. */
+/* A call under way, which its deadline may interrupt: then it is recognised and gone on with. */
 typedef struct loam__pending {
     bool active;
     uint64_t fingerprint; /* of the request */
-    size_t done;          /* tokens whose steps are complete */
-    uint32_t rows;        /* of the step under way */
+    uint32_t rows;        /* of the step under way; 0: between steps */
     uint32_t phase;       /* 0: body; 1: head */
     uint32_t outputs_done;
     uint64_t position; /* in the piece's program */
@@ -48,8 +55,9 @@ typedef struct loam__run {
     loam__kv kv;
     char *host; /* one block, laid out by the plan */
     loam__sequence *sequences;
-    loam_token *history;
-    float *logits;
+    loam__item *items;   /* [sequences] for the calls that make a request of many */
+    loam_token *history; /* [sequences][context_tokens] */
+    float *logits;       /* [sequences][n_vocab] */
     loam__candidate *candidates;
     int32_t *step_tokens, *step_positions, *step_tables, *step_outputs;
     loam__pending pending;
@@ -75,6 +83,8 @@ static inline uint32_t loam__slot_of(loam_seq seq)
 loam_status loam__run_open_seq(loam__run *run, loam_seq *seq);
 loam_status loam__run_close_seq(loam__run *run, loam_seq seq);
 loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork);
+/* Give up a sequence's cells, but not its tokens: they are computed again when they are needed. */
+void loam__run_suspend_seq(loam__run *run, uint32_t slot);
 loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens);
 /* The slot of an open sequence, or LOAM_ERR_SEQ with a sentence. */
 loam_status loam__run_slot(loam__run *run, loam_seq seq, uint32_t *slot);

@@ -38,8 +38,17 @@ static void open_slot(loam__run *run, uint32_t slot)
     static const loam_sampling greedy = {.struct_size = sizeof greedy};
     s->open = true;
     s->has_logits = false;
-    s->n_tokens = 0;
+    s->n_tokens = s->n_computed = 0;
     loam__sampler_init(run->base, &s->sampler, &greedy);
+}
+
+/* Give back the cells beyond a sequence's tokens; where a window has passed, more of them are gone.
+ */
+static void cut_cells(loam__run *run, uint32_t slot)
+{
+    loam__sequence *s = &run->sequences[slot];
+    uint32_t n = s->n_computed < s->n_tokens ? s->n_computed : s->n_tokens;
+    s->n_computed = loam__kv_truncate(&run->kv, slot, n);
 }
 
 loam_status loam__run_open_seq(loam__run *run, loam_seq *seq)
@@ -73,7 +82,8 @@ loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork)
     loam__run_drop_pending(run);
     open_slot(run, to);
     uint32_t n = run->sequences[from].n_tokens;
-    loam__kv_share(&run->kv, from, to, n);
+    loam__kv_share(&run->kv, from, to);
+    run->sequences[to].n_computed = run->sequences[from].n_computed;
     memcpy(run->history + to * context, run->history + from * context, n * sizeof(loam_token));
     if (run->sequences[from].has_logits)
         memcpy(run->logits + to * vocab, run->logits + from * vocab, vocab * sizeof(float));
@@ -81,6 +91,12 @@ loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork)
     run->sequences[to].n_tokens = n;
     *fork = number_of(run, to);
     return LOAM_OK;
+}
+
+void loam__run_suspend_seq(loam__run *run, uint32_t slot)
+{
+    loam__run_drop_pending(run);
+    run->sequences[slot].n_computed = loam__kv_truncate(&run->kv, slot, 0);
 }
 
 loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens)
@@ -94,8 +110,8 @@ loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens
                           "the sequence has %u tokens and cannot be cut to %zu", s->n_tokens,
                           n_tokens);
     loam__run_drop_pending(run);
-    loam__kv_truncate(&run->kv, slot, (uint32_t)n_tokens);
     s->n_tokens = (uint32_t)n_tokens;
+    cut_cells(run, slot);
     s->has_logits = false;
     return LOAM_OK;
 }
@@ -105,5 +121,5 @@ void loam__run_drop_pending(loam__run *run)
     if (!run->pending.active) return;
     run->pending.active = false;
     for (uint32_t i = 0; i < run->plan->sequences; i++)
-        if (run->sequences[i].open) loam__kv_truncate(&run->kv, i, run->sequences[i].n_tokens);
+        if (run->sequences[i].open) cut_cells(run, i);
 }
