@@ -3,13 +3,15 @@
 #include "test.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/os.h"
 
 #define MIB ((uint64_t)1 << 20)
 
 typedef struct tree {
-    char root[256];
+    char root[256], files[16][128];
+    size_t n_files;
 } tree;
 
 static void path_of(const tree *t, const char *path, char whole[1024])
@@ -18,7 +20,7 @@ static void path_of(const tree *t, const char *path, char whole[1024])
 }
 
 /* Write a file and the folders that it lies in. */
-static void put_file(const tree *t, const char *path, const char *text)
+static void put_file(tree *t, const char *path, const char *text)
 {
     char whole[1024];
     path_of(t, path, whole);
@@ -31,10 +33,27 @@ static void put_file(const tree *t, const char *path, const char *text)
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
+    assert_in_range(t->n_files, 0, 15);
+    snprintf(t->files[t->n_files++], sizeof t->files[0], "%s", path);
+}
+
+/* Remove the files, and the folders that are empty then. */
+static void remove_tree(tree *t)
+{
+    while (t->n_files--) {
+        char whole[1024];
+        path_of(t, t->files[t->n_files], whole);
+        unlink(whole);
+        while (strlen(whole) > strlen(t->root)) {
+            *strrchr(whole, '/') = 0;
+            rmdir(whole);
+        }
+    }
 }
 
 static void init_tree(tree *t, const char *name)
 {
+    *t = (tree){0};
     snprintf(t->root, sizeof t->root, LOAM_TEST_TMP "/os-%s-XXXXXX", name);
     assert_non_null(mkdtemp(t->root));
     put_file(t, "/proc/meminfo",
@@ -55,6 +74,7 @@ static void test_memory__is_the_systems_without_groups(void **state)
     expect(&t, 8192 * MIB, 4096 * MIB);
     put_file(&t, "/proc/meminfo", "nonsense");
     expect(&t, 0, 0);
+    remove_tree(&t);
 }
 
 static void test_memory__is_that_of_the_tightest_group_around(void **state)
@@ -76,6 +96,7 @@ static void test_memory__is_that_of_the_tightest_group_around(void **state)
     expect(&t, 100 * MIB, 50 * MIB);
     put_file(&t, "/sys/fs/cgroup/a/b/memory.current", "209715200\n"); /* beyond: nothing is left */
     expect(&t, 100 * MIB, 1);
+    remove_tree(&t);
 }
 
 static void test_memory__of_version_1_groups(void **state)
@@ -91,6 +112,7 @@ static void test_memory__of_version_1_groups(void **state)
              "inactive_file 999999999\ntotal_inactive_file 1048576\n");
     put_file(&t, "/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
     expect(&t, 2048 * MIB, 1025 * MIB);
+    remove_tree(&t);
 }
 
 /* In a container the path is the host's, while the mount is the container's own. */
@@ -107,6 +129,7 @@ static void test_memory__of_a_mount_that_is_the_group_itself(void **state)
     expect(&t, 512 * MIB, 384 * MIB);
     put_file(&t, "/proc/self/cgroup", "no colons\n:\n::\n\n5:memory\n");
     expect(&t, 512 * MIB, 384 * MIB);
+    remove_tree(&t);
 }
 
 static void test_memory__of_this_machine_is_known(void **state)

@@ -425,6 +425,34 @@ static void test_changes__go_together_where_none_is_enough(void **state)
     loam_plan_free(plan_file(OWN("tiny-llama.gguf"), &options, NULL, LOAM_OK));
 }
 
+/* Of fewer sequences, less context and coarser weights no two are enough. */
+static void test_changes__of_three_kinds_go_together(void **state)
+{
+    loam_options options;
+    uint32_t kinds = 0;
+    (void)state;
+    loam_options_init(&options);
+    options.threads = 1;
+    options.context_tokens = 256;
+    options.sequences = 8;
+    options.step_tokens = 8;
+    loam_options least = options;
+    least.sequences = 1;
+    least.context_tokens = 100;
+    loam_plan *plan = plan_file(OWN("tiny-gemma3.gguf"), &least, NULL, LOAM_OK);
+    options.memory_limit_bytes = totals_of(plan).total_bytes - totals_of(plan).weights_bytes / 3;
+    loam_plan_free(plan);
+    plan = plan_file(OWN("tiny-gemma3.gguf"), &options, NULL, LOAM_ERR_NOFIT);
+    for (size_t i = 0; i < loam_plan_change_count(plan); i++) {
+        assert_int_equal(change_at(plan, i).choice, 0);
+        assert_true(change_at(plan, i).total_bytes <= options.memory_limit_bytes);
+        kinds |= 1u << change_at(plan, i).kind;
+    }
+    assert_true(kinds & 1u << LOAM_CHANGE_FORMAT);
+    assert_true(kinds & 1u << LOAM_CHANGE_SEQUENCES);
+    loam_plan_free(plan);
+}
+
 static void test_changes__of_a_description_name_a_format(void **state)
 {
     (void)state;
@@ -764,6 +792,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_file__sequences_that_fit_do),
     cmocka_unit_test(test_changes__are_enough_and_the_smallest),
     cmocka_unit_test(test_changes__go_together_where_none_is_enough),
+    cmocka_unit_test(test_changes__of_three_kinds_go_together),
     cmocka_unit_test(test_changes__of_a_description_name_a_format),
     cmocka_unit_test(test_machine__all_goes_where_it_is_fastest),
     cmocka_unit_test(test_machine__fills_a_device_to_its_limit),
