@@ -91,8 +91,10 @@ static void test_memory__is_that_of_the_tightest_group_around(void **state)
     put_file(&t, "/sys/fs/cgroup/a/memory.stat",
              "file 1\nactive_file 7\ninactive_file 104857600\nslab 3\n");
     expect(&t, 1024 * MIB, 612 * MIB); /* 100 MiB of the 512 used are old cached files */
-    put_file(&t, "/sys/fs/cgroup/a/b/memory.high", "104857600\n");
+    put_file(&t, "/sys/fs/cgroup/a/b/memory.max", "209715200\n");
     put_file(&t, "/sys/fs/cgroup/a/b/memory.current", "52428800\n");
+    expect(&t, 200 * MIB, 150 * MIB);
+    put_file(&t, "/sys/fs/cgroup/a/b/memory.high", "104857600\n");
     expect(&t, 100 * MIB, 50 * MIB);
     put_file(&t, "/sys/fs/cgroup/a/b/memory.current", "209715200\n"); /* beyond: nothing is left */
     expect(&t, 100 * MIB, 1);

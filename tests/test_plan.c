@@ -453,6 +453,52 @@ static void test_changes__of_three_kinds_go_together(void **state)
     loam_plan_free(plan);
 }
 
+/* Put a plan's changes into a geometry and its options, but for one (or none: -1). */
+static loam_status plan_changed(const loam_plan *plan, long without, loam_plan_geometry g,
+                                loam_options o, uint64_t *total)
+{
+    loam_plan *changed = NULL;
+    for (size_t i = 0; i < loam_plan_change_count(plan); i++) {
+        loam_plan_change c = change_at(plan, i);
+        if ((long)i != without && !apply(&o, &c, 0)) g.bits_per_weight = c.value;
+    }
+    loam_status st = loam_plan_describe(&g, &o, &changed);
+    *total = totals_of(changed).total_bytes;
+    loam_plan_free(changed);
+    return st;
+}
+
+/* Changes that go together are enough, and none of them is there in vain. */
+static void test_changes__of_a_combination_are_all_needed(void **state)
+{
+    loam_plan_geometry g = geometry_of(8e9, 16);
+    uint32_t combinations = 0;
+    (void)state;
+    g.layers = 32;
+    g.kv_heads = 8;
+    g.head_values = 128;
+    for (uint64_t limit = (uint64_t)24e9; limit > (uint64_t)2e9; limit -= (uint64_t)17e7) {
+        loam_options o;
+        uint64_t total;
+        loam_options_init(&o);
+        o.context_tokens = 8192;
+        o.sequences = 4;
+        o.kv_type = LOAM_KV_F32;
+        o.memory_limit_bytes = limit;
+        loam_plan *plan = plan_geometry(g, &o, LOAM_ERR_NOFIT);
+        size_t n = loam_plan_change_count(plan);
+        if (n > 1 && change_at(plan, 1).choice == 0) {
+            combinations++;
+            assert_int_equal(plan_changed(plan, -1, g, o, &total), LOAM_OK);
+            assert_int_equal(total, change_at(plan, 0).total_bytes);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(plan_changed(plan, (long)i, g, o, &total), LOAM_ERR_NOFIT);
+        }
+        loam_plan_free(plan);
+    }
+    assert_true(combinations > 10);
+}
+
 static void test_changes__of_a_description_name_a_format(void **state)
 {
     (void)state;
@@ -561,6 +607,29 @@ static void test_machine__all_goes_where_it_is_fastest(void **state)
     assert_true(fabs(own.token_seconds - device_at(plan, 0).token_seconds) < 1e-12);
     assert_true(bound_of(plan, 1, 0).token_seconds < own.token_seconds);
     loam_plan_free(plan);
+}
+
+/* On one target that is the host, a placement takes what loading would. */
+static void test_machine__of_one_host_takes_as_much(void **state)
+{
+    const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        loam_options options;
+        machine_of_two m;
+        loam_options_init(&options);
+        options.threads = 1;
+        init_two(&m, 1, (uint64_t)1e9);
+        m.pointers[0] = &m.targets[1];
+        m.machine.n_targets = 1;
+        loam_plan *plain = plan_file(paths[i], &options, NULL, LOAM_OK);
+        loam_plan *placed = plan_file(paths[i], &options, &m.machine, LOAM_OK);
+        uint64_t a = totals_of(plain).total_bytes, b = totals_of(placed).total_bytes;
+        assert_int_equal(totals_of(plain).kv_bytes, totals_of(placed).kv_bytes);
+        assert_in_range(b, a, a + 1024);
+        loam_plan_free(plain);
+        loam_plan_free(placed);
+    }
 }
 
 /* What fits to the byte fits; a byte less and layers move. */
@@ -793,8 +862,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_changes__are_enough_and_the_smallest),
     cmocka_unit_test(test_changes__go_together_where_none_is_enough),
     cmocka_unit_test(test_changes__of_three_kinds_go_together),
+    cmocka_unit_test(test_changes__of_a_combination_are_all_needed),
     cmocka_unit_test(test_changes__of_a_description_name_a_format),
     cmocka_unit_test(test_machine__all_goes_where_it_is_fastest),
+    cmocka_unit_test(test_machine__of_one_host_takes_as_much),
     cmocka_unit_test(test_machine__fills_a_device_to_its_limit),
     cmocka_unit_test(test_machine__experts_go_to_the_host_first),
     cmocka_unit_test(test_machine__pins_are_honoured_or_refused),

@@ -35,6 +35,16 @@ static void add_sources(const loam__plan *p, uint32_t *seen, loam__plan_costs *c
     }
 }
 
+/* What a mapped file has beside the weights that are used: its header, first of all. */
+static uint64_t rest_of_file(const loam__plan *p, const loam__plan_costs *c)
+{
+    uint64_t used = 0, mapped = p->totals.weights_mapped_bytes;
+    for (uint32_t i = 0; i < c->n; i++)
+        used += c->units[i].weights_bytes;
+    used -= c->tied_bytes;
+    return mapped > used ? mapped - used : 0;
+}
+
 /* The embedding's table and the output's matrix may be one tensor. */
 static uint64_t tied_bytes(const loam__graph *g)
 {
@@ -72,12 +82,12 @@ loam_status loam__plan_costs_file(loam__base *b, const loam__plan *p, uint32_t c
         int32_t kind = p->arenas[i].kind;
         if (kind == LOAM_ARENA_ACTIVATIONS) c->device_bytes = p->arenas[i].bytes;
         if (kind == LOAM_ARENA_LOGITS) c->logits_bytes = p->arenas[i].bytes;
-        if (kind == LOAM_ARENA_ACTIVATIONS || kind == LOAM_ARENA_LOGITS ||
-            kind == LOAM_ARENA_CONSTANTS)
+        if (kind == LOAM_ARENA_ACTIVATIONS || kind == LOAM_ARENA_LOGITS)
             apart += p->arenas[i].bytes;
     }
     c->device_bytes += p->scratch_bytes;
     c->host_bytes = p->totals.overhead_bytes - apart;
+    c->host_bytes += rest_of_file(p, c); /* the constants are in the file and beside it */
     c->cut_bytes = (uint64_t)geo->n_embd * sizeof(float);
     c->staging_bytes = 2 * c->cut_bytes * p->step_tokens; /* one to come in, one to go out */
     c->result_bytes = (uint64_t)geo->n_vocab * sizeof(float);
