@@ -248,8 +248,10 @@ static void begin_item(loam__run *run, const loam__item *item, bool match)
     memcpy(history + s->n_tokens, item->tokens, item->n * sizeof *item->tokens);
     s->n_target = s->n_tokens + (uint32_t)item->n;
     uint32_t most = match ? s->n_target - 1 : s->n_tokens;
-    if (s->n_computed < most)
-        s->n_computed = loam__kv_match(&run->kv, slot, history, s->n_computed, most);
+    if (s->n_computed >= most) return;
+    uint32_t found = loam__kv_match(&run->kv, slot, history, s->n_computed, most);
+    run->tokens_shared += found - s->n_computed;
+    s->n_computed = found;
 }
 
 /* Whether the blocks that the request needs beyond those that its sequences hold can be had. */
@@ -435,6 +437,7 @@ static void advance(loam__run *run)
         s->n_computed += n;
         loam__kv_advance(&run->kv, slot, history_of(run, slot), s->n_computed);
     }
+    run->tokens_computed += run->pending.rows;
     run->pending.rows = 0;
 }
 
