@@ -10,6 +10,21 @@
 /* Files of tests/data/make_models.py, written when the tests are built. */
 #define OWN(path) LOAM_TEST_DATA "/" path
 
+/* The real models, in the folder that LOAM_MODELS names. */
+#define SMOLLM2 "SmolLM2-135M-Instruct.Q4_1.gguf"
+#define GEMMA3  "gemma-3-270m-q4_k_m.gguf"
+
+/* The path of a real model, or the test is skipped. */
+static inline void find_model(const char *file, char path[512])
+{
+    const char *folder = getenv("LOAM_MODELS");
+    if (!folder) skip();
+    snprintf(path, 512, "%s/%s", folder, file);
+    FILE *f = fopen(path, "rb");
+    if (!f) skip();
+    fclose(f);
+}
+
 /* All bytes of a file, to be freed; the test fails without it. */
 static inline char *read_file(const char *path, size_t *n)
 {

@@ -185,21 +185,19 @@ typedef struct real_model {
     const char *file, *reference;
 } real_model;
 
-static const real_model smollm2 = {"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct.Q4_1"};
-static const real_model gemma3 = {"gemma-3-270m-q4_k_m.gguf", "gemma-3-270m.Q4_K_M"};
+static const real_model smollm2 = {SMOLLM2, "smollm2-135m-instruct.Q4_1"};
+static const real_model gemma3 = {GEMMA3, "gemma-3-270m.Q4_K_M"};
 
 /* The model's path, or the test is skipped: it comes from the folder that LOAM_MODELS names. */
 static void find_real(const real_model *r, char path[512])
 {
-    const char *folder = getenv("LOAM_MODELS");
     char reference[512];
-    if (QUICK || !folder) skip();
-    snprintf(path, 512, "%s/%s", folder, r->file);
+    if (QUICK) skip();
+    find_model(r->file, path);
     snprintf(reference, sizeof reference, SHARED("models/real/%s.f32.json"), r->reference);
-    FILE *model = fopen(path, "rb"), *data = fopen(reference, "rb");
-    if (model) fclose(model);
-    if (data) fclose(data);
-    if (!model || !data) skip();
+    FILE *data = fopen(reference, "rb");
+    if (!data) skip();
+    fclose(data);
 }
 
 /* The sampled logits of one prompt's row: the best ids, then every stride-th. */

@@ -323,3 +323,13 @@ loam_status loam__gguf_read(const loam__gguf *g, size_t part, uint64_t offset, v
 {
     return loam__part_read(g->base, &g->parts[part], offset, buffer, n);
 }
+
+void loam__gguf_forget_tensors(const loam__gguf *g, size_t part)
+{
+    loam__forget_pages(&g->parts[part].map, part == 0 ? g->meta.end : 0);
+}
+
+uint64_t loam__gguf_header_pages(const loam__gguf *g)
+{
+    return g->parts[0].map.data ? g->meta.end : 0;
+}

@@ -41,6 +41,10 @@ loam_status loam__gguf_want_string(const loam__gguf *g, const char *key, const c
 
 /* One part's bytes: data is the whole part in memory, or NULL when it is read through callbacks. */
 const uint8_t *loam__gguf_part_data(const loam__gguf *g, size_t part, uint64_t *size_bytes);
+/* Tensors were copied elsewhere: their pages, where a file is mapped, leave this process. */
+void loam__gguf_forget_tensors(const loam__gguf *g, size_t part);
+/* How much of a mapped file the metadata keep in this process. */
+uint64_t loam__gguf_header_pages(const loam__gguf *g);
 /* Read bytes of a part, from memory or through the host. offset + n is within the part. */
 loam_status loam__gguf_read(const loam__gguf *g, size_t part, uint64_t offset, void *buffer,
                             size_t n);

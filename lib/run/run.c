@@ -43,6 +43,7 @@ static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
         if (st == LOAM_OK)
             st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
         if (st != LOAM_OK) return st;
+        loam__gguf_forget_tensors(p->model.gguf, t.part);
         done += n;
     }
     return LOAM_OK;
