@@ -97,6 +97,9 @@ loam_status loam__run_save_seq(loam__run *run, loam_seq seq, void *state, size_t
                                size_t *n_bytes);
 loam_status loam__run_restore_seq(loam__run *run, const void *state, size_t n, loam_seq *seq);
 
+/* What its checksum is made with, from 0: a hostile state would have a good one. */
+uint64_t loam__state_hash(uint64_t h, const void *bytes, size_t n);
+
 /* ---- compute (run.c) ---- */
 loam_status loam__run_compute(loam__run *run, const loam__request *request);
 const float *loam__run_logits(loam__run *run, uint32_t slot); /* NULL: none */

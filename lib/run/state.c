@@ -123,7 +123,7 @@ static loam_status upload(const loam__plan *p, void *arena, cell_run at, char *b
 /* ---- fingerprints ---- */
 
 /* A checksum that is quick over many bytes: multiply and fold, eight at a time. */
-static uint64_t hash(uint64_t h, const void *bytes, size_t n)
+uint64_t loam__state_hash(uint64_t h, const void *bytes, size_t n)
 {
     const unsigned char *p = bytes;
     for (size_t i = 0; i < n; i += 8) {
@@ -150,10 +150,10 @@ static loam_status fingerprint(const loam__run *run, uint64_t *print)
         uint64_t middle = (t.size_bytes - n) / 2;
         loam_status st = loam__gguf_read(g, t.part, t.offset_bytes + middle, sample, n);
         if (st != LOAM_OK) return st;
-        h = hash(h, t.name, strlen(t.name));
-        h = hash(h, t.dims, sizeof t.dims);
-        h = hash(h, &t.type, sizeof t.type);
-        h = hash(h, sample, n);
+        h = loam__state_hash(h, t.name, strlen(t.name));
+        h = loam__state_hash(h, t.dims, sizeof t.dims);
+        h = loam__state_hash(h, &t.type, sizeof t.type);
+        h = loam__state_hash(h, sample, n);
     }
     *print = h;
     return LOAM_OK;
@@ -203,7 +203,7 @@ loam_status loam__run_save_seq(loam__run *run, loam_seq seq, void *state, size_t
         memcpy(out + l.logits_at, loam__run_logits(run, slot), h.n_vocab * sizeof(float));
     if ((st = move_cells(run, slot, s->n_computed, out + l.cells_at, download)) != LOAM_OK)
         return st;
-    uint64_t sum = hash(0, out, l.checksum_at);
+    uint64_t sum = loam__state_hash(0, out, l.checksum_at);
     memcpy(out + l.checksum_at, &sum, sizeof sum);
     return LOAM_OK;
 }
@@ -232,7 +232,9 @@ static loam_status check_bytes(loam__run *run, const char *state, size_t n, stat
                           h->version, VERSION);
     if (h->bytes != n || n < sizeof *h + sizeof sum) return corrupt(run, "it has a wrong length");
     memcpy(&sum, state + n - sizeof sum, sizeof sum);
-    return sum == hash(0, state, n - sizeof sum) ? LOAM_OK : corrupt(run, "its checksum is wrong");
+    return sum == loam__state_hash(0, state, n - sizeof sum)
+               ? LOAM_OK
+               : corrupt(run, "its checksum is wrong");
 }
 
 static loam_status check_header(loam__run *run, const state_header *h)

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/run/run.h"
 #include "models.h"
 
 #define LLAMA OWN("tiny-llama.gguf")
@@ -169,6 +170,36 @@ static void test_state__damaged_is_refused_and_changes_nothing(void **state)
     loam_free(m);
 }
 
+/* What a forger could make of a good state: any word changed, and the checksum right again. */
+static void test_state__forged_does_no_harm(void **state)
+{
+    static const uint32_t words[] = {0, 1, 41, 64, 0x7fffffff, 0x80000000, 0xffffffff};
+    size_t n, accepted = 0;
+    loam *m = open_sized(GEMMA, 64, 2, 0);
+    (void)state;
+    start(m, 0, 40, 0.5f);
+    char *bytes = save(m, 0, &n);
+    for (size_t i = 0; i < n / 4 * 7 && i < 7 * 1200; i++) {
+        size_t at = i / 7 < 120 ? i / 7 * 4 : n - (i / 7 + 20) * 4;
+        loam_seq seq;
+        loam_token token;
+        char *forged = malloc(n);
+        memcpy(forged, bytes, n);
+        memcpy(forged + at, &words[i % 7], 4);
+        uint64_t sum = loam__state_hash(0, forged, n - 8);
+        memcpy(forged + n - 8, &sum, 8);
+        if (loam_seq_restore(m, forged, n, &seq) == LOAM_OK) {
+            accepted++;
+            if (loam_sample(m, seq, &token) == LOAM_OK) loam_decode(m, &seq, &token, 1);
+            assert_int_equal(loam_seq_close(m, seq), LOAM_OK);
+        }
+        free(forged);
+    }
+    assert_true(accepted > 100); /* tokens, cells and logits may be anything */
+    free(bytes);
+    loam_free(m);
+}
+
 static void test_state__foreign_is_refused_with_its_reason(void **state)
 {
     size_t n;
@@ -221,6 +252,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_state__of_an_empty_sequence_is_one_too),
     cmocka_unit_test(test_state__goes_on_in_another_process),
     cmocka_unit_test(test_state__damaged_is_refused_and_changes_nothing),
+    cmocka_unit_test(test_state__forged_does_no_harm),
     cmocka_unit_test(test_state__foreign_is_refused_with_its_reason),
     cmocka_unit_test(test_state__is_not_shared_with_others),
 };
