@@ -90,6 +90,22 @@ static void test_prefix__of_open_and_closed_sequences_is_shared(void **state)
     free(s.expected);
 }
 
+static void test_prefix__is_computed_where_all_logits_are_wanted(void **state)
+{
+    setting s;
+    (void)state;
+    open_setting(&s, OWN("tiny-llama.gguf"));
+    float *logits = calloc((size_t)N_TOKENS * s.vocab, sizeof *logits);
+    loam *m = open_model(&s, 1, 0, 64);
+    prefill(m, 0, s.tokens, 100);
+    loam_seq_truncate(m, 0, 40);
+    assert_int_equal(loam_prefill_logits(m, 0, s.tokens + 40, 100, logits), LOAM_OK);
+    assert_memory_equal(logits, s.expected + 40 * s.vocab, 100 * s.vocab * sizeof *logits);
+    loam_free(m);
+    free(logits);
+    free(s.expected);
+}
+
 static void test_prefix__is_not_shared_when_the_host_forbids_it(void **state)
 {
     setting s;
@@ -251,6 +267,7 @@ static void test_interrupted_prompt__goes_on_or_leaves_what_was(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_prefix__of_open_and_closed_sequences_is_shared),
+    cmocka_unit_test(test_prefix__is_computed_where_all_logits_are_wanted),
     cmocka_unit_test(test_prefix__is_not_shared_when_the_host_forbids_it),
     cmocka_unit_test(test_truncate__computes_again_what_a_window_has_passed),
     cmocka_unit_test(test_small_pool__refuses_and_changes_nothing),

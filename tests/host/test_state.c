@@ -230,6 +230,7 @@ static void test_state__is_not_shared_with_others(void **state)
 {
     size_t n;
     loam_seq seq, other;
+    loam_token token;
     loam_usage u;
     loam *m = open_sized(LLAMA, 128, 1, 0);
     (void)state;
@@ -238,6 +239,7 @@ static void test_state__is_not_shared_with_others(void **state)
     loam_free(m);
     m = open_sized(LLAMA, 128, 3, 0);
     assert_int_equal(loam_seq_restore(m, bytes, n, &seq), LOAM_OK);
+    generate(m, seq, &token, 1);
     assert_int_equal(loam_seq_open(m, &other), LOAM_OK);
     start(m, other, 100, 0);
     loam_usage_init(&u);
