@@ -185,13 +185,43 @@ static void test_small_pool__refuses_and_changes_nothing(void **state)
     free(s.expected);
 }
 
+/* There is room for a whole context of each sequence, whatever they share. */
+static void check_forks(const setting *s, uint32_t context, uint32_t n)
+{
+    loam_seq seqs[2] = {0};
+    loam *m = NULL;
+    loam_options options;
+    loam_options_init(&options);
+    options.context_tokens = context;
+    options.sequences = 2;
+    assert_int_equal(loam_load(s->path, &options, &m), LOAM_OK);
+    prefill(m, 0, s->tokens, n);
+    assert_int_equal(loam_seq_fork(m, 0, &seqs[1]), LOAM_OK);
+    for (; n < context; n++) {
+        loam_token tokens[2] = {s->tokens[n], s->tokens[n]};
+        if (loam_decode(m, seqs, tokens, 2) != LOAM_OK) fail_msg("%s", loam_error(m));
+        expect_at(s, m, seqs[1], n + 1, "forked");
+    }
+    loam_free(m);
+}
+
+static void test_forks__have_room_of_their_own(void **state)
+{
+    setting s;
+    (void)state;
+    open_setting(&s, OWN("tiny-llama.gguf"));
+    check_forks(&s, 16, 5);
+    check_forks(&s, 100, 97);
+    free(s.expected);
+}
+
 /* Sequences come and go at random in a pool that is too small for all; whatever a call does, the
  * logits it leaves are the right ones. */
 static void use_at_random(const setting *s, uint64_t seed, uint64_t kv_tokens)
 {
     loam *m = open_model(s, 4, kv_tokens, 24);
     loam_seq seqs[4] = {0};
-    uint32_t n[4] = {0}, refused = 0;
+    uint32_t n[4] = {0};
     for (int i = 1; i < 4; i++)
         assert_int_equal(loam_seq_open(m, &seqs[i]), LOAM_OK);
     for (int round = 0; round < 400; round++) {
@@ -207,7 +237,6 @@ static void use_at_random(const setting *s, uint64_t seed, uint64_t kv_tokens)
         if (more == 0) continue;
         loam_status st = loam_prefill(m, seqs[i], s->tokens + n[i], more);
         assert_true(st == LOAM_OK || st == LOAM_ERR_FULL);
-        refused += st != LOAM_OK;
         if (st != LOAM_OK) {
             n[i] = 0;
             assert_int_equal(loam_seq_truncate(m, seqs[i], 0), LOAM_OK);
@@ -216,7 +245,6 @@ static void use_at_random(const setting *s, uint64_t seed, uint64_t kv_tokens)
         n[i] += more;
         expect_at(s, m, seqs[i], n[i], "at random");
     }
-    (void)refused;
     loam_free(m);
 }
 
@@ -271,6 +299,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_prefix__is_not_shared_when_the_host_forbids_it),
     cmocka_unit_test(test_truncate__computes_again_what_a_window_has_passed),
     cmocka_unit_test(test_small_pool__refuses_and_changes_nothing),
+    cmocka_unit_test(test_forks__have_room_of_their_own),
     cmocka_unit_test(test_random_use__leaves_the_right_bits),
     cmocka_unit_test(test_interrupted_prompt__goes_on_or_leaves_what_was),
 };
