@@ -6,16 +6,6 @@
 
 typedef unsigned long long ull; /* for %llu */
 
-uint32_t loam__le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t loam__le64(const uint8_t *p)
-{
-    return loam__le32(p) | (uint64_t)loam__le32(p + 4) << 32;
-}
-
 static uint64_t left(const loam__cursor *c)
 {
     return c->part->size - c->at;
@@ -86,6 +76,37 @@ const uint8_t *loam__cursor_string(loam__cursor *c, uint64_t limit, uint64_t *n)
     const uint8_t *p = loam__cursor_take(c, length);
     if (p) *n = length;
     return p;
+}
+
+/* The strings that lie whole in the bytes at hand: nearly all, and a header is mostly strings. Those
+ * of a list from number i on; gives the number of the first that does not. */
+static uint64_t strings_at_hand(loam__cursor *c, uint64_t i, uint64_t n, uint64_t limit,
+                                uint32_t *marks)
+{
+    const uint8_t *head = loam__part_head(c->part), *p = head + c->at;
+    uint64_t end = c->part->data ? c->part->size : c->part->head_n;
+    if (end > LOAM__GGUF_HEADER_MAX) end = LOAM__GGUF_HEADER_MAX;
+    uint64_t room = end > c->at ? end - c->at : 0;
+    for (; i < n && room >= 8; i++) {
+        uint64_t length = loam__le64(p);
+        if (length > limit || length > room - 8) break;
+        if (marks && i % LOAM__MARKED == 0) marks[i / LOAM__MARKED] = (uint32_t)(p - head);
+        p += 8 + length;
+        room -= 8 + length;
+    }
+    c->at = (uint64_t)(p - head);
+    return i;
+}
+
+void loam__cursor_strings(loam__cursor *c, uint64_t n, uint64_t limit, uint32_t *marks)
+{
+    uint64_t length;
+    for (uint64_t i = 0; c->status == LOAM_OK; i++) {
+        i = strings_at_hand(c, i, n, limit, marks);
+        if (i == n) return;
+        if (marks && i % LOAM__MARKED == 0) marks[i / LOAM__MARKED] = (uint32_t)c->at;
+        loam__cursor_string(c, limit, &length); /* fetches more, or says what is wrong */
+    }
 }
 
 const char *loam__cursor_name(loam__cursor *c, uint64_t limit, loam__arena *arena)
