@@ -78,8 +78,8 @@ const uint8_t *loam__cursor_string(loam__cursor *c, uint64_t limit, uint64_t *n)
     return p;
 }
 
-/* The strings that lie whole in the bytes at hand: nearly all, and a header is mostly strings. Those
- * of a list from number i on; gives the number of the first that does not. */
+/* The strings that lie whole in the bytes at hand: nearly all, and a header is mostly strings.
+ * Those of a list from number i on; gives the number of the first that does not. */
 static uint64_t strings_at_hand(loam__cursor *c, uint64_t i, uint64_t n, uint64_t limit,
                                 uint32_t *marks)
 {
