@@ -38,10 +38,17 @@ void loam__text_map_init(loam__text_map *map, loam__map_slot *slots, size_t n_sl
         slots[i].id = LOAM__NO_ID;
 }
 
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t *replaced)
+uint32_t loam__text_map_hash(const loam__text_map *map, const char *p, size_t n)
+{
+    uint32_t hash = (uint32_t)hash_bytes(p, n);
+    LOAM__PREFETCH(&map->slots[hash & map->mask]);
+    return hash;
+}
+
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t hash,
+                        uint32_t *replaced)
 {
     const loam__key *key = &keys[id];
-    uint32_t hash = (uint32_t)hash_bytes(key->p, key->n);
     *replaced = LOAM__NO_ID;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
@@ -61,10 +68,8 @@ bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id,
 }
 
 uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
-                             size_t n)
+                             size_t n, uint32_t hash)
 {
-    if (n > map->longest) return LOAM__NO_ID;
-    uint32_t hash = (uint32_t)hash_bytes(p, n);
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         const loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
         if (slot->id == LOAM__NO_ID) break;

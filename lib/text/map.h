@@ -31,11 +31,14 @@ size_t loam__hash_slots(size_t n);
 
 /* An empty table in memory of the caller's. */
 void loam__text_map_init(loam__text_map *map, loam__map_slot *slots, size_t n_slots);
+/* The hash of a string. Its place in the table is on its way from then on: who has many strings
+ * hashes some ahead. */
+uint32_t loam__text_map_hash(const loam__text_map *map, const char *p, size_t n);
 /* keys: id to its string, as long as the map lives. A later id replaces an earlier one of the same
  * string, which goes to *replaced, else LOAM__NO_ID. False: too many collisions, a crafted file. */
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id,
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t hash,
                         uint32_t *replaced);
 uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
-                             size_t n);
+                             size_t n, uint32_t hash);
 
 #endif

@@ -246,12 +246,17 @@ loam_status loam__vocab_fill(loam__base *b, loam__vocab *v)
     return st;
 }
 
+#define KEYS_AT_ONCE 32u
+
 loam_status loam__map_keys(loam__base *b, loam__vocab *v)
 {
+    uint32_t hashes[KEYS_AT_ONCE], replaced;
     for (uint32_t i = 0; i < v->n; i++) {
-        uint32_t replaced;
+        if (i % KEYS_AT_ONCE == 0)
+            for (uint32_t k = 0; k < KEYS_AT_ONCE && i + k < v->n; k++)
+                hashes[k] = loam__text_map_hash(&v->map, v->keys[i + k].p, v->keys[i + k].n);
         if (!(v->tokens[i].flags & LOAM__TOKEN_MERGED)) continue;
-        if (!loam__text_map_add(&v->map, v->keys, i, &replaced))
+        if (!loam__text_map_add(&v->map, v->keys, i, hashes[i % KEYS_AT_ONCE], &replaced))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,
                 "the vocabulary's texts collide in the hash table at token %lu: it is "
@@ -264,7 +269,8 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
 
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n)
 {
-    return loam__text_map_find(&v->map, v->keys, p, n);
+    if (n > v->map.longest) return LOAM__NO_ID;
+    return loam__text_map_find(&v->map, v->keys, p, n, loam__text_map_hash(&v->map, p, n));
 }
 
 bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n)
