@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+#include "lib/plan/account.h"
 #include "lib/text/pre.h"
 #include "lib/text/text.h"
 
@@ -109,11 +110,19 @@ typedef struct fixture {
     loam__vocab *v;
 } fixture;
 
-/* A whole vocabulary, which must take what it has announced; *v is kept also on failure. */
+/* A whole vocabulary. Filling it takes what was announced, to the byte, and no more in passing. */
 static loam_status new_vocab(loam__base *b, const loam__gguf *g, loam__vocab **v)
 {
+    loam__account account = {0};
+    loam_hooks own = b->hooks;
     loam_status st = loam__vocab_new(b, g, v);
-    return st == LOAM_OK ? loam__vocab_fill(b, *v) : st;
+    if (st != LOAM_OK) return st;
+    loam__account_open(&account, b, 0);
+    st = loam__vocab_fill(b, *v);
+    b->hooks = own;
+    if (st == LOAM_OK) assert_int_equal(account.live_bytes, loam__vocab_bytes(*v));
+    assert_true(account.peak_bytes <= loam__vocab_bytes(*v));
+    return st;
 }
 
 static loam_status open_vocab(fixture *f, const loam_hooks *hooks)
@@ -817,6 +826,18 @@ static void test_load__refuses_with_a_sentence(void **state)
     refuse(&f, "tokenizer.ggml.model");
     put_tokens(&f.w, "t5", one, 1);
     refuse(&f, "'t5'");
+    put_string(&f.w, "tokenizer.ggml.model", "llama");
+    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
+    put_text(&f.w, "a", 1);
+    put_list(&f.w, "tokenizer.ggml.token_type", LOAM_META_F32, 1);
+    put_u32(&f.w, 0);
+    refuse(&f, "not a list of integers");
+    put_string(&f.w, "tokenizer.ggml.model", "llama");
+    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
+    put_text(&f.w, "a", 1);
+    put_list(&f.w, "tokenizer.ggml.scores", LOAM_META_BOOL, 1);
+    put(&f.w, "", 1);
+    refuse(&f, "not a list of numbers");
     put_tokens(&f.w, "llama", one, 0);
     refuse(&f, "tokenizer.ggml.tokens");
     put_tokens(&f.w, "gpt2", one, 1);
@@ -875,6 +896,41 @@ static void test_load__takes_odd_merges_and_twins(void **state)
         put_text(&f.w, odd[i], strlen(odd[i]));
     assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
     check_tokens(&f, "any text", 0, ""); /* no byte has a token */
+    close_vocab(&f);
+}
+
+static void test_load__known_spellings_need_no_more_room_than_there_is(void **state)
+{
+    static token tokens[512];
+    loam_token id;
+    size_t n;
+    fixture f = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(tokens); i++)
+        tokens[i] = (token){i < 256 ? "</s>" : "<|end|>", 0, 0};
+    put_tokens(&f.w, "llama", tokens, COUNT(tokens));
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    assert_int_equal(loam__tokenize(&f.b, f.v, "</s>", 4, NULL, LOAM_TOKENIZE_CONTROL, &id, 1, &n),
+                     LOAM_OK);
+    assert_int_equal(n, 1);
+    for (loam_token i = 0; i < (loam_token)COUNT(tokens); i++)
+        assert_true(loam__vocab_is_end(f.v, i));
+    close_vocab(&f);
+}
+
+static void test_load__leaves_endless_merges_out(void **state)
+{
+    static char merge[5000];
+    fixture f = {0};
+    (void)state;
+    memset(merge, 'a', sizeof merge);
+    merge[2500] = ' ';
+    put_tokens(&f.w, "gpt2", (token[]){{"a", 0, 0}, {"aa", 0, 0}}, 2);
+    put_list(&f.w, "tokenizer.ggml.merges", LOAM_META_STRING, 2);
+    put_text(&f.w, merge, sizeof merge);
+    put_text(&f.w, "a a", 3);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "aaa", 0, "aa|a|");
     close_vocab(&f);
 }
 
@@ -1134,6 +1190,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__warns_of_an_unknown_pre_tokenizer),
     cmocka_unit_test(test_load__takes_odd_merges_and_twins),
+    cmocka_unit_test(test_load__known_spellings_need_no_more_room_than_there_is),
+    cmocka_unit_test(test_load__leaves_endless_merges_out),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_golden__small_models),
     GOLDEN("llama-spm"),

@@ -90,7 +90,7 @@ static void decode_tokens(loam__vocab *v, const int16_t byte_of[512])
 /* ---- pairs ---- */
 
 /* Longer merges, in bytes, are taken to name no tokens; real ones have some 100. */
-#define MERGE_MAX 4096u
+#define MERGE_MAX 1024u
 
 static uint32_t pair_hash(uint32_t left, uint32_t right)
 {
@@ -129,38 +129,58 @@ static bool find_pair(const void *ctx, const loam__part *left, const loam__part 
     return false;
 }
 
-/* "left right", in the alphabet; a space inside either is written as another character. Merges of
- * what are no tokens cannot take place and are left out. text has room for MERGE_MAX bytes.
- * Merges mostly come in the order of the tokens that they make, so that ids[2], of the merge before
- * this one, is a good guess. */
-static bool read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
-                       char *text, uint32_t ids[3])
+/* One of the file's merges: "left right", in the alphabet; a space inside either is written as
+ * another character. */
+typedef struct merge {
+    char text[MERGE_MAX]; /* the bytes of both */
+    size_t n[2];
+    uint32_t hash[2];
+    bool good;
+} merge;
+
+#define MERGES_AT_ONCE 8u
+
+static void read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
+                       merge *m)
 {
     const char *gap = n > 1 ? memchr(p + 1, ' ', n - 1) : NULL;
-    size_t left, right;
-    if (!gap || n > MERGE_MAX) return false;
-    if (!decode(byte_of, p, (size_t)(gap - p), text, &left)) return false;
-    if (!decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), text + left, &right)) return false;
-    ids[0] = loam__find_key(v, text, left);
-    ids[1] = loam__find_key(v, text + left, right);
-    if (loam__is_key(v, ids[2] + 1, text, left + right)) ids[2]++;
-    else if (!loam__is_key(v, ids[2], text, left + right))
-        ids[2] = loam__find_key(v, text, left + right);
+    m->good = gap && n <= MERGE_MAX && decode(byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
+              decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
+    if (!m->good) return;
+    m->hash[0] = loam__text_map_hash(&v->map, m->text, m->n[0]);
+    m->hash[1] = loam__text_map_hash(&v->map, m->text + m->n[0], m->n[1]);
+}
+
+/* The tokens of a merge: left, right, and what they become. Merges of what are no tokens cannot
+ * take place and are left out. Merges mostly come in the order of the tokens that they make, so
+ * that ids[2], of the merge before this one, is a good guess. */
+static bool find_merge(const loam__vocab *v, const merge *m, uint32_t ids[3])
+{
+    size_t n = m->n[0] + m->n[1];
+    if (!m->good) return false;
+    ids[0] = loam__text_map_find(&v->map, v->keys, m->text, m->n[0], m->hash[0]);
+    ids[1] = loam__text_map_find(&v->map, v->keys, m->text + m->n[0], m->n[1], m->hash[1]);
+    if (loam__is_key(v, ids[2] + 1, m->text, n)) ids[2]++;
+    else if (!loam__is_key(v, ids[2], m->text, n)) ids[2] = loam__find_key(v, m->text, n);
     return ids[0] != LOAM__NO_ID && ids[1] != LOAM__NO_ID && ids[2] != LOAM__NO_ID;
 }
 
 static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
 {
     bpe *k = v->state;
-    char text[MERGE_MAX];
+    merge merges[MERGES_AT_ONCE];
     uint32_t unused = 0, ids[3] = {0};
-    loam__strings merges = loam__gguf_strings(v->gguf, k->merges);
+    loam__strings list = loam__gguf_strings(v->gguf, k->merges);
     for (size_t i = 0; i <= k->pair_mask; i++)
         k->pairs[i].left = LOAM__NO_ID;
     for (uint32_t rank = 0; rank < k->n_merges; rank++) {
-        size_t m;
-        const char *p = loam__strings_next(&merges, &m);
-        if (!read_merge(v, byte_of, p, m, text, ids)) unused++;
+        uint32_t at = rank % MERGES_AT_ONCE;
+        for (uint32_t i = 0; at == 0 && i < MERGES_AT_ONCE && rank + i < k->n_merges; i++) {
+            size_t n;
+            const char *p = loam__strings_next(&list, &n);
+            read_merge(v, byte_of, p, n, &merges[i]);
+        }
+        if (!find_merge(v, &merges[at], ids)) unused++;
         else if (!add_pair(k, ids[0], ids[1], (loam__pair){rank, ids[2]}))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,

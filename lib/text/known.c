@@ -99,8 +99,8 @@ static bool spelled(loam__key key, const char *text)
 /* Whether it begins and ends as the known ones do. */
 static bool may_be_known(loam__key key)
 {
-    return key.n >= 4 && key.n <= 32 && strchr("<[_\xE2", key.p[0]) &&
-           (key.p[key.n - 1] == '>' || key.p[key.n - 1] == ']');
+    return key.n >= 4 && key.n <= 32 && (key.p[key.n - 1] == '>' || key.p[key.n - 1] == ']') &&
+           strchr("<[_\xE2", key.p[0]);
 }
 
 static char lower(char c)

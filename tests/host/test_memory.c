@@ -5,6 +5,8 @@
 
 #include "models.h"
 
+#include <unistd.h>
+
 /* The C library's own malloc, counted while armed: catches what would go past the hook. */
 static size_t armed, counted;
 
@@ -227,6 +229,66 @@ static void test_plan__is_what_is_allocated(void **state)
     }
 }
 
+/* Vocabularies of all sizes keep the promise, and a second plan says the same. */
+static void test_plan__of_real_models_is_what_is_allocated(void **state)
+{
+    static const char *const files[] = {"SmolLM2-135M-Instruct.Q4_1.gguf",
+                                        "gemma-3-270m-q4_k_m.gguf"};
+    const char *folder = getenv("LOAM_MODELS");
+    (void)state;
+    if (!folder) skip();
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        fault_heap heap = {0};
+        loam_plan_totals totals, again;
+        loam_options options;
+        uint64_t working;
+        loam *m = NULL;
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        if (access(path, R_OK) != 0) skip();
+        init_options(&options, 1);
+        plan_of(path, &options, &totals, &working);
+        plan_of(path, &options, &again, &working);
+        assert_int_equal(again.total_bytes, totals.total_bytes);
+        assert_int_equal(again.overhead_bytes, totals.overhead_bytes);
+        options.memory_limit_bytes = totals.total_bytes;
+        assert_int_equal(load_as(&heap, path, options, &m), LOAM_OK);
+        assert_int_equal(heap.live_bytes,
+                         totals.total_bytes - totals.weights_mapped_bytes - working);
+        loam_free(m);
+        options.memory_limit_bytes = totals.total_bytes - 1;
+        assert_int_equal(load_as(&heap, path, options, &m), LOAM_ERR_NOFIT);
+        loam_free(m);
+        assert_int_equal(heap.live_bytes, 0);
+    }
+}
+
+/* A model that does not fit is refused before its vocabulary is read: no more is taken than for a
+ * plan. */
+static void test_limit__is_checked_before_the_vocabulary_is_read(void **state)
+{
+    fault_heap planning = {0}, loading = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    loam_hooks hooks;
+    uint64_t working;
+    loam_plan *plan = NULL;
+    loam *m = NULL;
+    (void)state;
+    loam_hooks_init(&hooks);
+    hooks.alloc = fault_alloc;
+    hooks.alloc_ctx = &planning;
+    init_options(&options, 1);
+    plan_of(OWN("tiny-llama.gguf"), &options, &totals, &working);
+    options.memory_limit_bytes = totals.total_bytes - 1;
+    assert_int_equal(load_as(&loading, OWN("tiny-llama.gguf"), options, &m), LOAM_ERR_NOFIT);
+    options.hooks = &hooks;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &options, &plan), LOAM_ERR_NOFIT);
+    assert_in_range(loading.peak_bytes, 1, planning.peak_bytes);
+    loam_plan_free(plan);
+    loam_free(m);
+}
+
 /* The least limit that is enough is the plan's total; no limit is ever exceeded, nor met by another
  * status than NOFIT. */
 static void check_limits(const char *path, uint32_t flags)
@@ -294,7 +356,9 @@ static void test_limit__holds_for_texts(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_limit__holds_for_texts),
     cmocka_unit_test(test_plan__is_what_is_allocated),
+    cmocka_unit_test(test_plan__of_real_models_is_what_is_allocated),
     cmocka_unit_test(test_limit__is_never_exceeded),
+    cmocka_unit_test(test_limit__is_checked_before_the_vocabulary_is_read),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_compute__allocates_nothing_after_load),
     cmocka_unit_test(test_count__sees_an_allocation),
