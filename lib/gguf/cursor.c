@@ -1,5 +1,6 @@
 #include "cursor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "limits.h"
@@ -11,13 +12,26 @@ static uint64_t left(const loam__cursor *c)
     return c->part->size - c->at;
 }
 
+/* What is being read. Put together when something is wrong: no header is slowed by its messages. */
+typedef struct phrase {
+    char text[128];
+} phrase;
+
+static phrase what_of(const loam__cursor *c)
+{
+    phrase p;
+    if (c->number < 0) snprintf(p.text, sizeof p.text, "%s", c->what);
+    else snprintf(p.text, sizeof p.text, "%s %lld", c->what, (long long)c->number);
+    return p;
+}
+
 static void truncated(loam__cursor *c, uint64_t missing)
 {
     c->status = loam__fail(
         c->base, LOAM_ERR_TRUNCATED,
         "%s ends inside its header: %s at byte %llu needs at least %llu more bytes than its "
         "%llu; it is a partial download, get it again",
-        c->part->label, c->what, (ull)c->at, (ull)missing, (ull)c->part->size);
+        c->part->label, what_of(c).text, (ull)c->at, (ull)missing, (ull)c->part->size);
 }
 
 const uint8_t *loam__cursor_take(loam__cursor *c, uint64_t n)
@@ -31,7 +45,7 @@ const uint8_t *loam__cursor_take(loam__cursor *c, uint64_t n)
         c->status = loam__fail(
             c->base, LOAM_ERR_LIMIT,
             "%s: %s takes the header beyond loam's limit of %llu bytes; shorten its metadata",
-            c->part->label, c->what, (ull)LOAM__GGUF_HEADER_MAX);
+            c->part->label, what_of(c).text, (ull)LOAM__GGUF_HEADER_MAX);
         return NULL;
     }
     c->status = loam__part_fetch(c->base, c->part, c->at + n);
@@ -62,7 +76,7 @@ uint64_t loam__cursor_count(loam__cursor *c, uint64_t limit, uint64_t min_bytes)
             loam__fail(c->base, LOAM_ERR_LIMIT,
                        "%s: %s: a count or length of %llu is over loam's limit of %llu; the file "
                        "is damaged, get it again",
-                       c->part->label, c->what, (ull)count, (ull)limit);
+                       c->part->label, what_of(c).text, (ull)count, (ull)limit);
     } else if (count > left(c) / min_bytes) {
         truncated(c, count * min_bytes - left(c)); /* limit * min_bytes is far below 2^64 */
     }
@@ -115,9 +129,9 @@ const char *loam__cursor_name(loam__cursor *c, uint64_t limit, loam__arena *aren
     const uint8_t *p = loam__cursor_string(c, limit, &n);
     if (!p) return NULL;
     if (n == 0 || memchr(p, 0, (size_t)n)) {
-        c->status =
-            loam__fail(c->base, LOAM_ERR_CORRUPT, "%s: %s %s; get the file again", c->part->label,
-                       c->what, n ? "has a name with a NUL byte in it" : "has an empty name");
+        c->status = loam__fail(c->base, LOAM_ERR_CORRUPT, "%s: %s %s; get the file again",
+                               c->part->label, what_of(c).text,
+                               n ? "has a name with a NUL byte in it" : "has an empty name");
         return NULL;
     }
     char *name = loam__arena_alloc(arena, (size_t)n + 1);

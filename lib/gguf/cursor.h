@@ -13,7 +13,8 @@
 typedef struct loam__cursor {
     loam__base *base;
     loam__part *part;
-    const char *what; /* is being read, for messages: "metadata key 3" */
+    const char *what; /* is being read, for messages: "metadata key 'a'" */
+    int64_t number;   /* the same, where things are many: "tensor description 3"; -1: none */
     uint64_t at;      /* never beyond the part's end */
     loam_status status;
 } loam__cursor;

@@ -167,6 +167,7 @@ static loam_status read_entry(loam__cursor *c, loam__meta *meta, loam__entry *en
     if (!entry->key) return c->status;
     snprintf(what, sizeof what, "metadata key '%s'", loam__gguf_show(entry->key).text);
     c->what = what;
+    c->number = -1;
     uint32_t type = read_type(c), element = type;
     entry->count = 1;
     if (c->status == LOAM_OK && type == LOAM_META_ARRAY) read_array(c, 1, &element, &entry->count);
@@ -182,7 +183,6 @@ static loam_status read_entry(loam__cursor *c, loam__meta *meta, loam__entry *en
 
 static loam_status read_entries(loam__cursor *c, uint64_t n, loam__meta *meta)
 {
-    char what[48];
     loam__arena_init(&meta->arena, c->base, 0);
     loam_status st = loam__index_init(c->base, &meta->index, (uint32_t)n);
     if (st != LOAM_OK) return st;
@@ -190,8 +190,8 @@ static loam_status read_entries(loam__cursor *c, uint64_t n, loam__meta *meta)
     if (!meta->entries) return LOAM_ERR_NOMEM;
     for (uint64_t i = 0; i < n; i++) {
         loam__entry *entry = &meta->entries[i];
-        snprintf(what, sizeof what, "metadata entry %llu", (ull)i);
-        c->what = what;
+        c->what = "metadata entry";
+        c->number = (int64_t)i;
         if ((st = read_entry(c, meta, entry)) != LOAM_OK) return st;
         if ((st = loam__index_add(&meta->index, entry->key)) == LOAM_OK) continue;
         const char *why =
@@ -223,7 +223,7 @@ static loam_status read_alignment(loam__cursor *c, const loam__meta *meta, uint6
 
 loam_status loam__gguf_header(loam__gguf *g, uint32_t part, loam__meta *meta)
 {
-    loam__cursor c = {.base = g->base, .part = &g->parts[part]};
+    loam__cursor c = {.base = g->base, .part = &g->parts[part], .number = -1};
     uint32_t version = 0;
     uint64_t align;
     loam_status st = read_version(&c, &version);

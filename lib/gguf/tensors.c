@@ -1,5 +1,4 @@
 /* Tensor descriptions: shapes, sizes, and where the bytes lie. */
-#include <stdio.h>
 #include <string.h>
 
 #include "inside.h"
@@ -160,7 +159,6 @@ static loam_status grow(loam__gguf *g, size_t n)
 loam_status loam__gguf_slots(loam__gguf *g, loam__cursor *c, uint32_t part, uint64_t n,
                              uint64_t align)
 {
-    char what[48];
     loam_status st;
     if (n == 0) return LOAM_OK;
     if (n > LOAM__GGUF_TENSORS_MAX - g->n_slots)
@@ -169,9 +167,9 @@ loam_status loam__gguf_slots(loam__gguf *g, loam__cursor *c, uint32_t part, uint
                           c->part->label, (ull)LOAM__GGUF_TENSORS_MAX);
     if ((st = grow(g, (size_t)n)) != LOAM_OK) return st;
     loam__slot *slots = g->slots + g->n_slots;
-    c->what = what;
+    c->what = "tensor description";
     for (uint64_t i = 0; i < n; i++) {
-        snprintf(what, sizeof what, "tensor description %llu", (ull)i);
+        c->number = (int64_t)i;
         if ((st = read_slot(g, c, part, align, &slots[i])) != LOAM_OK) return st;
     }
     g->n_slots += (size_t)n;
