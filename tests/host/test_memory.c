@@ -5,6 +5,8 @@
 
 #include "models.h"
 
+#include <unistd.h>
+
 /* The C library's own malloc, counted while armed: catches what would go past the hook. */
 static size_t armed, counted;
 
@@ -258,6 +260,24 @@ static void test_plan__is_what_is_allocated_for_reference_models(void **state)
     }
 }
 
+/* The plan's total is enough, and a byte less is not. */
+static void check_least_limit(const char *path)
+{
+    fault_heap heap = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    uint64_t working;
+    init_options(&options, 1);
+    plan_of(path, &options, &totals, &working);
+    for (uint64_t less = 0; less < 2; less++) {
+        loam *m = NULL;
+        options.memory_limit_bytes = totals.total_bytes - less;
+        assert_int_equal(load_as(&heap, path, options, &m), less ? LOAM_ERR_NOFIT : LOAM_OK);
+        loam_free(m);
+        assert_int_equal(heap.live_bytes, 0);
+    }
+}
+
 static void check_real_plans(const char *file)
 {
     static const uint32_t contexts[] = {512};
@@ -265,6 +285,7 @@ static void check_real_plans(const char *file)
     if (!COUNTS_MALLOC) skip(); /* minutes under the sanitizers */
     find_model(file, path);
     check_plans(path, contexts, 1);
+    check_least_limit(path);
 }
 
 static void test_plan__is_what_is_allocated_for_smollm2(void **state)
@@ -277,6 +298,32 @@ static void test_plan__is_what_is_allocated_for_gemma3(void **state)
 {
     (void)state;
     check_real_plans(GEMMA3);
+}
+
+/* A model that does not fit is refused before its vocabulary is read: no more is taken than for a
+ * plan. */
+static void test_limit__is_checked_before_the_vocabulary_is_read(void **state)
+{
+    fault_heap planning = {0}, loading = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    loam_hooks hooks;
+    uint64_t working;
+    loam_plan *plan = NULL;
+    loam *m = NULL;
+    (void)state;
+    loam_hooks_init(&hooks);
+    hooks.alloc = fault_alloc;
+    hooks.alloc_ctx = &planning;
+    init_options(&options, 1);
+    plan_of(OWN("tiny-llama.gguf"), &options, &totals, &working);
+    options.memory_limit_bytes = totals.total_bytes - 1;
+    assert_int_equal(load_as(&loading, OWN("tiny-llama.gguf"), options, &m), LOAM_ERR_NOFIT);
+    options.hooks = &hooks;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &options, &plan), LOAM_ERR_NOFIT);
+    assert_in_range(loading.peak_bytes, 1, planning.peak_bytes);
+    loam_plan_free(plan);
+    loam_free(m);
 }
 
 /* The least limit that is enough is the plan's total; no limit is ever exceeded, nor met by another
@@ -350,6 +397,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plan__is_what_is_allocated_for_smollm2),
     cmocka_unit_test(test_plan__is_what_is_allocated_for_gemma3),
     cmocka_unit_test(test_limit__is_never_exceeded),
+    cmocka_unit_test(test_limit__is_checked_before_the_vocabulary_is_read),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_compute__allocates_nothing_after_load),
     cmocka_unit_test(test_count__sees_an_allocation),
