@@ -323,6 +323,9 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->total_bytes =
         loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
     t->peak_resident_bytes = t->total_bytes;
+    if (t->weights_mapped_bytes == 0)
+        t->peak_resident_bytes =
+            loam__plan_plus(t->peak_resident_bytes, loam__gguf_header_pages(p->model.gguf));
     t->shared_bytes = t->weights_mapped_bytes;
     t->private_bytes = t->total_bytes - t->shared_bytes;
     t->context_tokens = p->context_tokens;
