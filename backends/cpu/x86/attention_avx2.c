@@ -2,9 +2,11 @@
  * heads share what is loaded of K and V; what a head gets does not depend on its companions. Its y
  * is the sum of exp(score - max) * V over the positions so far, total the sum of the factors, max
  * the largest score. */
-#include "inline_avx2.h"
+#include "cells_avx2.h"
 
 enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
+
+_Static_assert(VECTORS *WIDTH == CELL_BLOCK, "a tile is as wide as a block of cells");
 
 typedef struct span { /* the part of a KV block that is seen */
     const uint8_t *k, *v;
@@ -17,10 +19,8 @@ static void find_span(const loam__attention_args *a, size_t first, span *s)
 {
     const size_t row = first % a->block_tokens, block = (size_t)a->table[first / a->block_tokens];
     const size_t left = a->block_tokens - row, wanted = a->last - first + 1;
-    s->k = a->k + block * a->k_block_bytes + a->k_head_offset +
-           row * a->k_values * type_bytes(a->type);
-    s->v = a->v + block * a->v_block_bytes + a->v_head_offset +
-           row * a->v_values * type_bytes(a->type);
+    s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+    s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
     s->positions = wanted < left ? wanted : left;
 }
 
@@ -31,30 +31,46 @@ LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
+/* Add the products of n_vectors vectors of q, from value at on, and of the rows of K. */
+LOAM__INLINE void dot_vectors(loam_format type, size_t n_heads, size_t n_vectors, const float *q,
+                              size_t n, const uint8_t *const k[POSITIONS], size_t at,
+                              __m256 sum[MAX_HEADS][POSITIONS])
+{
+    for (size_t p = 0; p < POSITIONS; p++) {
+        const uint8_t *cells = k[p] + cell_bytes(type, at);
+        const __m256 scale = cell_scale(type, cells);
+        for (size_t w = 0; w < n_vectors; w++) {
+            const __m256 v = load_cells(type, cells, scale, w);
+            for (size_t j = 0; j < n_heads; j++)
+                sum[j][p] =
+                    _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at + w * WIDTH), v, sum[j][p]);
+        }
+    }
+}
+
 /* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond
  * the last row that row again, and nothing stored. */
 LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a,
                            const span *s, size_t h, size_t i)
 {
-    const size_t n = a->k_values, whole = n / WIDTH * WIDTH;
+    const size_t n = a->k_values;
     const float *q = a->q + h * n;
     const uint8_t *k[POSITIONS];
     __m256 sum[MAX_HEADS][POSITIONS];
+    size_t at = 0;
     for (size_t p = 0; p < POSITIONS; p++) {
-        k[p] = s->k + (i + p < s->positions ? i + p : s->positions - 1) * n * type_bytes(type);
+        k[p] = s->k + (i + p < s->positions ? i + p : s->positions - 1) * a->k_row_bytes;
         for (size_t j = 0; j < n_heads; j++)
             sum[j][p] = _mm256_setzero_ps();
     }
-    for (size_t at = 0; at < whole; at += WIDTH)
-        for (size_t p = 0; p < POSITIONS; p++) {
-            const __m256 v = load_typed(type, k[p] + at * type_bytes(type));
-            for (size_t j = 0; j < n_heads; j++)
-                sum[j][p] = _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at), v, sum[j][p]);
-        }
-    for (size_t p = 0; p < POSITIONS && whole < n; p++) {
-        const __m256 v = load_first_typed(type, k[p] + whole * type_bytes(type), n - whole);
+    for (; at + CELL_BLOCK <= n; at += CELL_BLOCK)
+        dot_vectors(type, n_heads, VECTORS, q, n, k, at, sum);
+    for (; at + WIDTH <= n && !in_blocks(type); at += WIDTH)
+        dot_vectors(type, n_heads, 1, q, n, k, at, sum);
+    for (size_t p = 0; p < POSITIONS && at < n && !in_blocks(type); p++) {
+        const __m256 v = load_first_typed(type, k[p] + cell_bytes(type, at), n - at);
         for (size_t j = 0; j < n_heads; j++)
-            sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + whole, n - whole), v, sum[j][p]);
+            sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + at, n - at), v, sum[j][p]);
     }
     const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
     for (size_t j = 0; j < n_heads; j++) {
@@ -125,14 +141,13 @@ LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
         for (size_t w = 0; w < n_vectors; w++)
             sum[j][w] = _mm256_loadu_ps(y + j * n + w * WIDTH);
     for (size_t i = 0; i < s->positions; i++) {
-        const uint8_t *v = s->v + (i * n + at) * type_bytes(type);
-        __m256 factor[MAX_HEADS];
-        for (size_t j = 0; j < n_heads; j++)
-            factor[j] = _mm256_set1_ps(factors[j * a->block_tokens + i]);
+        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
+        const __m256 scale = cell_scale(type, cells);
         for (size_t w = 0; w < n_vectors; w++) {
-            const __m256 values = load_typed(type, v + w * WIDTH * type_bytes(type));
+            const __m256 v = load_cells(type, cells, scale, w);
             for (size_t j = 0; j < n_heads; j++)
-                sum[j][w] = _mm256_fmadd_ps(factor[j], values, sum[j][w]);
+                sum[j][w] =
+                    _mm256_fmadd_ps(_mm256_set1_ps(factors[j * a->block_tokens + i]), v, sum[j][w]);
         }
     }
     for (size_t j = 0; j < n_heads; j++)
@@ -148,48 +163,79 @@ LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, cons
     float *y = a->y + h * n + at;
     __m256 sum = load_first(y, some);
     for (size_t i = 0; i < s->positions; i++) {
-        const __m256 values = load_first_typed(type, s->v + (i * n + at) * type_bytes(type), some);
-        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]), values, sum);
+        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
+        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]),
+                              load_first_typed(type, cells, some), sum);
     }
     store_first(y, some, sum);
 }
 
-LOAM__INLINE void some_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
-                             const span *s, size_t h)
+LOAM__INLINE void dot_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
+                            const span *s, size_t h)
 {
-    size_t at = 0;
     for (size_t i = 0; i < s->positions; i += POSITIONS)
         dot_tile(type, n_heads, a, s, h, i);
-    for (size_t j = 0; j < n_heads; j++)
-        soften(a, s, h + j);
-    for (; at + VECTORS * WIDTH <= a->v_values; at += VECTORS * WIDTH)
+}
+
+LOAM__INLINE void add_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
+                            const span *s, size_t h)
+{
+    size_t at = 0;
+    for (; at + CELL_BLOCK <= a->v_values; at += CELL_BLOCK)
         add_tile(type, n_heads, VECTORS, a, s, h, at);
-    for (; at + WIDTH <= a->v_values; at += WIDTH)
+    for (; at + WIDTH <= a->v_values && !in_blocks(type); at += WIDTH)
         add_tile(type, n_heads, 1, a, s, h, at);
-    for (size_t j = 0; j < n_heads && at < a->v_values; j++)
+    for (size_t j = 0; j < n_heads && at < a->v_values && !in_blocks(type); j++)
         add_last(type, a, s, h + j, at);
 }
 
-LOAM__INLINE void all_heads(loam_format type, const loam__attention_args *a, const span *s)
+/* All heads, in tiles of at most MAX_HEADS: dot products with K, or V added to y. */
+typedef enum phase { DOT, ADD } phase;
+
+LOAM__INLINE void all_heads(phase what, loam_format type, const loam__attention_args *a,
+                            const span *s)
 {
     for (size_t h = 0; h < a->heads;) {
         const size_t left = a->heads - h;
         const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
-        if (n == 3) some_heads(type, 3, a, s, h);
-        else if (n == 2) some_heads(type, 2, a, s, h);
-        else some_heads(type, 1, a, s, h);
+        if (n == 3) what == DOT ? dot_heads(type, 3, a, s, h) : add_heads(type, 3, a, s, h);
+        else if (n == 2) what == DOT ? dot_heads(type, 2, a, s, h) : add_heads(type, 2, a, s, h);
+        else what == DOT ? dot_heads(type, 1, a, s, h) : add_heads(type, 1, a, s, h);
         h += n;
     }
 }
 
-static void f32_heads(const loam__attention_args *a, const span *s)
+/* The type becomes a constant, and each case a loop of its own. */
+LOAM__INLINE void all_of_type(phase what, loam_format type, const loam__attention_args *a,
+                              const span *s)
 {
-    all_heads(LOAM_TYPE_F32, a, s);
+    switch (type) {
+    case LOAM_TYPE_F32:
+        all_heads(what, LOAM_TYPE_F32, a, s);
+        break;
+    case LOAM_TYPE_F16:
+        all_heads(what, LOAM_TYPE_F16, a, s);
+        break;
+    case LOAM_TYPE_BF16:
+        all_heads(what, LOAM_TYPE_BF16, a, s);
+        break;
+    case LOAM_TYPE_Q8_0:
+        all_heads(what, LOAM_TYPE_Q8_0, a, s);
+        break;
+    default:
+        all_heads(what, LOAM_TYPE_Q4_0, a, s);
+        break;
+    }
 }
 
-static void f16_heads(const loam__attention_args *a, const span *s)
+static void dot_span(const loam__attention_args *a, const span *s)
 {
-    all_heads(LOAM_TYPE_F16, a, s);
+    all_of_type(DOT, a->k_type, a, s);
+}
+
+static void add_span(const loam__attention_args *a, const span *s)
+{
+    all_of_type(ADD, a->v_type, a, s);
 }
 
 void loam__avx2_attention(const loam__attention_args *a)
@@ -204,8 +250,10 @@ void loam__avx2_attention(const loam__attention_args *a)
     memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
     for (size_t first = a->first; first <= a->last; first += s.positions) {
         find_span(a, first, &s);
-        if (a->type == LOAM_TYPE_F16) f16_heads(a, &s);
-        else f32_heads(a, &s);
+        dot_span(a, &s);
+        for (size_t h = 0; h < a->heads; h++)
+            soften(a, &s, h);
+        add_span(a, &s);
     }
     for (size_t h = 0; h < a->heads; h++)
         for (size_t j = 0; j < a->v_values; j++)
