@@ -47,8 +47,15 @@ typedef struct loam__attention_args {
     uint32_t first, last;       /* positions seen: first .. last, both included */
     loam_format k_type, v_type; /* of the cells: see loam__cpu_has_cells() */
     float scale, softcap;
-    float *scratch; /* heads * (block_tokens + 2) floats */
+    float *scratch; /* loam__attention_scratch() bytes */
 } loam__attention_args;
+
+/* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
+ * where that is how a set multiplies. */
+static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
+{
+    return heads * ((3 + block_tokens) * sizeof(float) + k_values * sizeof(int16_t));
+}
 
 typedef struct loam__cpu_isa {
     const char *name;                /* "scalar", "avx2" */
@@ -67,6 +74,8 @@ typedef struct loam__cpu_isa {
                      size_t n); /* F32 to cells, as the format's reference encoder does */
     void (*attention)(const loam__attention_args
                           *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
+    float digits_err;  /* of attention against scalar where K is Q8_0 or Q4_0, relative to the
+                          largest |v|; 0: none beyond that of plain cells, which is 2e-6 */
     size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0:
                           2^18 */
 } loam__cpu_isa;

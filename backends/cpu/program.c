@@ -485,8 +485,8 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
 static void emit_attention(emitter *e, const loam_node *node)
 {
     uint32_t group = node->u.attention.heads / node->u.attention.kv_heads;
-    uint64_t space =
-        loam__align_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
+    uint64_t space = loam__align_up(
+        loam__attention_scratch(group, node->u.attention.block_tokens, node->u.attention.k_values));
     uint64_t all = space * loam__pool_threads(e->cpu->pool);
     if (all > e->attention_bytes) e->attention_bytes = all;
     cpu_op *op = emit(e, &attention_kind, node);

@@ -13,6 +13,8 @@ typedef struct span { /* the part of a KV block that is seen */
     size_t positions;
     float *max, *total; /* [heads] */
     float *scores;      /* [heads][block_tokens], then the factors */
+    float *steps;       /* [heads] where K has digits: what 1 in q_digits means */
+    int16_t *q_digits;  /* [heads][k_values] */
 } span;
 
 static void find_span(const loam__attention_args *a, size_t first, span *s)
@@ -24,6 +26,28 @@ static void find_span(const loam__attention_args *a, size_t first, span *s)
     s->positions = wanted < left ? wanted : left;
 }
 
+LOAM__INLINE __m256i to_digits(const float *q, float per_step)
+{
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(q), _mm256_set1_ps(per_step)));
+}
+
+/* A query as 16-bit digits, which are multiplied with those of K as they are: its largest number
+ * becomes 32767. One that has an infinity or NaN gets a step of that kind, and so such scores. */
+static void prepare_query(const float *q, size_t n, float *step, int16_t *digits)
+{
+    __m256i most = _mm256_setzero_si256();
+    for (size_t i = 0; i < n; i += WIDTH)
+        most = _mm256_max_epi32(most, magnitudes(_mm256_loadu_ps(q + i)));
+    *step = largest_of(most) / 32767;
+    const float per_step = inverse(*step);
+    memset(digits, 0, n * sizeof *digits);
+    for (size_t i = 0; i < n && per_step != 0; i += 2 * WIDTH) {
+        const __m256i lanes =
+            _mm256_packs_epi32(to_digits(q + i, per_step), to_digits(q + i + WIDTH, per_step));
+        _mm256_storeu_si256((__m256i *)(digits + i), _mm256_permute4x64_epi64(lanes, 0xD8));
+    }
+}
+
 /* The sum of each vector's lanes, all in the same order. */
 LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
 {
@@ -31,19 +55,33 @@ LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
-/* Add the products of n_vectors vectors of q, from value at on, and of the rows of K. */
-LOAM__INLINE void dot_vectors(loam_format type, size_t n_heads, size_t n_vectors, const float *q,
-                              size_t n, const uint8_t *const k[POSITIONS], size_t at,
-                              __m256 sum[MAX_HEADS][POSITIONS])
+/* Add the products of a vector of each q, from value at on, and of the rows of K, in floats. */
+LOAM__INLINE void dot_vector(loam_format type, size_t n_heads, const float *q, size_t n,
+                             const uint8_t *const k[POSITIONS], size_t at,
+                             __m256 sum[MAX_HEADS][POSITIONS])
+{
+    for (size_t p = 0; p < POSITIONS; p++) {
+        const __m256 v = load_typed(type, k[p] + cell_bytes(type, at));
+        for (size_t j = 0; j < n_heads; j++)
+            sum[j][p] = _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at), v, sum[j][p]);
+    }
+}
+
+/* The same for a block of digits, in whole numbers but for its scale. */
+LOAM__INLINE void dot_digits(loam_format type, size_t n_heads, const int16_t *q, size_t n,
+                             const uint8_t *const k[POSITIONS], size_t at,
+                             __m256 sum[MAX_HEADS][POSITIONS])
 {
     for (size_t p = 0; p < POSITIONS; p++) {
         const uint8_t *cells = k[p] + cell_bytes(type, at);
-        const __m256 scale = cell_scale(type, cells);
-        for (size_t w = 0; w < n_vectors; w++) {
-            const __m256 v = load_cells(type, cells, scale, w);
-            for (size_t j = 0; j < n_heads; j++)
-                sum[j][p] =
-                    _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at + w * WIDTH), v, sum[j][p]);
+        const __m256 scale = cell_scale(cells);
+        const __m256i k0 = load_digits(type, cells, 0), k1 = load_digits(type, cells, 1);
+        for (size_t j = 0; j < n_heads; j++) {
+            const __m256i *qj = (const __m256i *)(q + j * n + at);
+            const __m256i products =
+                _mm256_add_epi32(_mm256_madd_epi16(_mm256_loadu_si256(qj), k0),
+                                 _mm256_madd_epi16(_mm256_loadu_si256(qj + 1), k1));
+            sum[j][p] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, sum[j][p]);
         }
     }
 }
@@ -63,11 +101,11 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
         for (size_t j = 0; j < n_heads; j++)
             sum[j][p] = _mm256_setzero_ps();
     }
-    for (; at + CELL_BLOCK <= n; at += CELL_BLOCK)
-        dot_vectors(type, n_heads, VECTORS, q, n, k, at, sum);
-    for (; at + WIDTH <= n && !in_blocks(type); at += WIDTH)
-        dot_vectors(type, n_heads, 1, q, n, k, at, sum);
-    for (size_t p = 0; p < POSITIONS && at < n && !in_blocks(type); p++) {
+    for (; at < n && in_blocks(type); at += CELL_BLOCK)
+        dot_digits(type, n_heads, s->q_digits + h * n, n, k, at, sum);
+    for (; at + WIDTH <= n; at += WIDTH)
+        dot_vector(type, n_heads, q, n, k, at, sum);
+    for (size_t p = 0; p < POSITIONS && at < n; p++) {
         const __m256 v = load_first_typed(type, k[p] + cell_bytes(type, at), n - at);
         for (size_t j = 0; j < n_heads; j++)
             sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + at, n - at), v, sum[j][p]);
@@ -75,7 +113,8 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
     const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
     for (size_t j = 0; j < n_heads; j++) {
         float lanes[POSITIONS];
-        _mm_storeu_ps(lanes, add_lanes_of_four(sum[j]));
+        const __m128 step = _mm_set1_ps(in_blocks(type) ? s->steps[h + j] : 1.0f);
+        _mm_storeu_ps(lanes, _mm_mul_ps(add_lanes_of_four(sum[j]), step));
         memcpy(s->scores + (h + j) * a->block_tokens + i, lanes, wanted * sizeof *lanes);
     }
 }
@@ -142,12 +181,15 @@ LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
             sum[j][w] = _mm256_loadu_ps(y + j * n + w * WIDTH);
     for (size_t i = 0; i < s->positions; i++) {
         const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
-        const __m256 scale = cell_scale(type, cells);
+        __m256 factor[MAX_HEADS];
+        for (size_t j = 0; j < n_heads; j++) {
+            factor[j] = _mm256_set1_ps(factors[j * a->block_tokens + i]);
+            if (in_blocks(type)) factor[j] = _mm256_mul_ps(factor[j], cell_scale(cells));
+        }
         for (size_t w = 0; w < n_vectors; w++) {
-            const __m256 v = load_cells(type, cells, scale, w);
+            const __m256 v = load_cells(type, cells, w);
             for (size_t j = 0; j < n_heads; j++)
-                sum[j][w] =
-                    _mm256_fmadd_ps(_mm256_set1_ps(factors[j * a->block_tokens + i]), v, sum[j][w]);
+                sum[j][w] = _mm256_fmadd_ps(factor[j], v, sum[j][w]);
         }
     }
     for (size_t j = 0; j < n_heads; j++)
@@ -189,8 +231,14 @@ LOAM__INLINE void add_heads(loam_format type, size_t n_heads, const loam__attent
         add_last(type, a, s, h + j, at);
 }
 
-/* All heads, in tiles of at most MAX_HEADS: dot products with K, or V added to y. */
-typedef enum phase { DOT, ADD } phase;
+typedef enum phase { DOT, ADD } phase; /* scores from K; V into y */
+
+LOAM__INLINE void some_heads(phase what, loam_format type, size_t n_heads,
+                             const loam__attention_args *a, const span *s, size_t h)
+{
+    if (what == DOT) dot_heads(type, n_heads, a, s, h);
+    else add_heads(type, n_heads, a, s, h);
+}
 
 LOAM__INLINE void all_heads(phase what, loam_format type, const loam__attention_args *a,
                             const span *s)
@@ -198,14 +246,14 @@ LOAM__INLINE void all_heads(phase what, loam_format type, const loam__attention_
     for (size_t h = 0; h < a->heads;) {
         const size_t left = a->heads - h;
         const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
-        if (n == 3) what == DOT ? dot_heads(type, 3, a, s, h) : add_heads(type, 3, a, s, h);
-        else if (n == 2) what == DOT ? dot_heads(type, 2, a, s, h) : add_heads(type, 2, a, s, h);
-        else what == DOT ? dot_heads(type, 1, a, s, h) : add_heads(type, 1, a, s, h);
+        if (n == 3) some_heads(what, type, 3, a, s, h);
+        else if (n == 2) some_heads(what, type, 2, a, s, h);
+        else some_heads(what, type, 1, a, s, h);
         h += n;
     }
 }
 
-/* The type becomes a constant, and each case a loop of its own. */
+/* A loop of its own for each type, in which the type is a constant. */
 LOAM__INLINE void all_of_type(phase what, loam_format type, const loam__attention_args *a,
                               const span *s)
 {
@@ -238,14 +286,28 @@ static void add_span(const loam__attention_args *a, const span *s)
     all_of_type(ADD, a->v_type, a, s);
 }
 
+static span lay_out(const loam__attention_args *a)
+{
+    float *scores = a->scratch + 2 * (size_t)a->heads;
+    float *steps = scores + (size_t)a->heads * a->block_tokens;
+    return (span){
+        .max = a->scratch,
+        .total = a->scratch + a->heads,
+        .scores = scores,
+        .steps = steps,
+        .q_digits = (int16_t *)(void *)(steps + a->heads),
+    };
+}
+
 void loam__avx2_attention(const loam__attention_args *a)
 {
-    span s = {.max = a->scratch,
-              .total = a->scratch + a->heads,
-              .scores = a->scratch + 2 * (size_t)a->heads};
+    span s = lay_out(a);
     for (size_t h = 0; h < a->heads; h++) {
         s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
         s.total[h] = 0;
+        if (in_blocks(a->k_type))
+            prepare_query(a->q + h * a->k_values, a->k_values, s.steps + h,
+                          s.q_digits + h * a->k_values);
     }
     memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
     for (size_t first = a->first; first <= a->last; first += s.positions) {

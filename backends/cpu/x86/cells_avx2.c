@@ -1,8 +1,6 @@
 /* F32 into KV cells: the bits of the reference encoders in lib/quant. */
 #include "cells_avx2.h"
 
-#include <math.h>
-
 /* Eight numbers as BF16: to nearest, ties to even; a NaN stays one, quieted. */
 LOAM__INLINE __m128i to_bf16(__m256 v)
 {
@@ -38,22 +36,15 @@ typedef struct block { /* 32 numbers */
     float peak; /* of largest magnitude, the first of equals; a NaN is larger than all */
 } block;
 
-LOAM__INLINE __m256i magnitudes(__m256 v)
-{
-    return _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7fffffff));
-}
-
 LOAM__INLINE block load_block(const float *x)
 {
     block b;
     __m256i most = _mm256_setzero_si256();
     for (size_t w = 0; w < 4; w++) {
         b.v[w] = _mm256_loadu_ps(x + w * WIDTH);
-        most = _mm256_max_epi32(most, magnitudes(b.v[w])); /* as integers: NaN above infinity */
+        most = _mm256_max_epi32(most, magnitudes(b.v[w]));
     }
-    most = _mm256_max_epi32(most, _mm256_permute2x128_si256(most, most, 1));
-    most = _mm256_max_epi32(most, _mm256_shuffle_epi32(most, 0x4E));
-    most = _mm256_max_epi32(most, _mm256_shuffle_epi32(most, 0xB1));
+    most = spread_largest(most);
     uint32_t equal = 0;
     for (size_t w = 0; w < 4; w++) {
         const __m256i same = _mm256_cmpeq_epi32(magnitudes(b.v[w]), most);
@@ -67,12 +58,6 @@ static void write_scale(uint8_t *out, float d)
 {
     const uint16_t scale = _cvtss_sh(d, _MM_FROUND_TO_NEAREST_INT);
     memcpy(out, &scale, sizeof scale);
-}
-
-/* 1 / d, or 0 if d is infinite, NaN or next to nothing. */
-static float inverse(float d)
-{
-    return fabsf(d) >= FLT_MIN && fabsf(d) <= FLT_MAX ? 1 / d : 0;
 }
 
 /* To the nearest whole number, halves away from zero. */
