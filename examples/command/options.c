@@ -214,6 +214,8 @@ static int read_all(const usage *u, const option_group *groups, size_t n_groups,
     return n_places < u->least_places ? misuse(argv[0], "the model is missing") : READ_ON;
 }
 
+#define KV_NAMES "f32, f16, bf16, q8_0, q4_0"
+
 int options_read(const usage *u, int argc, char **argv)
 {
     common *c = u->shared;
@@ -221,7 +223,8 @@ int options_read(const usage *u, int argc, char **argv)
         {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
         {"isa", OPTION_TEXT, &c->isa, "NAME", "instruction set: scalar, avx2 (the best there is)"},
         {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
-        {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: f32 or f16 (f16)"},
+        {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: " KV_NAMES " (f16)"},
+        {"kv-v", OPTION_TEXT, &c->kv_v, "TYPE", "cells of the values, apart (as --kv)"},
         {"ctx", OPTION_COUNT, &c->context, "N",
          "tokens of context (the model's own, at most 4096)"},
         {"memory-limit", OPTION_BYTES, &c->memory_limit, "BYTES", "refuse to use more; 512M, 4G"},
@@ -239,21 +242,31 @@ int options_read(const usage *u, int argc, char **argv)
 
 /* ---- to the library ---- */
 
+static int read_kv(const char *name, const char *given, int32_t *type)
+{
+    static const char *const names[] = {
+        [LOAM_KV_F32] = "f32",   [LOAM_KV_F16] = "f16",   [LOAM_KV_BF16] = "bf16",
+        [LOAM_KV_Q8_0] = "q8_0", [LOAM_KV_Q4_0] = "q4_0",
+    };
+
+    *type = LOAM_KV_DEFAULT;
+    if (!given) return READ_ON;
+    for (size_t i = LOAM_KV_F32; i < COUNT(names); i++)
+        if (strcmp(given, names[i]) == 0) *type = (int32_t)i;
+    if (*type != LOAM_KV_DEFAULT) return READ_ON;
+    return complain("--%s takes one of " KV_NAMES ", not '%.60s'", name, given), EXIT_USAGE;
+}
+
 int common_apply(const common *c, loam_options *options)
 {
+    int status;
+
     options->flags = c->pack ? LOAM_LOAD_PACK : 0u;
     options->threads = c->threads;
     options->context_tokens = c->context;
     options->memory_limit_bytes = c->memory_limit;
     options->isa = c->isa;
     options->backend = c->backend;
-    options->kv_type = LOAM_KV_DEFAULT;
-    if (!c->kv) return READ_ON;
-    if (strcmp(c->kv, "q8_0") == 0 || strcmp(c->kv, "q4_0") == 0)
-        return complain("a KV cache of %s is not built into this version; use --kv f16 or f32",
-                        c->kv);
-    if (strcmp(c->kv, "f32") == 0) options->kv_type = LOAM_KV_F32;
-    else if (strcmp(c->kv, "f16") == 0) options->kv_type = LOAM_KV_F16;
-    else return complain("--kv takes f16 or f32, not '%.60s'", c->kv), EXIT_USAGE;
-    return READ_ON;
+    status = read_kv("kv", c->kv, &options->kv_type);
+    return status == READ_ON ? read_kv("kv-v", c->kv_v, &options->v_type) : status;
 }

@@ -37,7 +37,7 @@ typedef struct option_group {
 typedef struct common {
     uint32_t threads, context;
     uint64_t memory_limit;
-    const char *isa, *backend, *kv;
+    const char *isa, *backend, *kv, *kv_v;
     bool pack, json;
 } common;
 
@@ -62,7 +62,7 @@ int options_read(const usage *u, int argc, char **argv);
 /* Say what is wrong with how the verb was called; returns EXIT_USAGE. */
 int misuse(const char *verb, const char *sentence);
 
-/* Fill the library's options. READ_ON, or the exit status after a complaint about the KV type. */
+/* Fill the library's options. READ_ON, or the exit status after a complaint about the KV types. */
 int common_apply(const common *c, loam_options *options);
 
 #endif

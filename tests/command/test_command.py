@@ -110,7 +110,7 @@ class Usage(Case):
                "plan": ["params", "bpw", "layers", "kv-heads", "head-dim"], "logits": ["out", "chunk"],
                "bench": ["prompt", "generate", "parallel", "reps"], "tokenize": ["detokenize"],
                "render": ["template", "now"], "inspect": ["full"], "chat": ["system"]}
-        common = ["threads", "isa", "backend", "kv", "ctx", "memory-limit", "json", "help"]
+        common = ["threads", "isa", "backend", "kv", "kv-v", "ctx", "memory-limit", "json", "help"]
         for verb in VERBS:
             text = self.loam(verb, "--help").text
             self.assertTrue(text.startswith(f"usage: loam {verb}"))
@@ -136,6 +136,7 @@ class Usage(Case):
                  ["run", "m", "--tokens", "2147483648"], ["run", "m", "p", "--tokens", "1"],
                  ["run", "m", "p", "--raw", "--system", "s"], ["run", "m", "p", "--memory-limit", "4X"],
                  ["run", "m", "p", "--memory-limit", "99999999999T"], ["run", "m", "p", "--kv", "f64"],
+                 ["run", "m", "p", "--kv-v", "q5_0"], ["run", "m", "p", "--kv", ""],
                  ["logits", "m"], ["logits", "m", "--tokens", "1"], ["plan"], ["plan", "--params", "8e9"],
                  ["plan", "m", "--params", "8e9"], ["bench", "m", "--reps", "0"], ["bench", "m", "--parallel", "0"],
                  ["render", "--now", "2025-02-29T00:00:00"], ["render", "--now", "2025-03-14 09:26:53"],
@@ -143,10 +144,6 @@ class Usage(Case):
         for args in wrong:
             with self.subTest(args=args):
                 self.refused(*args, status=USAGE)
-
-    def test_kv__quantised_cells_are_refused_for_now(self):
-        for kv in ["q8_0", "q4_0"]:
-            self.refused("run", "m", "p", "--kv", kv, says="not built into this version")
 
     def test_model__that_is_missing_fails_in_every_verb(self):
         missing = self.folder / "missing.gguf"
@@ -218,6 +215,15 @@ class Plan(Case):
         self.assertGreater(got["peak_resident_bytes"], 0)
         for device in got["devices"]:
             self.assertEqual(set(device), {"name", "bytes", "limit_bytes", "layers"})
+
+    def test_kv__follows_the_types_of_keys_and_values(self):
+        bits = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q4_0": 4.5}
+        for k in bits:
+            self.assertEqual(self.json("plan", *self.GEOMETRY, "--kv", k)["kv_token_bytes"],
+                             32 * 8 * 128 * 2 * bits[k] / 8)
+            for v in bits:
+                got = self.json("plan", *self.GEOMETRY, "--kv", k, "--kv-v", v)
+                self.assertEqual(got["kv_token_bytes"], 32 * 8 * 128 * (bits[k] + bits[v]) / 8)
 
     def test_limit__that_is_too_low_is_an_answer(self):
         got = self.json("plan", *self.GEOMETRY, "--bandwidth", "90", "--memory-limit", "1G")
