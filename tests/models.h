@@ -10,6 +10,31 @@
 /* Files of tests/data/make_models.py, written when the tests are built. */
 #define OWN(path) LOAM_TEST_DATA "/" path
 
+/* The real models, in the folder that LOAM_MODELS names. */
+#define SMOLLM2 "SmolLM2-135M-Instruct.Q4_1.gguf"
+#define GEMMA3  "gemma-3-270m-q4_k_m.gguf"
+
+/* The reference data's models that this version runs. */
+static const char *const reference_models[] = {
+    "tiny/llama-gqa",         "tiny/llama-tied",      "tiny/llama-attn-bias", "tiny/llama-mlp-bias",
+    "tiny/llama-rope-linear", "tiny/llama-rope-yarn", "tiny/llama-ropefreqs", "tiny/gemma3",
+    "quant/llama-bf16",       "quant/llama-q8_0",     "quant/llama-q4_0",     "quant/llama-q4_1",
+    "quant/llama-q5_0",       "quant/llama-q5_1",     "quant/llama-q4_k",     "quant/llama-q5_k",
+    "quant/llama-q6_k",       "quant/gemma3-q4_0",    "quant/gemma3-q4_k_m",
+};
+#define N_REFERENCE_MODELS (sizeof reference_models / sizeof *reference_models)
+
+/* The path of a real model, or the test is skipped. */
+static inline void find_model(const char *file, char path[512])
+{
+    const char *folder = getenv("LOAM_MODELS");
+    if (!folder) skip();
+    snprintf(path, 512, "%s/%s", folder, file);
+    FILE *f = fopen(path, "rb");
+    if (!f) skip();
+    fclose(f);
+}
+
 /* All bytes of a file, to be freed; the test fails without it. */
 static inline char *read_file(const char *path, size_t *n)
 {

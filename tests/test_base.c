@@ -63,7 +63,8 @@ static void test_status__every_number_has_its_name(void **state)
     assert_string_equal(loam_status_name(LOAM_OK), "LOAM_OK");
     assert_string_equal(loam_status_name(LOAM_ERR_FULL), "LOAM_ERR_FULL");
     assert_string_equal(loam_status_name(LOAM_ERR_INTERNAL), "LOAM_ERR_INTERNAL");
-    assert_string_equal(loam_status_name(LOAM_ERR_INTERNAL - 1), "unknown status");
+    assert_string_equal(loam_status_name(LOAM_ERR_FOREIGN), "LOAM_ERR_FOREIGN");
+    assert_string_equal(loam_status_name(LOAM_ERR_FOREIGN - 1), "unknown status");
     assert_string_equal(loam_status_name(1), "unknown status");
 }
 

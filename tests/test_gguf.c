@@ -505,6 +505,80 @@ static void test_callback__fetches_the_header_and_no_more_than_twice_that(void *
     free(m.p);
 }
 
+/* Strings of all lengths, so that the marks fall anywhere, then numbers of several types. */
+static void put_lists(image *m)
+{
+    static const char dots[] = "..................................................";
+    put_start(m, 3, 0, 5);
+    put_array(m, "dots", LOAM_META_STRING, 20000);
+    for (size_t i = 0; i < 20000; i++)
+        put_bytes(m, dots, i % 50);
+    put_array(m, "i32", LOAM_META_I32, 3);
+    put_number(m, (uint64_t)-5, 4);
+    put_number(m, 6, 4);
+    put_number(m, 7, 4);
+    put_array(m, "u64", LOAM_META_U64, 2);
+    put_number(m, 2147483647, 8);
+    put_number(m, 2147483648, 8);
+    put_array(m, "f32", LOAM_META_F32, 2);
+    put_number(m, 0x3F800000, 4);
+    put_number(m, 0xC0000000, 4);
+    put_array(m, "bool", LOAM_META_BOOL, 1);
+    put_number(m, 1, 1);
+}
+
+static void check_lists(const loam__gguf *g)
+{
+    loam__strings strings = loam__gguf_strings(g, 0);
+    uint64_t total = 0;
+    int32_t ints[3] = {0};
+    float floats[2] = {0};
+    for (size_t e = 0; e < 20000; e++) {
+        size_t n = 99, n_next = 99;
+        const char *text = NULL, *next = loam__strings_next(&strings, &n_next);
+        assert_int_equal(loam__gguf_string(g, 0, e, &text, &n), LOAM_OK);
+        assert_int_equal(n, e % 50);
+        assert_int_equal(n_next, n);
+        assert_ptr_equal(next, text);
+        total += n;
+    }
+    assert_int_equal(loam__gguf_text_bytes(g, 0), total);
+    assert_int_equal(loam__gguf_i32s(g, 1, 0, 3, ints), LOAM_OK);
+    assert_int_equal(ints[0], -5);
+    assert_int_equal(ints[2], 7);
+    assert_int_equal(loam__gguf_i32s(g, 2, 0, 1, ints), LOAM_OK);
+    assert_int_equal(ints[0], INT32_MAX);
+    assert_int_equal(loam__gguf_i32s(g, 2, 1, 1, ints), LOAM_ERR_METADATA); /* too large */
+    assert_int_equal(loam__gguf_i32s(g, 3, 0, 2, ints), LOAM_ERR_METADATA);
+    assert_int_equal(loam__gguf_i32s(g, 0, 0, 2, ints), LOAM_ERR_METADATA);
+    assert_int_equal(loam__gguf_f32s(g, 3, 0, 2, floats), LOAM_OK);
+    assert_true(floats[0] == 1.0f && floats[1] == -2.0f);
+    assert_int_equal(loam__gguf_f32s(g, 1, 1, 2, floats), LOAM_OK);
+    assert_true(floats[0] == 6.0f && floats[1] == 7.0f);
+    assert_int_equal(loam__gguf_f32s(g, 4, 0, 1, floats), LOAM_ERR_METADATA);
+}
+
+static void test_lists__by_number_in_order_and_many_at_once(void **state)
+{
+    loam__base b;
+    loam__gguf *g;
+    image m = {0};
+    (void)state;
+    put_lists(&m);
+    reader r = {.m = &m};
+    loam_source fetched = reader_source(&r), whole = fetched;
+    const loam_source *sources[] = {&fetched, &whole};
+    whole.read = NULL;
+    whole.data = m.p;
+    loam__base_init(&b, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(loam__gguf_open_sources(&b, &sources[i], 1, &g), LOAM_OK);
+        check_lists(g);
+        loam__gguf_close(g);
+    }
+    free(m.p);
+}
+
 static void test_callback__every_failure_is_io(void **state)
 {
     image m = {0};
@@ -1421,6 +1495,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_memory__may_have_any_alignment),
     cmocka_unit_test(test_callback__fetches_the_header_and_no_more_than_twice_that),
     cmocka_unit_test(test_callback__every_failure_is_io),
+    cmocka_unit_test(test_lists__by_number_in_order_and_many_at_once),
     cmocka_unit_test(test_file__opens_by_a_name_in_any_script),
     cmocka_unit_test(test_file__a_long_path_leaves_room_for_the_reason),
     cmocka_unit_test(test_file__missing_directory_and_empty_differ),

@@ -159,18 +159,18 @@ static json_t *load_json(const char *path)
 
 /* One model of golden/models/FOLDER: every logit of every position, and the greedy continuations.
  */
-static void check_model(const char *folder, const char *name, const char *isa)
+static void check_model(const char *name, const char *isa)
 {
     char path[512];
     loam_token tokens[256];
     size_t n_expected, at = 0;
     distance d = {0};
-    snprintf(path, sizeof path, SHARED("models/%s/%s.json"), folder, name);
+    snprintf(path, sizeof path, SHARED("models/%s.json"), name);
     json_t *root = load_json(path), *run = json_array_get(json_object_get(root, "runs"), 0),
            *sequence;
-    snprintf(path, sizeof path, SHARED("models/%s/%s.exact.logits.bin"), folder, name);
+    snprintf(path, sizeof path, SHARED("models/%s.exact.logits.bin"), name);
     float *expected = read_floats(path, &n_expected);
-    snprintf(path, sizeof path, SHARED("models/%s/%s.gguf"), folder, name);
+    snprintf(path, sizeof path, SHARED("models/%s.gguf"), name);
     loam *m = load_model(path, (model_options){.isa = isa, .threads = 2});
     uint32_t vocab = vocabulary_of(m);
     size_t i;
@@ -201,24 +201,13 @@ static void check_model(const char *folder, const char *name, const char *isa)
     json_decref(root);
 }
 
-static const char *const tiny[] = {
-    "llama-gqa",         "llama-tied",      "llama-attn-bias", "llama-mlp-bias",
-    "llama-rope-linear", "llama-rope-yarn", "llama-ropefreqs", "gemma3",
-};
-static const char *const quant[] = {
-    "llama-bf16", "llama-q8_0", "llama-q4_0", "llama-q4_1",  "llama-q5_0",    "llama-q5_1",
-    "llama-q4_k", "llama-q5_k", "llama-q6_k", "gemma3-q4_0", "gemma3-q4_k_m",
-};
-
 static void check_all(const char *isa)
 {
     FILE *there = fopen(SHARED("models/index.json"), "r");
     if (!there) skip();
     fclose(there);
-    for (size_t i = 0; i < sizeof tiny / sizeof *tiny; i++)
-        check_model("tiny", tiny[i], isa);
-    for (size_t i = 0; i < sizeof quant / sizeof *quant; i++)
-        check_model("quant", quant[i], isa);
+    for (size_t i = 0; i < N_REFERENCE_MODELS; i++)
+        check_model(reference_models[i], isa);
 }
 
 static void test_reference_models__scalar_matches_at_every_position(void **state)
@@ -240,21 +229,19 @@ typedef struct real_model {
     const char *file, *reference;
 } real_model;
 
-static const real_model smollm2 = {"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct.Q4_1"};
-static const real_model gemma3 = {"gemma-3-270m-q4_k_m.gguf", "gemma-3-270m.Q4_K_M"};
+static const real_model smollm2 = {SMOLLM2, "smollm2-135m-instruct.Q4_1"};
+static const real_model gemma3 = {GEMMA3, "gemma-3-270m.Q4_K_M"};
 
 /* The model's path, or the test is skipped: it comes from the folder that LOAM_MODELS names. */
 static void find_real(const real_model *r, char path[512])
 {
-    const char *folder = getenv("LOAM_MODELS");
     char reference[512];
-    if (QUICK || !folder) skip();
-    snprintf(path, 512, "%s/%s", folder, r->file);
+    if (QUICK) skip();
+    find_model(r->file, path);
     snprintf(reference, sizeof reference, SHARED("models/real/%s.f32.json"), r->reference);
-    FILE *model = fopen(path, "rb"), *data = fopen(reference, "rb");
-    if (model) fclose(model);
-    if (data) fclose(data);
-    if (!model || !data) skip();
+    FILE *data = fopen(reference, "rb");
+    if (!data) skip();
+    fclose(data);
 }
 
 /* The sampled logits of one prompt's row: the best ids, then every stride-th. */

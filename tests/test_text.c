@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+#include "lib/plan/account.h"
 #include "lib/text/pre.h"
 #include "lib/text/text.h"
 
@@ -109,6 +110,21 @@ typedef struct fixture {
     loam__vocab *v;
 } fixture;
 
+/* A whole vocabulary. Filling it takes what was announced, to the byte, and no more in passing. */
+static loam_status new_vocab(loam__base *b, const loam__gguf *g, loam__vocab **v)
+{
+    loam__account account = {0};
+    loam_hooks own = b->hooks;
+    loam_status st = loam__vocab_new(b, g, v);
+    if (st != LOAM_OK) return st;
+    loam__account_open(&account, b, 0);
+    st = loam__vocab_fill(b, *v);
+    b->hooks = own;
+    if (st == LOAM_OK) assert_int_equal(account.live_bytes, loam__vocab_bytes(*v));
+    assert_true(account.peak_bytes <= loam__vocab_bytes(*v));
+    return st;
+}
+
 static loam_status open_vocab(fixture *f, const loam_hooks *hooks)
 {
     loam_source source = {.struct_size = sizeof source};
@@ -121,7 +137,7 @@ static loam_status open_vocab(fixture *f, const loam_hooks *hooks)
     f->g = NULL;
     f->v = NULL;
     loam_status st = loam__gguf_open_sources(&f->b, parts, 1, &f->g);
-    return st == LOAM_OK ? loam__vocab_new(&f->b, f->g, &f->v) : st;
+    return st == LOAM_OK ? new_vocab(&f->b, f->g, &f->v) : st;
 }
 
 static void close_vocab(fixture *f)
@@ -810,6 +826,18 @@ static void test_load__refuses_with_a_sentence(void **state)
     refuse(&f, "tokenizer.ggml.model");
     put_tokens(&f.w, "t5", one, 1);
     refuse(&f, "'t5'");
+    put_string(&f.w, "tokenizer.ggml.model", "llama");
+    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
+    put_text(&f.w, "a", 1);
+    put_list(&f.w, "tokenizer.ggml.token_type", LOAM_META_F32, 1);
+    put_u32(&f.w, 0);
+    refuse(&f, "not a list of integers");
+    put_string(&f.w, "tokenizer.ggml.model", "llama");
+    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
+    put_text(&f.w, "a", 1);
+    put_list(&f.w, "tokenizer.ggml.scores", LOAM_META_BOOL, 1);
+    put(&f.w, "", 1);
+    refuse(&f, "not a list of numbers");
     put_tokens(&f.w, "llama", one, 0);
     refuse(&f, "tokenizer.ggml.tokens");
     put_tokens(&f.w, "gpt2", one, 1);
@@ -868,6 +896,41 @@ static void test_load__takes_odd_merges_and_twins(void **state)
         put_text(&f.w, odd[i], strlen(odd[i]));
     assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
     check_tokens(&f, "any text", 0, ""); /* no byte has a token */
+    close_vocab(&f);
+}
+
+static void test_load__known_spellings_need_no_more_room_than_there_is(void **state)
+{
+    static token tokens[512];
+    loam_token id;
+    size_t n;
+    fixture f = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(tokens); i++)
+        tokens[i] = (token){i < 256 ? "</s>" : "<|end|>", 0, 0};
+    put_tokens(&f.w, "llama", tokens, COUNT(tokens));
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    assert_int_equal(loam__tokenize(&f.b, f.v, "</s>", 4, NULL, LOAM_TOKENIZE_CONTROL, &id, 1, &n),
+                     LOAM_OK);
+    assert_int_equal(n, 1);
+    for (loam_token i = 0; i < (loam_token)COUNT(tokens); i++)
+        assert_true(loam__vocab_is_end(f.v, i));
+    close_vocab(&f);
+}
+
+static void test_load__leaves_endless_merges_out(void **state)
+{
+    static char merge[5000];
+    fixture f = {0};
+    (void)state;
+    memset(merge, 'a', sizeof merge);
+    merge[2500] = ' ';
+    put_tokens(&f.w, "gpt2", (token[]){{"a", 0, 0}, {"aa", 0, 0}}, 2);
+    put_list(&f.w, "tokenizer.ggml.merges", LOAM_META_STRING, 2);
+    put_text(&f.w, merge, sizeof merge);
+    put_text(&f.w, "a a", 3);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "aaa", 0, "aa|a|");
     close_vocab(&f);
 }
 
@@ -1000,7 +1063,7 @@ static void check_golden(const char *gguf, const char *rows)
     assert_non_null(file);
     assert_int_equal(loam__base_init(&b, NULL), LOAM_OK);
     assert_int_equal(loam__gguf_open(&b, gguf, &g), LOAM_OK);
-    assert_int_equal(loam__vocab_new(&b, g, &v), LOAM_OK);
+    assert_int_equal(new_vocab(&b, g, &v), LOAM_OK);
     while ((got = getline(&line, &capacity, file)) > 0) {
         json_error_t error;
         json_t *row = json_loadb(line, (size_t)got, JSON_ALLOW_NUL, &error);
@@ -1055,7 +1118,7 @@ static bool check_tiny(const char *name)
     snprintf(path, sizeof path, SHARED("models/tiny/%s.json"), name);
     json_t *file = json_load_file(path, 0, &error);
     json_t *rows = json_object_get(file, "tokenize");
-    loam_status st = rows ? loam__vocab_new(&b, g, &v) : LOAM_ERR_TOKENIZER;
+    loam_status st = rows ? new_vocab(&b, g, &v) : LOAM_ERR_TOKENIZER;
     assert_true(st == LOAM_OK || st == LOAM_ERR_TOKENIZER);
     if (st == LOAM_OK) json_array_foreach(rows, r, row)
         {
@@ -1127,6 +1190,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__warns_of_an_unknown_pre_tokenizer),
     cmocka_unit_test(test_load__takes_odd_merges_and_twins),
+    cmocka_unit_test(test_load__known_spellings_need_no_more_room_than_there_is),
+    cmocka_unit_test(test_load__leaves_endless_merges_out),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_golden__small_models),
     GOLDEN("llama-spm"),

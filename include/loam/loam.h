@@ -88,7 +88,8 @@ enum {
     LOAM_ERR_DEVICE = -30,      /* the device is gone; only loam_free() is left */
     LOAM_ERR_BACKEND = -31,     /* no backend of that name, or it lacks what is asked */
     LOAM_ERR_UNSUPPORTED = -32, /* valid, but not built into this version */
-    LOAM_ERR_INTERNAL = -33     /* a broken invariant inside loam: please report it */
+    LOAM_ERR_INTERNAL = -33,    /* a broken invariant inside loam: please report it */
+    LOAM_ERR_FOREIGN = -34      /* a saved state of another model, or of other KV cell types */
 };
 
 /* Number formats; the numbers are GGUF's tensor types (ggml/docs/gguf.md). */
@@ -156,7 +157,7 @@ enum {
 };
 
 /* Cell types of the KV cache; the default is F16. Q8_0 and Q4_0 take 8.5 and 4.5 bits a number and
- * want heads of a multiple of 32 values. Keys suffer far more from Q4_0 than values do: prefer v_type.
+ * want heads of a multiple of 32 values. Q4_0 hurts keys far more than values, so set it as v_type.
  */
 enum {
     LOAM_KV_DEFAULT = 0,
@@ -172,7 +173,7 @@ typedef struct loam_options {
     uint32_t flags;              /* LOAM_LOAD_*; an unknown bit is refused */
     uint64_t memory_limit_bytes; /* hard cap over all private memory and mapped weights; 0: none */
     uint64_t kv_tokens;          /* most tokens that the KV cache holds, of all sequences together,
-                                    shared ones counted once; 0: a whole context for each sequence */
+                                    shared ones counted once; 0: all contexts at once */
     uint32_t context_tokens;     /* most tokens of one sequence; 0: the model's own, at most 4096 */
     uint32_t sequences;          /* most sequences open at once; 0: 1 */
     uint32_t threads;            /* 0: one per processor this process may use, at most 64 */
@@ -388,6 +389,46 @@ LOAM_API loam_status loam_seq_truncate(loam *m, loam_seq seq, size_t n_tokens);
  * Errors   LOAM_ERR_ARG, SEQ
  * Since    0.1 */
 LOAM_API loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens);
+
+/* Save a whole generation as bytes: tokens, KV cells, logits, sampling and its random state. The
+ * size depends on the tokens that the sequence holds. Saving drops an unfinished call. Allocates
+ * nothing.
+ *
+ * state    char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
+ * Errors   LOAM_ERR_ARG, STATE, SEQ, BUFFER, IO
+ * Since    0.1 */
+LOAM_API loam_status loam_seq_save(loam *m, loam_seq seq, void *state, size_t capacity,
+                                   size_t *n_bytes);
+
+/* Open a sequence from saved bytes, in this process or another one: it goes on with the same bits
+ * on the same instruction set. The handle may have other sizes, but the same model and KV cell
+ * types. Its KV blocks are never shared with other sequences. A refused state changes nothing.
+ * Allocates nothing. The state's checksum finds damage, not malice: tokens and cells are taken as
+ * they are.
+ *
+ * state    borrowed; n bytes from loam_seq_save()
+ * Errors   LOAM_ERR_ARG, STATE, MAGIC (no saved state), VERSION, TRUNCATED, CORRUPT, FOREIGN, IO,
+ *          FULL (no free sequence, a longer text than options.context_tokens, or no KV blocks)
+ * Since    0.1 */
+LOAM_API loam_status loam_seq_restore(loam *m, const void *state, size_t n, loam_seq *seq);
+
+/* What the KV cache holds and has saved. */
+typedef struct loam_usage {
+    uint32_t struct_size;     /* set by loam_usage_init() */
+    uint32_t sequences;       /* open */
+    uint32_t kv_block_tokens; /* positions in a block */
+    uint32_t kv_blocks;       /* of the layers that see the whole context, or else of the others */
+    uint32_t kv_blocks_used;  /* of these, by sequences; one that several share counts once */
+    uint32_t kv_blocks_idle;  /* kept for prompts that begin like one of lately */
+    uint64_t tokens_computed; /* since load: rows that went through the model */
+    uint64_t tokens_shared;   /* since load: prompt tokens that were found in the cache instead */
+} loam_usage;                 /* 0.1 ends here */
+
+LOAM_API void loam_usage_init(loam_usage *usage);
+
+/* Errors   LOAM_ERR_ARG, NEWER, STATE
+ * Since    0.1 */
+LOAM_API loam_status loam_get_usage(loam *m, loam_usage *usage);
 
 /* ---- Compute --------------------------------------------------------------------------------- */
 

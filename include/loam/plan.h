@@ -19,7 +19,8 @@ typedef struct loam_plan loam_plan;
 /* Plan a model file with the options that it would be loaded with. Reads only the header.
  *
  * out      owned, also on failure (it carries the text); free it with loam_plan_free()
- * Errors   those of loam_load(); LOAM_ERR_NOFIT still gives a whole plan
+ * Errors   those of loam_load(), but that damage inside a vocabulary is only found by loading;
+ *          LOAM_ERR_NOFIT still gives a whole plan
  * Threads  any
  * Since    0.1 */
 LOAM_API loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out);

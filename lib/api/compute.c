@@ -97,6 +97,44 @@ loam_status loam_seq_truncate(loam *m, loam_seq seq, size_t n_tokens)
     return st != LOAM_OK ? st : loam__leave(m, loam__run_truncate_seq(&m->run, seq, n_tokens));
 }
 
+loam_status loam_seq_save(loam *m, loam_seq seq, void *state, size_t capacity, size_t *n_bytes)
+{
+    if (!m || !n_bytes || (!state && capacity)) return no_pointer(m, "state or n_bytes");
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    return loam__leave(m, loam__run_save_seq(&m->run, seq, state, capacity, n_bytes));
+}
+
+loam_status loam_seq_restore(loam *m, const void *state, size_t n, loam_seq *seq)
+{
+    if (!m || !state || !seq) return no_pointer(m, "state or seq");
+    loam_status st = loam__enter(m, true);
+    return st != LOAM_OK ? st : loam__leave(m, loam__run_restore_seq(&m->run, state, n, seq));
+}
+
+loam_status loam_get_usage(loam *m, loam_usage *usage)
+{
+    if (!m || !usage) return no_pointer(m, "usage");
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    const loam__kv_pool *p = &m->run.kv.pools[0];
+    loam_usage u = {
+        .kv_block_tokens = LOAM__KV_BLOCK_TOKENS,
+        .kv_blocks = p->n_blocks,
+        .kv_blocks_used = p->n_blocks - p->n_free - p->n_idle,
+        .kv_blocks_idle = p->n_idle,
+        .tokens_computed = m->run.tokens_computed,
+        .tokens_shared = m->run.tokens_shared,
+    };
+    for (uint32_t i = 0; i < m->plan.sequences; i++)
+        u.sequences += m->run.sequences[i].open;
+    st = loam__options_write(usage, LOAM__UP_TO(loam_usage, tokens_shared), &u, sizeof u);
+    if (st != LOAM_OK)
+        loam__fail(&m->base, st,
+                   "usage: struct_size is not of this version; call loam_usage_init() first");
+    return loam__leave(m, st);
+}
+
 loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens)
 {
     uint32_t slot;

@@ -33,8 +33,9 @@ loam_status loam__begin(loam__base *b, const loam_options *options, loam_options
 /* load.c: a handle for any options, so that there is one to carry the text; *o: what they say, with
  * defaults filled in; *st: whether they are good. */
 loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status *st);
-/* Everything but the arenas and the programs, once the container is open. LOAM_ERR_NOFIT: the plan
- * is whole all the same. */
+/* Everything but the vocabulary's tables, the arenas and the programs, once the container is open:
+ * quick, for it reads no more than a header's counts. LOAM_ERR_NOFIT: the plan is whole all the
+ * same. */
 loam_status loam__handle_plan(loam *m, const loam_options *o);
 
 /* backends.c */

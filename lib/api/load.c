@@ -112,17 +112,33 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
         (st = check_vocabulary(m)) != LOAM_OK)
         return st;
     loam__account_note(a, LOAM__HELD_VOCABULARY);
+    loam__account_expect(a, LOAM__HELD_VOCABULARY, loam__vocab_bytes(m->vocab));
     return loam__plan_total(&m->plan, o, a);
+}
+
+/* The vocabulary's tables, which must take what the plan says. */
+static loam_status fill_vocabulary(loam *m)
+{
+    size_t before = atomic_load(&m->account.live_bytes);
+    loam_status st = loam__vocab_fill(&m->base, m->vocab);
+    size_t held = atomic_load(&m->account.live_bytes) - before;
+    if (st != LOAM_OK || held == loam__vocab_bytes(m->vocab)) return st;
+    return loam__fail(&m->base, LOAM_ERR_INTERNAL,
+                      "the vocabulary takes %zu bytes where the plan says %zu; report this", held,
+                      loam__vocab_bytes(m->vocab));
 }
 
 static loam_status load_opened(loam *m, const loam_options *o)
 {
     loam_status st;
     if (o->flags & LOAM_LOAD_VOCAB) {
-        st = read_facts(m);
-        return st != LOAM_OK ? st : loam__vocab_new(&m->base, m->gguf, &m->vocab);
+        if ((st = read_facts(m)) != LOAM_OK ||
+            (st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK)
+            return st;
+        return fill_vocabulary(m);
     }
-    if ((st = loam__handle_plan(m, o)) != LOAM_OK) return st;
+    if ((st = loam__handle_plan(m, o)) != LOAM_OK || (st = fill_vocabulary(m)) != LOAM_OK)
+        return st;
     if (o->memory_limit_bytes) /* the mapped weights have their share of it */
         m->account.limit_bytes -= (size_t)m->plan.totals.weights_mapped_bytes;
     if ((st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK) return st;

@@ -36,6 +36,10 @@ void loam_sampling_init(loam_sampling *p)
 {
     init(p, sizeof *p);
 }
+void loam_usage_init(loam_usage *p)
+{
+    init(p, sizeof *p);
+}
 void loam_format_info_init(loam_format_info *p)
 {
     init(p, sizeof *p);

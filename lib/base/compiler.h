@@ -5,9 +5,11 @@
 #if defined(__GNUC__)
 #define LOAM__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define LOAM__INLINE              static inline __attribute__((always_inline))
+#define LOAM__PREFETCH(address)   __builtin_prefetch(address)
 #else
 #define LOAM__PRINTF(text, first)
-#define LOAM__INLINE static inline
+#define LOAM__INLINE            static inline
+#define LOAM__PREFETCH(address) ((void)(address))
 #endif
 
 #endif

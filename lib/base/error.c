@@ -60,6 +60,7 @@ const char *loam_status_name(loam_status status)
         "LOAM_ERR_BACKEND",
         "LOAM_ERR_UNSUPPORTED",
         "LOAM_ERR_INTERNAL",
+        "LOAM_ERR_FOREIGN",
     };
     if (status > 0 || status < -(int32_t)(sizeof names / sizeof *names) + 1)
         return "unknown status";

@@ -13,6 +13,9 @@ typedef struct loam__map {
 /* Map a whole file read-only. Errors: NOT_FOUND, DIRECTORY, EMPTY, IO, NOMEM. */
 loam_status loam__map_file(loam__base *b, const char *path, loam__map *map);
 void loam__unmap_file(loam__map *map); /* a zeroed map is fine */
+/* The pages from offset on leave this process, and come back when they are read again. A zeroed map
+ * is fine. */
+void loam__forget_pages(const loam__map *map, uint64_t offset);
 
 /* ---- time and machine ---- */
 uint64_t loam__now_ns(void);           /* monotonic */

@@ -66,6 +66,14 @@ void loam__unmap_file(loam__map *map)
     *map = (loam__map){0};
 }
 
+void loam__forget_pages(const loam__map *map, uint64_t offset)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    if (!map->data || page <= 0 || offset >= map->size) return;
+    uint64_t first = offset / (uint64_t)page * (uint64_t)page;
+    madvise((void *)(uintptr_t)(map->data + first), (size_t)(map->size - first), MADV_DONTNEED);
+}
+
 uint64_t loam__now_ns(void)
 {
     struct timespec t;

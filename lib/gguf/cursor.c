@@ -1,24 +1,28 @@
 #include "cursor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "limits.h"
 
 typedef unsigned long long ull; /* for %llu */
 
-uint32_t loam__le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-uint64_t loam__le64(const uint8_t *p)
-{
-    return loam__le32(p) | (uint64_t)loam__le32(p + 4) << 32;
-}
-
 static uint64_t left(const loam__cursor *c)
 {
     return c->part->size - c->at;
+}
+
+/* What is being read. Put together when something is wrong: no header is slowed by its messages. */
+typedef struct phrase {
+    char text[128];
+} phrase;
+
+static phrase what_of(const loam__cursor *c)
+{
+    phrase p;
+    if (c->number < 0) snprintf(p.text, sizeof p.text, "%s", c->what);
+    else snprintf(p.text, sizeof p.text, "%s %lld", c->what, (long long)c->number);
+    return p;
 }
 
 static void truncated(loam__cursor *c, uint64_t missing)
@@ -27,7 +31,7 @@ static void truncated(loam__cursor *c, uint64_t missing)
         c->base, LOAM_ERR_TRUNCATED,
         "%s ends inside its header: %s at byte %llu needs at least %llu more bytes than its "
         "%llu; it is a partial download, get it again",
-        c->part->label, c->what, (ull)c->at, (ull)missing, (ull)c->part->size);
+        c->part->label, what_of(c).text, (ull)c->at, (ull)missing, (ull)c->part->size);
 }
 
 const uint8_t *loam__cursor_take(loam__cursor *c, uint64_t n)
@@ -41,7 +45,7 @@ const uint8_t *loam__cursor_take(loam__cursor *c, uint64_t n)
         c->status = loam__fail(
             c->base, LOAM_ERR_LIMIT,
             "%s: %s takes the header beyond loam's limit of %llu bytes; shorten its metadata",
-            c->part->label, c->what, (ull)LOAM__GGUF_HEADER_MAX);
+            c->part->label, what_of(c).text, (ull)LOAM__GGUF_HEADER_MAX);
         return NULL;
     }
     c->status = loam__part_fetch(c->base, c->part, c->at + n);
@@ -72,7 +76,7 @@ uint64_t loam__cursor_count(loam__cursor *c, uint64_t limit, uint64_t min_bytes)
             loam__fail(c->base, LOAM_ERR_LIMIT,
                        "%s: %s: a count or length of %llu is over loam's limit of %llu; the file "
                        "is damaged, get it again",
-                       c->part->label, c->what, (ull)count, (ull)limit);
+                       c->part->label, what_of(c).text, (ull)count, (ull)limit);
     } else if (count > left(c) / min_bytes) {
         truncated(c, count * min_bytes - left(c)); /* limit * min_bytes is far below 2^64 */
     }
@@ -88,15 +92,46 @@ const uint8_t *loam__cursor_string(loam__cursor *c, uint64_t limit, uint64_t *n)
     return p;
 }
 
+/* The strings that lie whole in the bytes at hand: nearly all, and a header is mostly strings.
+ * Those of a list from number i on; gives the number of the first that does not. */
+static uint64_t strings_at_hand(loam__cursor *c, uint64_t i, uint64_t n, uint64_t limit,
+                                uint32_t *marks)
+{
+    const uint8_t *head = loam__part_head(c->part), *p = head + c->at;
+    uint64_t end = c->part->data ? c->part->size : c->part->head_n;
+    if (end > LOAM__GGUF_HEADER_MAX) end = LOAM__GGUF_HEADER_MAX;
+    uint64_t room = end > c->at ? end - c->at : 0;
+    for (; i < n && room >= 8; i++) {
+        uint64_t length = loam__le64(p);
+        if (length > limit || length > room - 8) break;
+        if (marks && i % LOAM__MARKED == 0) marks[i / LOAM__MARKED] = (uint32_t)(p - head);
+        p += 8 + length;
+        room -= 8 + length;
+    }
+    c->at = (uint64_t)(p - head);
+    return i;
+}
+
+void loam__cursor_strings(loam__cursor *c, uint64_t n, uint64_t limit, uint32_t *marks)
+{
+    uint64_t length;
+    for (uint64_t i = 0; c->status == LOAM_OK; i++) {
+        i = strings_at_hand(c, i, n, limit, marks);
+        if (i == n) return;
+        if (marks && i % LOAM__MARKED == 0) marks[i / LOAM__MARKED] = (uint32_t)c->at;
+        loam__cursor_string(c, limit, &length); /* fetches more, or says what is wrong */
+    }
+}
+
 const char *loam__cursor_name(loam__cursor *c, uint64_t limit, loam__arena *arena)
 {
     uint64_t n;
     const uint8_t *p = loam__cursor_string(c, limit, &n);
     if (!p) return NULL;
     if (n == 0 || memchr(p, 0, (size_t)n)) {
-        c->status =
-            loam__fail(c->base, LOAM_ERR_CORRUPT, "%s: %s %s; get the file again", c->part->label,
-                       c->what, n ? "has a name with a NUL byte in it" : "has an empty name");
+        c->status = loam__fail(c->base, LOAM_ERR_CORRUPT, "%s: %s %s; get the file again",
+                               c->part->label, what_of(c).text,
+                               n ? "has a name with a NUL byte in it" : "has an empty name");
         return NULL;
     }
     char *name = loam__arena_alloc(arena, (size_t)n + 1);

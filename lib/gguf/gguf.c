@@ -104,7 +104,7 @@ static loam_status read_further(loam__gguf *g, uint32_t part, const split *first
     return st == LOAM_OK ? loam__part_shrink(g->base, p, 0) : st;
 }
 
-/* After all headers: look-up tables, and the sums over the parts. */
+/* After all headers: the look-up table of tensors, and the sums over the parts. */
 static loam_status finish(loam__gguf *g, const split *first)
 {
     loam_status st;
@@ -122,8 +122,7 @@ static loam_status finish(loam__gguf *g, const split *first)
                               st == LOAM_ERR_CORRUPT ? "is there twice"
                                                      : "collides with too many others by its name");
     }
-    if ((st = loam__part_shrink(g->base, &g->parts[0], g->meta.end)) != LOAM_OK) return st;
-    return loam__gguf_string_tables(g);
+    return loam__part_shrink(g->base, &g->parts[0], g->meta.end);
 }
 
 /* ---- files ---- */
@@ -322,4 +321,14 @@ loam_status loam__gguf_read(const loam__gguf *g, size_t part, uint64_t offset, v
                             size_t n)
 {
     return loam__part_read(g->base, &g->parts[part], offset, buffer, n);
+}
+
+void loam__gguf_forget_tensors(const loam__gguf *g, size_t part)
+{
+    loam__forget_pages(&g->parts[part].map, part == 0 ? g->meta.end : 0);
+}
+
+uint64_t loam__gguf_header_pages(const loam__gguf *g)
+{
+    return g->parts[0].map.data ? g->meta.end : 0;
 }

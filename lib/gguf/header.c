@@ -117,7 +117,7 @@ static void read_array(loam__cursor *c, unsigned depth, uint32_t *type, uint64_t
     uint32_t bytes = loam__gguf_value_bytes[*type];
     if (*type == LOAM_META_STRING) bytes = STRING_MIN;
     if (*type == LOAM_META_ARRAY) bytes = ARRAY_MIN;
-    *count = loam__cursor_count(c, LOAM__GGUF_HEADER_MAX, bytes);
+    *count = loam__cursor_count(c, LOAM__GGUF_HEADER_MAX / bytes, bytes);
 }
 
 static void skip_bools(loam__cursor *c, uint64_t count)
@@ -130,25 +130,34 @@ static void skip_bools(loam__cursor *c, uint64_t count)
     }
 }
 
-/* Step over values and check them. depth counts the arrays that are open. */
-static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned depth)
+/* Step over values and check them. depth counts the arrays that are open; marks: of strings. */
+static void skip_values(loam__cursor *c, uint32_t type, uint64_t count, unsigned depth,
+                        uint32_t *marks)
 {
-    uint64_t n;
     if (type == LOAM_META_BOOL) {
         skip_bools(c, count);
     } else if (type == LOAM_META_STRING) {
-        for (uint64_t i = 0; i < count && c->status == LOAM_OK; i++)
-            loam__cursor_string(c, LOAM__GGUF_STRING_MAX, &n);
+        loam__cursor_strings(c, count, LOAM__GGUF_STRING_MAX, marks);
     } else if (type == LOAM_META_ARRAY) {
         for (uint64_t i = 0; i < count && c->status == LOAM_OK; i++) {
             uint32_t element = 0;
+            uint64_t n = 0;
             read_array(c, depth + 1, &element, &n);
-            if (c->status == LOAM_OK) skip_values(c, element, n, depth + 1);
+            if (c->status == LOAM_OK) skip_values(c, element, n, depth + 1, NULL);
         }
     } else {
         /* loam__cursor_count() has checked the product */
         loam__cursor_take(c, count * loam__gguf_value_bytes[type]);
     }
+}
+
+/* For finding the strings of a list without walking all of it. */
+static loam_status make_marks(loam__meta *meta, loam__entry *entry)
+{
+    if (entry->type != LOAM_META_ARRAY || entry->element != LOAM_META_STRING) return LOAM_OK;
+    uint64_t n = (entry->count + LOAM__MARKED - 1) / LOAM__MARKED;
+    entry->marks = loam__arena_alloc(&meta->arena, (size_t)n * sizeof *entry->marks);
+    return entry->marks ? LOAM_OK : LOAM_ERR_NOMEM;
 }
 
 static loam_status read_entry(loam__cursor *c, loam__meta *meta, loam__entry *entry)
@@ -158,20 +167,22 @@ static loam_status read_entry(loam__cursor *c, loam__meta *meta, loam__entry *en
     if (!entry->key) return c->status;
     snprintf(what, sizeof what, "metadata key '%s'", loam__gguf_show(entry->key).text);
     c->what = what;
+    c->number = -1;
     uint32_t type = read_type(c), element = type;
     entry->count = 1;
     if (c->status == LOAM_OK && type == LOAM_META_ARRAY) read_array(c, 1, &element, &entry->count);
     entry->type = (int32_t)type;
     entry->element = (int32_t)element;
     entry->at = c->at;
-    if (c->status == LOAM_OK) skip_values(c, element, entry->count, 1);
+    if (c->status == LOAM_OK) c->status = make_marks(meta, entry);
+    if (c->status == LOAM_OK) skip_values(c, element, entry->count, 1, entry->marks);
+    entry->bytes = c->at - entry->at;
     c->what = "the header";
     return c->status;
 }
 
 static loam_status read_entries(loam__cursor *c, uint64_t n, loam__meta *meta)
 {
-    char what[48];
     loam__arena_init(&meta->arena, c->base, 0);
     loam_status st = loam__index_init(c->base, &meta->index, (uint32_t)n);
     if (st != LOAM_OK) return st;
@@ -179,8 +190,8 @@ static loam_status read_entries(loam__cursor *c, uint64_t n, loam__meta *meta)
     if (!meta->entries) return LOAM_ERR_NOMEM;
     for (uint64_t i = 0; i < n; i++) {
         loam__entry *entry = &meta->entries[i];
-        snprintf(what, sizeof what, "metadata entry %llu", (ull)i);
-        c->what = what;
+        c->what = "metadata entry";
+        c->number = (int64_t)i;
         if ((st = read_entry(c, meta, entry)) != LOAM_OK) return st;
         if ((st = loam__index_add(&meta->index, entry->key)) == LOAM_OK) continue;
         const char *why =
@@ -212,7 +223,7 @@ static loam_status read_alignment(loam__cursor *c, const loam__meta *meta, uint6
 
 loam_status loam__gguf_header(loam__gguf *g, uint32_t part, loam__meta *meta)
 {
-    loam__cursor c = {.base = g->base, .part = &g->parts[part]};
+    loam__cursor c = {.base = g->base, .part = &g->parts[part], .number = -1};
     uint32_t version = 0;
     uint64_t align;
     loam_status st = read_version(&c, &version);
@@ -234,22 +245,4 @@ void loam__gguf_meta_free(loam__base *b, loam__meta *meta)
     loam__free(b, meta->entries);
     loam__arena_free(&meta->arena);
     *meta = (loam__meta){0};
-}
-
-loam_status loam__gguf_string_tables(loam__gguf *g)
-{
-    const uint8_t *head = loam__part_head(&g->parts[0]);
-    for (size_t i = 0; i < g->meta.index.n; i++) {
-        loam__entry *entry = &g->meta.entries[i];
-        if (entry->type != LOAM_META_ARRAY || entry->element != LOAM_META_STRING) continue;
-        entry->elements =
-            loam__arena_alloc(&g->meta.arena, (size_t)entry->count * sizeof *entry->elements);
-        if (!entry->elements) return LOAM_ERR_NOMEM;
-        uint64_t at = entry->at;
-        for (uint64_t e = 0; e < entry->count; e++) {
-            entry->elements[e] = (uint32_t)at; /* below LOAM__GGUF_HEADER_MAX */
-            at += 8 + loam__le64(head + at);
-        }
-    }
-    return LOAM_OK;
 }

@@ -16,14 +16,15 @@ typedef struct loam__entry {
     int32_t type, element; /* LOAM_META_*; element as type unless it is an array */
     uint64_t count;        /* 1 unless it is an array */
     uint64_t at;           /* where the value, or the first element, lies in the header */
-    uint32_t *elements;    /* where each string of an array lies; NULL for all else */
+    uint64_t bytes;        /* of all elements there */
+    uint32_t *marks; /* where every LOAM__MARKED-th string of a list lies; NULL for all else */
 } loam__entry;
 
 /* The metadata of one part. */
 typedef struct loam__meta {
     loam__entry *entries;
     loam__index index;
-    loam__arena arena; /* keys, and the tables of elements */
+    loam__arena arena; /* keys, and the marks of lists */
     uint64_t end;      /* of the metadata in the part */
 } loam__meta;
 
@@ -50,8 +51,6 @@ struct loam__gguf {
  * even on failure. */
 loam_status loam__gguf_header(loam__gguf *g, uint32_t part, loam__meta *meta);
 void loam__gguf_meta_free(loam__base *b, loam__meta *meta);
-/* Tables for O(1) access to the elements of part 0's string arrays. */
-loam_status loam__gguf_string_tables(loam__gguf *g);
 
 /* tensors.c: read the n descriptions that follow the metadata, check them and place them in the
  * part. */

@@ -1,5 +1,4 @@
 /* Tensor descriptions: shapes, sizes, and where the bytes lie. */
-#include <stdio.h>
 #include <string.h>
 
 #include "inside.h"
@@ -114,9 +113,18 @@ static void sort_by_offset(const loam__slot *slots, uint32_t *order, size_t n)
     }
 }
 
+/* Most writers list tensors in the order of their bytes. */
+static bool lie_in_order(const loam__slot *slots, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (slots[i - 1].offset + slots[i - 1].size > slots[i].offset) return false;
+    return true;
+}
+
 static loam_status check_overlap(const loam__cursor *c, const loam__slot *slots, size_t n)
 {
     loam_status st = LOAM_OK;
+    if (lie_in_order(slots, n)) return LOAM_OK;
     uint32_t *order = loam__alloc_array(c->base, n, sizeof *order);
     if (!order) return LOAM_ERR_NOMEM;
     sort_by_offset(slots, order, n);
@@ -151,7 +159,6 @@ static loam_status grow(loam__gguf *g, size_t n)
 loam_status loam__gguf_slots(loam__gguf *g, loam__cursor *c, uint32_t part, uint64_t n,
                              uint64_t align)
 {
-    char what[48];
     loam_status st;
     if (n == 0) return LOAM_OK;
     if (n > LOAM__GGUF_TENSORS_MAX - g->n_slots)
@@ -160,9 +167,9 @@ loam_status loam__gguf_slots(loam__gguf *g, loam__cursor *c, uint32_t part, uint
                           c->part->label, (ull)LOAM__GGUF_TENSORS_MAX);
     if ((st = grow(g, (size_t)n)) != LOAM_OK) return st;
     loam__slot *slots = g->slots + g->n_slots;
-    c->what = what;
+    c->what = "tensor description";
     for (uint64_t i = 0; i < n; i++) {
-        snprintf(what, sizeof what, "tensor description %llu", (ull)i);
+        c->number = (int64_t)i;
         if ((st = read_slot(g, c, part, align, &slots[i])) != LOAM_OK) return st;
     }
     g->n_slots += (size_t)n;

@@ -112,9 +112,71 @@ loam_status loam__gguf_string(const loam__gguf *g, size_t i, uint64_t e, const c
     const uint8_t *header;
     const loam__entry *entry = entry_of(g, i, &header);
     if (entry->element != LOAM_META_STRING) return LOAM_ERR_METADATA;
-    const uint8_t *p = header + (entry->elements ? entry->elements[e] : entry->at);
-    *n = (size_t)loam__le64(p);
-    *text = (const char *)p + 8;
+    loam__strings s = {header + entry->at};
+    if (entry->marks) s.at = header + entry->marks[e / LOAM__MARKED];
+    for (e %= LOAM__MARKED; e > 0; e--)
+        loam__strings_next(&s, n);
+    *text = loam__strings_next(&s, n);
+    return LOAM_OK;
+}
+
+loam__strings loam__gguf_strings(const loam__gguf *g, size_t i)
+{
+    const uint8_t *header;
+    const loam__entry *entry = entry_of(g, i, &header);
+    return (loam__strings){header + entry->at};
+}
+
+const char *loam__strings_next(loam__strings *s, size_t *n)
+{
+    const char *text = (const char *)s->at + 8;
+    *n = (size_t)loam__le64(s->at);
+    s->at += 8 + *n;
+    return text;
+}
+
+uint64_t loam__gguf_text_bytes(const loam__gguf *g, size_t i)
+{
+    const loam__entry *entry = &g->meta.entries[i];
+    return entry->bytes - 8 * entry->count;
+}
+
+/* ---- many elements at once ---- */
+
+loam_status loam__gguf_i32s(const loam__gguf *g, size_t i, uint64_t first, size_t n,
+                            int32_t *values)
+{
+    const uint8_t *header;
+    const loam__entry *entry = entry_of(g, i, &header);
+    const uint8_t *p = element_at(header, entry, first);
+    int64_t v;
+    for (size_t k = 0; k < n; k++) {
+        if (entry->element == LOAM_META_I32) {
+            values[k] = (int32_t)loam__le32(p + 4 * k);
+            continue;
+        }
+        if (loam__gguf_i64(g, i, first + k, &v) != LOAM_OK || v < INT32_MIN || v > INT32_MAX)
+            return LOAM_ERR_METADATA;
+        values[k] = (int32_t)v;
+    }
+    return LOAM_OK;
+}
+
+loam_status loam__gguf_f32s(const loam__gguf *g, size_t i, uint64_t first, size_t n, float *values)
+{
+    const uint8_t *header;
+    const loam__entry *entry = entry_of(g, i, &header);
+    const uint8_t *p = element_at(header, entry, first);
+    double v;
+    for (size_t k = 0; k < n; k++) {
+        if (entry->element == LOAM_META_F32) {
+            uint32_t bits = loam__le32(p + 4 * k);
+            memcpy(&values[k], &bits, sizeof bits);
+            continue;
+        }
+        if (loam__gguf_f64(g, i, first + k, &v) != LOAM_OK) return LOAM_ERR_METADATA;
+        values[k] = (float)v;
+    }
     return LOAM_OK;
 }
 

@@ -159,14 +159,10 @@ static int32_t whole_group(const loam__kv *kv)
     return -1;
 }
 
-uint32_t loam__kv_needed(const loam__kv *kv, uint32_t table, uint32_t have, uint32_t want)
+uint32_t loam__kv_needed(const loam__kv *kv, uint32_t table, uint32_t want)
 {
-    int32_t g = whole_group(kv);
     uint32_t held = kv->tables[table].n_blocks, needed = loam__kv_blocks_for(want);
-    if (g < 0) return 0;
-    uint32_t more = needed > held ? needed - held : 0;
-    if (have % BLOCK == 0 || have / BLOCK >= held) return more;
-    return more + is_shared(kv, (uint32_t)g, row_of(kv, (uint32_t)g, table)[have / BLOCK]);
+    return whole_group(kv) >= 0 && needed > held ? needed - held : 0;
 }
 
 uint32_t loam__kv_available(const loam__kv *kv)

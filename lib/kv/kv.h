@@ -82,9 +82,9 @@ size_t loam__kv_bytes(const loam__kv_shape *shape); /* what init allocates, as t
 loam_status loam__kv_init(loam__kv *kv, loam__base *b, const loam__kv_shape *shape);
 void loam__kv_free(loam__kv *kv); /* a zeroed one is fine */
 
-/* Whether positions [have, want) of a table can be had in the groups without a window, and how many
- * blocks they take beyond what the table holds. */
-uint32_t loam__kv_needed(const loam__kv *kv, uint32_t table, uint32_t have, uint32_t want);
+/* How many blocks a table needs for `want` positions beyond those that it holds, in the groups
+ * without a window; a copy of a shared one may come on top. */
+uint32_t loam__kv_needed(const loam__kv *kv, uint32_t table, uint32_t want);
 /* Blocks that can be taken in those groups: free and idle. UINT32_MAX if there is no such group. */
 uint32_t loam__kv_available(const loam__kv *kv);
 

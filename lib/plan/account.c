@@ -47,6 +47,11 @@ void loam__account_note(loam__account *a, int what)
     a->noted_bytes = live;
 }
 
+void loam__account_expect(loam__account *a, int what, size_t bytes)
+{
+    a->held[what] += bytes;
+}
+
 loam_status loam__account_reason(const loam__account *a, loam__base *b, loam_status st)
 {
     if (st != LOAM_ERR_NOMEM || !atomic_load(&a->refused)) return st;

@@ -33,6 +33,8 @@ typedef struct loam__account {
 void loam__account_open(loam__account *a, loam__base *b, size_t live_bytes);
 /* Put down what has come since the last note. */
 void loam__account_note(loam__account *a, int what);
+/* Bytes that will come after the plan has been made. */
+void loam__account_expect(loam__account *a, int what, size_t bytes);
 /* LOAM_ERR_NOMEM becomes LOAM_ERR_NOFIT, with its own sentence, where the limit was the reason. */
 loam_status loam__account_reason(const loam__account *a, loam__base *b, loam_status st);
 

@@ -344,6 +344,9 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->overhead_bytes = plus(t->overhead_bytes, working.bytes);
     t->total_bytes = plus(plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
     t->peak_resident_bytes = t->total_bytes;
+    if (t->weights_mapped_bytes == 0)
+        t->peak_resident_bytes =
+            plus(t->peak_resident_bytes, loam__gguf_header_pages(p->model.gguf));
     t->token_read_bytes = token_read_bytes(g);
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)

@@ -63,8 +63,8 @@ typedef struct loam__plan_records {
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
                             const loam_backend *backend, void *self, loam__plan_records records,
                             loam__plan *plan);
-/* Add up what is held now and what loam__run_new() will allocate, and hold it against the limit:
- * after all but that is there. LOAM_ERR_NOFIT: the plan is whole all the same. */
+/* Add up what is held now, what the account expects and what loam__run_new() will allocate, and
+ * hold it against the limit. LOAM_ERR_NOFIT: the plan is whole all the same. */
 loam_status loam__plan_total(loam__plan *plan, const loam_options *o, const loam__account *held);
 void loam__plan_free(loam__plan *plan); /* a zeroed one is fine */
 

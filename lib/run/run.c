@@ -43,6 +43,7 @@ static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
         if (st == LOAM_OK)
             st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
         if (st != LOAM_OK) return st;
+        loam__gguf_forget_tensors(p->model.gguf, t.part);
         done += n;
     }
     return LOAM_OK;
@@ -248,25 +249,29 @@ static void begin_item(loam__run *run, const loam__item *item, bool match)
     memcpy(history + s->n_tokens, item->tokens, item->n * sizeof *item->tokens);
     s->n_target = s->n_tokens + (uint32_t)item->n;
     uint32_t most = match ? s->n_target - 1 : s->n_tokens;
-    if (s->n_computed < most)
-        s->n_computed = loam__kv_match(&run->kv, slot, history, s->n_computed, most);
+    if (s->n_computed >= most) return;
+    uint32_t found = loam__kv_match(&run->kv, slot, history, s->n_computed, most);
+    run->tokens_shared += found - s->n_computed;
+    s->n_computed = found;
+}
+
+static loam_status no_blocks(loam__run *run, uint64_t needed)
+{
+    return loam__fail(run->base, LOAM_ERR_FULL,
+                      "the KV cache has %u free blocks of %u tokens and the call needs %llu; close "
+                      "or truncate a sequence, or load with more options.kv_tokens",
+                      loam__kv_available(&run->kv), LOAM__KV_BLOCK_TOKENS,
+                      (unsigned long long)needed);
 }
 
 /* Whether the blocks that the request needs beyond those that its sequences hold can be had. */
 static loam_status check_blocks(loam__run *run, const loam__request *q)
 {
-    uint64_t needed = 0, available = loam__kv_available(&run->kv);
-    for (size_t i = 0; i < q->n_items; i++) {
-        const loam__sequence *s = sequence_of(run, &q->items[i]);
-        needed +=
-            loam__kv_needed(&run->kv, loam__slot_of(q->items[i].seq), s->n_computed, s->n_target);
-    }
-    if (needed <= available) return LOAM_OK;
-    return loam__fail(run->base, LOAM_ERR_FULL,
-                      "the KV cache has %llu free blocks of %u tokens and the call needs %llu; "
-                      "close or truncate a sequence, or load with more options.kv_tokens",
-                      (unsigned long long)available, LOAM__KV_BLOCK_TOKENS,
-                      (unsigned long long)needed);
+    uint64_t needed = 0;
+    for (size_t i = 0; i < q->n_items; i++)
+        needed += loam__kv_needed(&run->kv, loam__slot_of(q->items[i].seq),
+                                  sequence_of(run, &q->items[i])->n_target);
+    return needed <= loam__kv_available(&run->kv) ? LOAM_OK : no_blocks(run, needed);
 }
 
 static loam_status begin(loam__run *run, const loam__request *q, uint64_t print)
@@ -316,9 +321,7 @@ static loam_status reserve_blocks(loam__run *run, uint32_t slot, uint32_t rows)
     loam__kv_copy copies[LOAM__KV_GROUPS];
     uint32_t have = run->sequences[slot].n_computed;
     loam_status st = loam__kv_reserve(&run->kv, slot, have, have + rows, copies);
-    if (st == LOAM_ERR_FULL)
-        return loam__fail(run->base, LOAM_ERR_INTERNAL,
-                          "the KV cache ran out of blocks that were counted as free");
+    if (st == LOAM_ERR_FULL) return no_blocks(run, 1); /* for a copy, which was not counted */
     for (uint32_t v = 0; v < g->n_values && st == LOAM_OK; v++) {
         if (g->values[v].kind != LOAM_VALUE_KV) continue;
         const loam__kv_copy *copy = &copies[g->origins[v].group];
@@ -435,6 +438,7 @@ static void advance(loam__run *run)
         s->n_computed += n;
         loam__kv_advance(&run->kv, slot, history_of(run, slot), s->n_computed);
     }
+    run->tokens_computed += run->pending.rows;
     run->pending.rows = 0;
 }
 

@@ -61,6 +61,7 @@ typedef struct loam__run {
     loam__candidate *candidates;
     int32_t *step_tokens, *step_positions, *step_tables, *step_outputs;
     loam__pending pending;
+    uint64_t tokens_computed, tokens_shared; /* since load */
     uint64_t budget_ns;
     uint64_t deadline_ns; /* of the call under way; 0: none */
     atomic_int *cancel;   /* kept: set by loam_cancel() */
@@ -90,6 +91,14 @@ loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens
 loam_status loam__run_slot(loam__run *run, loam_seq seq, uint32_t *slot);
 /* Forget an interrupted call: its blocks go back. */
 void loam__run_drop_pending(loam__run *run);
+
+/* ---- a sequence as bytes (state.c) ---- */
+loam_status loam__run_save_seq(loam__run *run, loam_seq seq, void *state, size_t capacity,
+                               size_t *n_bytes);
+loam_status loam__run_restore_seq(loam__run *run, const void *state, size_t n, loam_seq *seq);
+
+/* What its checksum is made with, from 0: a hostile state would have a good one. */
+uint64_t loam__state_hash(uint64_t h, const void *bytes, size_t n);
 
 /* ---- compute (run.c) ---- */
 loam_status loam__run_compute(loam__run *run, const loam__request *request);

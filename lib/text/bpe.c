@@ -2,8 +2,8 @@
  * as its bytes, and pairs are joined in the order in which the file lists them. */
 #include <string.h>
 
-#include "pre.h"
 #include "lib/base/utf8.h"
+#include "pre.h"
 #include "vocab.h"
 
 typedef struct pair_slot {
@@ -13,8 +13,9 @@ typedef struct pair_slot {
 
 typedef struct bpe {
     loam__patterns *patterns;
+    size_t merges; /* the metadata entry of the merges */
+    uint32_t n_merges, pair_mask;
     pair_slot *pairs;
-    uint32_t pair_mask;
     uint32_t bytes[256]; /* the token of each byte, or LOAM__NO_ID */
     bool whole_words;
 } bpe;
@@ -66,16 +67,10 @@ static bool plain(loam__key key)
     return true;
 }
 
-/* Most tokens are spelled as their bytes and stay in the file's memory; the others are decoded into
- * one block. */
-static loam_status decode_tokens(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
+/* Most tokens are spelled as their bytes and stay in the file's memory; the others are decoded. */
+static void decode_tokens(loam__vocab *v, const int16_t byte_of[512])
 {
-    size_t total = 0;
-    for (uint32_t i = 0; i < v->n; i++)
-        if (!plain(v->keys[i]) && !loam__add_size(total, v->keys[i].n, &total))
-            return LOAM_ERR_LIMIT;
-    char *out = v->decoded = loam__alloc(b, total);
-    if (!out) return LOAM_ERR_NOMEM;
+    char *out = v->decoded;
     for (uint32_t i = 0; i < v->n; i++) {
         loam__token_info *t = &v->tokens[i];
         loam__key *key = &v->keys[i];
@@ -90,10 +85,12 @@ static loam_status decode_tokens(loam__base *b, loam__vocab *v, const int16_t by
         }
         out += n;
     }
-    return LOAM_OK;
 }
 
 /* ---- pairs ---- */
+
+/* Longer merges, in bytes, are taken to name no tokens; real ones have some 100. */
+#define MERGE_MAX 1024u
 
 static uint32_t pair_hash(uint32_t left, uint32_t right)
 {
@@ -132,55 +129,73 @@ static bool find_pair(const void *ctx, const loam__part *left, const loam__part 
     return false;
 }
 
-/* "left right", in the alphabet; a space inside either is written as another character. Merges of
- * what are no tokens cannot take place and are left out. text is scratch of at least n bytes.
- * Merges mostly come in the order of the tokens that they make, so that ids[2], of the merge before
- * this one, is a good guess. */
-static bool read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
-                       char *text, uint32_t ids[3])
+/* One of the file's merges: "left right", in the alphabet; a space inside either is written as
+ * another character. */
+typedef struct merge {
+    char text[MERGE_MAX]; /* the bytes of both */
+    size_t n[2];
+    uint32_t hash[2];
+    bool good;
+} merge;
+
+#define MERGES_AT_ONCE 8u
+
+static void read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
+                       merge *m)
 {
     const char *gap = n > 1 ? memchr(p + 1, ' ', n - 1) : NULL;
-    size_t left, right;
-    if (!gap) return false;
-    if (!decode(byte_of, p, (size_t)(gap - p), text, &left)) return false;
-    if (!decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), text + left, &right)) return false;
-    ids[0] = loam__find_key(v, text, left);
-    ids[1] = loam__find_key(v, text + left, right);
-    if (loam__is_key(v, ids[2] + 1, text, left + right)) ids[2]++;
-    else if (!loam__is_key(v, ids[2], text, left + right))
-        ids[2] = loam__find_key(v, text, left + right);
+    m->good = gap && n <= MERGE_MAX && decode(byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
+              decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
+    if (!m->good) return;
+    m->hash[0] = loam__text_map_hash(&v->map, m->text, m->n[0]);
+    m->hash[1] = loam__text_map_hash(&v->map, m->text + m->n[0], m->n[1]);
+}
+
+/* The tokens of a merge: left, right, and what they become. Merges of what are no tokens cannot
+ * take place and are left out. Merges mostly come in the order of the tokens that they make, so
+ * that ids[2], of the merge before this one, is a good guess. */
+static bool find_merge(const loam__vocab *v, const merge *m, uint32_t ids[3])
+{
+    size_t n = m->n[0] + m->n[1];
+    if (!m->good) return false;
+    ids[0] = loam__text_map_find(&v->map, v->keys, m->text, m->n[0], m->hash[0]);
+    ids[1] = loam__text_map_find(&v->map, v->keys, m->text + m->n[0], m->n[1], m->hash[1]);
+    if (loam__is_key(v, ids[2] + 1, m->text, n)) ids[2]++;
+    else if (!loam__is_key(v, ids[2], m->text, n)) ids[2] = loam__find_key(v, m->text, n);
     return ids[0] != LOAM__NO_ID && ids[1] != LOAM__NO_ID && ids[2] != LOAM__NO_ID;
 }
 
-static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_of[512],
-                              size_t entry, uint32_t n)
+static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
 {
     bpe *k = v->state;
-    loam__scratch text = {0};
-    loam_status st = LOAM_OK;
+    merge merges[MERGES_AT_ONCE];
     uint32_t unused = 0, ids[3] = {0};
-    for (uint32_t rank = 0; rank < n && st == LOAM_OK; rank++) {
-        const char *p;
-        size_t m;
-        if (loam__gguf_string(v->gguf, entry, rank, &p, &m) != LOAM_OK) m = 0;
-        if (!loam__scratch_need(&text, b, m + 1, 1)) st = LOAM_ERR_NOMEM;
-        else if (!read_merge(v, byte_of, p, m, text.p, ids)) unused++;
+    loam__strings list = loam__gguf_strings(v->gguf, k->merges);
+    for (size_t i = 0; i <= k->pair_mask; i++)
+        k->pairs[i].left = LOAM__NO_ID;
+    for (uint32_t rank = 0; rank < k->n_merges; rank++) {
+        uint32_t at = rank % MERGES_AT_ONCE;
+        for (uint32_t i = 0; at == 0 && i < MERGES_AT_ONCE && rank + i < k->n_merges; i++) {
+            size_t n;
+            const char *p = loam__strings_next(&list, &n);
+            read_merge(v, byte_of, p, n, &merges[i]);
+        }
+        if (!find_merge(v, &merges[at], ids)) unused++;
         else if (!add_pair(k, ids[0], ids[1], (loam__pair){rank, ids[2]}))
-            st =
-                loam__fail(b, LOAM_ERR_TOKENIZER,
-                           "the merges collide in the hash table at %lu: the vocabulary is made to "
-                           "slow its readers down; do not use this file",
-                           (unsigned long)rank);
+            return loam__fail(
+                b, LOAM_ERR_TOKENIZER,
+                "the merges collide in the hash table at %lu: the vocabulary is made to "
+                "slow its readers down; do not use this file",
+                (unsigned long)rank);
     }
-    loam__scratch_free(&text, b);
-    if (st == LOAM_OK && unused)
+    if (unused)
         loam__log(b, LOAM_LOG_WARN,
                   "%lu of %lu merges name texts that are no tokens; they are left out",
-                  (unsigned long)unused, (unsigned long)n);
-    return st;
+                  (unsigned long)unused, (unsigned long)k->n_merges);
+    return LOAM_OK;
 }
 
-static loam_status read_merges(loam__base *b, loam__vocab *v, const int16_t byte_of[512])
+static loam_status count_merges(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     static const char key[] = "tokenizer.ggml.merges";
     bpe *k = v->state;
@@ -194,12 +209,12 @@ static loam_status read_merges(loam__base *b, loam__vocab *v, const int16_t byte
         return loam__fail(b, LOAM_ERR_LIMIT, "%llu merges are too many; the limit is 2^31",
                           (unsigned long long)meta.count);
     size_t slots = loam__hash_slots((size_t)meta.count);
-    k->pairs = loam__alloc_array(b, slots, sizeof *k->pairs);
-    if (!k->pairs) return LOAM_ERR_NOMEM;
-    for (size_t i = 0; i < slots; i++)
-        k->pairs[i].left = LOAM__NO_ID;
+    k->merges = (size_t)entry;
+    k->n_merges = (uint32_t)meta.count;
     k->pair_mask = (uint32_t)(slots - 1);
-    return fill_pairs(b, v, byte_of, (size_t)entry, (uint32_t)meta.count);
+    if (loam__mul_size(slots, sizeof *k->pairs, table_bytes)) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu merges does not fit into any memory",
+                      (unsigned long)k->n_merges);
 }
 
 /* ---- loading ---- */
@@ -235,27 +250,32 @@ static loam_status load_pre(loam__base *b, loam__vocab *v)
     return loam__patterns_new(b, pre, &k->patterns);
 }
 
-static loam_status load(loam__base *b, loam__vocab *v)
+static loam_status open_bpe(loam__base *b, loam__vocab *v, size_t *table_bytes)
+{
+    loam_status st = count_merges(b, v, table_bytes);
+    return st == LOAM_OK ? load_pre(b, v) : st;
+}
+
+static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 {
     bpe *k = v->state;
     int16_t byte_of[512];
+    k->pairs = table;
     make_alphabet(byte_of);
-    loam_status st = load_pre(b, v);
-    if (st == LOAM_OK) st = decode_tokens(b, v, byte_of);
-    if (st == LOAM_OK) st = loam__map_keys(b, v);
+    decode_tokens(v, byte_of);
+    loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;
         k->bytes[c] = loam__find_key(v, &byte, 1);
     }
-    return read_merges(b, v, byte_of);
+    return fill_pairs(b, v, byte_of);
 }
 
 static void unload(loam__vocab *v)
 {
     bpe *k = v->state;
     loam__patterns_free(k->patterns);
-    loam__free(v->base, k->pairs);
 }
 
 /* ---- encoding ---- */
@@ -298,7 +318,8 @@ const loam__kind loam__kind_bpe = {
     .bos = -1,
     .eos = -1,
     .unknown = -1,
-    .load = load,
+    .open = open_bpe,
+    .fill = fill,
     .free = unload,
     .encode = encode,
 };

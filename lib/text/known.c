@@ -96,10 +96,11 @@ static bool spelled(loam__key key, const char *text)
     return key.n == strlen(text) && memcmp(key.p, text, key.n) == 0;
 }
 
-static bool is_special(const loam__token_info *t)
+/* Whether it begins and ends as the known ones do. */
+static bool may_be_known(loam__key key)
 {
-    return t->type == LOAM__TOKEN_CONTROL || t->type == LOAM__TOKEN_UNKNOWN ||
-           t->type == LOAM__TOKEN_USER;
+    return key.n >= 4 && key.n <= 32 && (key.p[key.n - 1] == '>' || key.p[key.n - 1] == ']') &&
+           strchr("<[_\xE2", key.p[0]);
 }
 
 static char lower(char c)
@@ -132,8 +133,8 @@ static void apply_strips(loam__vocab *v)
         if (!entry_contains(v, strips[r].key, strips[r].part)) continue;
         for (uint32_t i = 0; i < v->n; i++) {
             loam__token_info *t = &v->tokens[i];
-            if (!is_special(t)) continue;
-            if (strips[r].token && !spelled(loam__spelling(v, i), strips[r].token)) continue;
+            if (!loam__is_special(t->type)) continue;
+            if (strips[r].token && !spelled(v->keys[i], strips[r].token)) continue;
             t->flags = (uint8_t)((t->flags & ~both) | strips[r].strip);
         }
     }
@@ -147,19 +148,33 @@ static void spare_inner_ends(loam__vocab *v, uint32_t end, bool has_return, bool
         v->tokens[end].flags &= (uint8_t)~LOAM__TOKEN_END;
 }
 
+/* A token of a known spelling; room: how many more may become special. Only a file that spells
+ * several tokens alike needs more than there are spellings. */
+static void make_known(loam__token_info *t, uint8_t what, uint32_t *room)
+{
+    if (what == ENDS) t->flags |= LOAM__TOKEN_END;
+    if (!loam__is_special(t->type)) {
+        if (*room == 0) return;
+        --*room;
+    }
+    t->type = LOAM__TOKEN_CONTROL;
+}
+
+uint32_t loam__known_most(void)
+{
+    return COUNT(spellings);
+}
+
 static void apply_spellings(loam__vocab *v)
 {
-    uint32_t end = LOAM__NO_ID;
+    uint32_t end = LOAM__NO_ID, room = loam__known_most();
     bool has_return = false, has_call = false;
     for (uint32_t i = 0; i < v->n; i++) {
-        loam__key key = loam__spelling(v, i);
-        if (key.n < 4 || key.n > 32) continue;
-        if (!strchr("<[_\xE2", key.p[0])) continue;
-        for (size_t s = 0; s < COUNT(spellings); s++) {
-            if (!spelled(key, spellings[s].text)) continue;
-            v->tokens[i].type = LOAM__TOKEN_CONTROL;
-            if (spellings[s].what == ENDS) v->tokens[i].flags |= LOAM__TOKEN_END;
-        }
+        loam__key key = v->keys[i];
+        if (!may_be_known(key)) continue;
+        for (size_t s = 0; s < COUNT(spellings); s++)
+            if (spelled(key, spellings[s].text))
+                make_known(&v->tokens[i], spellings[s].what, &room);
         if (spelled(key, "<|end|>")) end = i;
         has_return |= spelled(key, "<|return|>");
         has_call |= spelled(key, "<|call|>");

@@ -31,22 +31,24 @@ size_t loam__hash_slots(size_t n)
     return slots;
 }
 
-loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n)
+void loam__text_map_init(loam__text_map *map, loam__map_slot *slots, size_t n_slots)
 {
-    size_t slots = loam__hash_slots(n);
-    map->slots = loam__alloc_array(b, slots, sizeof *map->slots);
-    if (!map->slots) return LOAM_ERR_NOMEM;
-    map->mask = (uint32_t)(slots - 1);
-    map->longest = 0;
-    for (size_t i = 0; i < slots; i++)
-        map->slots[i].id = LOAM__NO_ID;
-    return LOAM_OK;
+    *map = (loam__text_map){.slots = slots, .mask = (uint32_t)(n_slots - 1)};
+    for (size_t i = 0; i < n_slots; i++)
+        slots[i].id = LOAM__NO_ID;
 }
 
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t *replaced)
+uint32_t loam__text_map_hash(const loam__text_map *map, const char *p, size_t n)
+{
+    uint32_t hash = (uint32_t)hash_bytes(p, n);
+    LOAM__PREFETCH(&map->slots[hash & map->mask]);
+    return hash;
+}
+
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t hash,
+                        uint32_t *replaced)
 {
     const loam__key *key = &keys[id];
-    uint32_t hash = (uint32_t)hash_bytes(key->p, key->n);
     *replaced = LOAM__NO_ID;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
@@ -66,10 +68,8 @@ bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id,
 }
 
 uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
-                             size_t n)
+                             size_t n, uint32_t hash)
 {
-    if (n > map->longest) return LOAM__NO_ID;
-    uint32_t hash = (uint32_t)hash_bytes(p, n);
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         const loam__map_slot *slot = &map->slots[(hash + i) & map->mask];
         if (slot->id == LOAM__NO_ID) break;
@@ -78,10 +78,4 @@ uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, c
         if (key->n == n && memcmp(key->p, p, n) == 0) return slot->id;
     }
     return LOAM__NO_ID;
-}
-
-void loam__text_map_free(loam__text_map *map, loam__base *b)
-{
-    loam__free(b, map->slots);
-    map->slots = NULL;
 }

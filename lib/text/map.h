@@ -1,4 +1,4 @@
-/* A hash table from byte strings to numbers, sized once. The strings belong to the caller. */
+/* A hash table from byte strings to numbers, sized once. The memory belongs to the caller. */
 #ifndef LOAM__TEXT_MAP_H
 #define LOAM__TEXT_MAP_H
 
@@ -29,14 +29,16 @@ size_t loam__hash_slots(size_t n);
  * refused. */
 #define LOAM__PROBES_MAX 256u
 
-/* keys: id to its string, as long as the map lives. */
-loam_status loam__text_map_new(loam__text_map *map, loam__base *b, size_t n);
-/* A later id replaces an earlier one of the same string, which goes to *replaced, else
- * LOAM__NO_ID. False: too many collisions, a crafted file. */
-bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id,
+/* An empty table in memory of the caller's. */
+void loam__text_map_init(loam__text_map *map, loam__map_slot *slots, size_t n_slots);
+/* The hash of a string. Its place in the table is on its way from then on: who has many strings
+ * hashes some ahead. */
+uint32_t loam__text_map_hash(const loam__text_map *map, const char *p, size_t n);
+/* keys: id to its string, as long as the map lives. A later id replaces an earlier one of the same
+ * string, which goes to *replaced, else LOAM__NO_ID. False: too many collisions, a crafted file. */
+bool loam__text_map_add(loam__text_map *map, const loam__key *keys, uint32_t id, uint32_t hash,
                         uint32_t *replaced);
 uint32_t loam__text_map_find(const loam__text_map *map, const loam__key *keys, const char *p,
-                             size_t n);
-void loam__text_map_free(loam__text_map *map, loam__base *b);
+                             size_t n, uint32_t hash);
 
 #endif

@@ -51,33 +51,22 @@ static bool is_control(const loam__token_info *t)
 
 static bool is_special(const loam__token_info *t)
 {
-    return (is_control(t) || t->type == LOAM__TOKEN_USER) && t->n > 0 && t->n <= SPECIAL_MAX;
+    return loam__is_special(t->type) && t->n > 0 && t->n <= SPECIAL_MAX;
 }
 
-loam_status loam__specials_new(loam__base *b, loam__vocab *v)
+void loam__specials_fill(loam__vocab *v)
 {
     loam__specials *s = &v->specials;
-    uint32_t n = 0, at = 0;
-    for (uint32_t i = 0; i < v->n; i++)
-        n += is_special(&v->tokens[i]);
-    s->ids = loam__alloc_array(b, n, sizeof *s->ids);
-    if (!s->ids) return LOAM_ERR_NOMEM;
-    for (uint32_t i = 0; i < v->n; i++)
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < v->n && s->n < s->most; i++)
         if (is_special(&v->tokens[i])) s->ids[s->n++] = i;
     sort_ids(v, s->ids, s->n);
     for (uint32_t c = 0; c < 256; c++) {
         s->first[c] = at;
-        for (; at < n && (uint8_t)v->tokens[s->ids[at]].bytes[0] == c; at++)
+        for (; at < s->n && (uint8_t)v->tokens[s->ids[at]].bytes[0] == c; at++)
             s->starts[c] |= is_control(&v->tokens[s->ids[at]]) ? STARTS_CONTROL : STARTS_USER;
     }
     s->first[256] = at;
-    return LOAM_OK;
-}
-
-void loam__specials_free(loam__base *b, loam__specials *s)
-{
-    loam__free(b, s->ids);
-    s->ids = NULL;
 }
 
 /* Narrow ids[*low, *high), which agree in their first depth bytes and are longer, to those with c

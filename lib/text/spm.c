@@ -10,6 +10,7 @@
 #define SPACE_BYTES 3
 
 typedef struct spm {
+    size_t scores;       /* the metadata entry of the scores */
     uint32_t *order;     /* of each token: lower is joined earlier */
     uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
     uint32_t space;
@@ -18,9 +19,8 @@ typedef struct spm {
 } spm;
 
 /* Map a float to an integer that orders the other way round. */
-static uint32_t order_of(double score)
+static uint32_t order_of(float f)
 {
-    float f = (float)score;
     uint32_t bits;
     if (f != f) return UINT32_MAX - 1;
     if (f == 0) f = 0; /* no negative zero */
@@ -29,10 +29,11 @@ static uint32_t order_of(double score)
     return bits == 0 ? UINT32_MAX - 1 : ~bits;
 }
 
-static loam_status read_scores(loam__base *b, loam__vocab *v)
+static loam_status open_spm(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     static const char key[] = "tokenizer.ggml.scores";
     spm *k = v->state;
+    double first;
     loam_gguf_meta meta = {.struct_size = sizeof meta};
     int64_t entry = loam__gguf_find_meta(v->gguf, key);
     if (entry >= 0) loam__gguf_meta(v->gguf, (size_t)entry, &meta);
@@ -42,16 +43,25 @@ static loam_status read_scores(loam__base *b, loam__vocab *v)
             "'%s' is missing or has not one score for each of the %lu tokens; convert "
             "the model again",
             key, (unsigned long)v->n);
-    k->order = loam__alloc_array(b, v->n, sizeof *k->order);
-    if (!k->order) return LOAM_ERR_NOMEM;
-    for (uint32_t i = 0; i < v->n; i++) {
-        double score;
-        if (loam__gguf_f64(v->gguf, (size_t)entry, i, &score) != LOAM_OK)
-            return loam__fail(b, LOAM_ERR_TOKENIZER,
-                              "'%s' is not a list of numbers; convert the model again", key);
-        k->order[i] = order_of(score);
+    if (loam__gguf_f64(v->gguf, (size_t)entry, 0, &first) != LOAM_OK)
+        return loam__fail(b, LOAM_ERR_TOKENIZER,
+                          "'%s' is not a list of numbers; convert the model again", key);
+    k->scores = (size_t)entry;
+    if (loam__mul_size(v->n, sizeof *k->order, table_bytes)) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "%lu scores do not fit into any memory",
+                      (unsigned long)v->n);
+}
+
+static void read_scores(loam__vocab *v)
+{
+    spm *k = v->state;
+    float scores[256];
+    for (uint32_t i = 0, m; i < v->n; i += m) {
+        m = v->n - i < 256 ? v->n - i : 256;
+        loam__gguf_f32s(v->gguf, k->scores, i, m, scores);
+        for (uint32_t j = 0; j < m; j++)
+            k->order[i + j] = order_of(scores[j]);
     }
-    return LOAM_OK;
 }
 
 static bool has_space(loam__key key)
@@ -94,15 +104,11 @@ static bool is_decoded(const loam__vocab *v, uint32_t i)
     return type == LOAM__TOKEN_BYTE || (type == LOAM__TOKEN_NORMAL && has_space(v->keys[i]));
 }
 
-/* Tokens that are not spelled as their bytes get these in one block. */
-static loam_status decode_tokens(loam__base *b, loam__vocab *v)
+/* Tokens that are not spelled as their bytes get these. */
+static void decode_tokens(loam__vocab *v)
 {
     spm *k = v->state;
-    size_t total = 0;
-    for (uint32_t i = 0; i < v->n; i++)
-        if (is_decoded(v, i) && !loam__add_size(total, v->keys[i].n, &total)) return LOAM_ERR_LIMIT;
-    char *out = v->decoded = loam__alloc(b, total);
-    if (!out) return LOAM_ERR_NOMEM;
+    char *out = v->decoded;
     for (uint32_t i = 0; i < v->n; i++) {
         loam__token_info *t = &v->tokens[i];
         int byte = byte_of(v->keys[i]);
@@ -115,7 +121,6 @@ static loam_status decode_tokens(loam__base *b, loam__vocab *v)
         else t->n = 0;
         out += t->n;
     }
-    return LOAM_OK;
 }
 
 static void find_spaces(loam__vocab *v)
@@ -129,14 +134,15 @@ static void find_spaces(loam__vocab *v)
     }
 }
 
-static loam_status load(loam__base *b, loam__vocab *v)
+static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 {
     spm *k = v->state;
+    k->order = table;
     for (uint32_t c = 0; c < 256; c++)
         k->bytes[c] = LOAM__NO_ID;
-    loam_status st = read_scores(b, v);
-    if (st == LOAM_OK) st = decode_tokens(b, v);
-    if (st == LOAM_OK) st = loam__map_keys(b, v);
+    read_scores(v);
+    decode_tokens(v);
+    loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     find_spaces(v);
     k->space = loam__find_key(v, SPACE, SPACE_BYTES);
@@ -146,12 +152,6 @@ static loam_status load(loam__base *b, loam__vocab *v)
         if (k->bytes[c] == LOAM__NO_ID && v->unknown >= 0) k->bytes[c] = (uint32_t)v->unknown;
     }
     return LOAM_OK;
-}
-
-static void unload(loam__vocab *v)
-{
-    spm *k = v->state;
-    loam__free(v->base, k->order);
 }
 
 /* ---- encoding ---- */
@@ -243,7 +243,7 @@ const loam__kind loam__kind_spm = {
     .bos = 1,
     .eos = 2,
     .unknown = 0,
-    .load = load,
-    .free = unload,
+    .open = open_spm,
+    .fill = fill,
     .encode = encode,
 };

@@ -8,10 +8,16 @@
 
 typedef struct loam__vocab loam__vocab;
 
-/* Read the vocabulary of a container. g must outlive it. b is used for this call's errors and kept
- * for freeing. Errors: LOAM_ERR_TOKENIZER (missing, contradictory, or a kind that is not
- * supported), NOMEM, LIMIT. */
+/* The vocabulary of a container as far as its counts tell: of what kind and how large. Quick, and
+ * enough for a plan. g must outlive it. b is used for this call's errors and kept for freeing.
+ * Errors: LOAM_ERR_TOKENIZER (missing, contradictory, or a kind that is not supported), NOMEM,
+ * LIMIT. */
 loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **out);
+/* The bytes that loam__vocab_fill() will allocate, as the hook sees them. */
+size_t loam__vocab_bytes(const loam__vocab *v);
+/* Read its tokens, once: only then is there text to give or take. Allocates one block, and nothing
+ * in passing. Errors: LOAM_ERR_TOKENIZER (made to be slow), NOMEM. */
+loam_status loam__vocab_fill(loam__base *b, loam__vocab *v);
 void loam__vocab_free(loam__vocab *v); /* NULL is fine */
 
 uint32_t loam__vocab_size(const loam__vocab *v);

@@ -57,7 +57,7 @@ static loam_status list_of(loam__base *b, const loam__vocab *v, const char *key,
     return LOAM_OK;
 }
 
-static loam_status read_tokens(loam__base *b, loam__vocab *v)
+static loam_status count_tokens(loam__base *b, loam__vocab *v)
 {
     static const char key[] = "tokenizer.ggml.tokens";
     loam_gguf_meta meta;
@@ -73,38 +73,39 @@ static loam_status read_tokens(loam__base *b, loam__vocab *v)
                           (unsigned long long)meta.count);
     v->n = (uint32_t)meta.count;
     v->spellings = (size_t)entry;
-    v->tokens = loam__alloc_array(b, v->n, sizeof *v->tokens);
-    v->keys = loam__alloc_array(b, v->n, sizeof *v->keys);
-    if (!v->tokens || !v->keys) return LOAM_ERR_NOMEM;
-    for (uint32_t i = 0; i < v->n; i++) {
-        loam__key spelling = loam__spelling(v, i);
-        v->tokens[i].type = LOAM__TOKEN_NORMAL;
-        v->tokens[i].bytes = spelling.p;
-        v->tokens[i].n = spelling.n;
-        v->keys[i] = spelling;
-    }
     return LOAM_OK;
 }
 
-static loam_status read_types(loam__base *b, loam__vocab *v)
+#define TYPES_AT_ONCE 256u
+
+/* The types from token first on, of as many as there are up to TYPES_AT_ONCE. False: no integers.
+ */
+static bool types_from(const loam__vocab *v, uint32_t first, int32_t types[TYPES_AT_ONCE],
+                       uint32_t *n)
+{
+    *n = v->n - first < TYPES_AT_ONCE ? v->n - first : TYPES_AT_ONCE;
+    for (uint32_t i = 0; i < *n; i++)
+        types[i] = LOAM__TOKEN_NORMAL;
+    return v->types < 0 || loam__gguf_i32s(v->gguf, (size_t)v->types, first, *n, types) == LOAM_OK;
+}
+
+/* How many special tokens there can be. */
+static loam_status count_specials(loam__base *b, loam__vocab *v)
 {
     static const char key[] = "tokenizer.ggml.token_type";
+    int32_t types[TYPES_AT_ONCE];
     loam_gguf_meta meta;
-    int64_t entry, type;
-    loam_status st = list_of(b, v, key, &entry, &meta);
-    if (st != LOAM_OK) return st;
-    for (uint32_t i = 0; i < v->n; i++) {
-        loam__token_info *t = &v->tokens[i];
-        if (entry >= 0) {
-            if (loam__gguf_i64(v->gguf, (size_t)entry, i, &type) != LOAM_OK)
-                return loam__fail(b, LOAM_ERR_TOKENIZER,
-                                  "'%s' is not a list of integers; convert the model again", key);
-            if (type >= LOAM__TOKEN_NORMAL && type <= LOAM__TOKEN_BYTE) t->type = (uint8_t)type;
-        }
-        if (t->n > 0 && t->type != LOAM__TOKEN_CONTROL && t->type != LOAM__TOKEN_UNKNOWN)
-            t->flags |= LOAM__TOKEN_MERGED;
+    uint32_t m, most = loam__known_most();
+    loam_status st = list_of(b, v, key, &v->types, &meta);
+    for (uint32_t i = 0; st == LOAM_OK && i < v->n; i += m) {
+        if (!types_from(v, i, types, &m))
+            st = loam__fail(b, LOAM_ERR_TOKENIZER,
+                            "'%s' is not a list of integers; convert the model again", key);
+        for (uint32_t k = 0; k < m; k++)
+            most += loam__is_special(types[k]);
     }
-    return LOAM_OK;
+    v->specials.most = most;
+    return st;
 }
 
 /* The id under key, or fallback where that is in the vocabulary, or -1. */
@@ -129,27 +130,52 @@ static void read_flag(const loam__vocab *v, const char *key, bool *flag)
         *flag = value != 0;
 }
 
-/* ---- a vocabulary's life ---- */
+/* ---- what the counts tell ---- */
 
-static loam_status load(loam__base *b, loam__vocab *v)
+/* Another table behind those of *bytes; false: larger than memory can be. */
+static bool reserve(size_t *bytes, uint64_t count, size_t size, size_t *at)
 {
+    size_t n;
+    *at = *bytes;
+    return count <= SIZE_MAX && loam__mul_size((size_t)count, size, &n) &&
+           loam__add_size(*bytes, n, &n) && n < SIZE_MAX - LOAM__ALIGN &&
+           (*bytes = (size_t)loam__align_up(n), true);
+}
+
+static loam_status lay_out(loam__base *b, loam__vocab *v, size_t table_bytes)
+{
+    loam__vocab_layout *l = &v->layout;
+    l->n_slots = loam__hash_slots(v->n);
+    if (reserve(&l->bytes, v->n, sizeof *v->tokens, &l->tokens_at) &&
+        reserve(&l->bytes, v->n, sizeof *v->keys, &l->keys_at) &&
+        reserve(&l->bytes, l->n_slots, sizeof *v->map.slots, &l->slots_at) &&
+        reserve(&l->bytes, v->specials.most, sizeof *v->specials.ids, &l->specials_at) &&
+        reserve(&l->bytes, table_bytes, 1, &l->table_at) &&
+        reserve(&l->bytes, loam__gguf_text_bytes(v->gguf, v->spellings), 1, &l->decoded_at))
+        return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the tables of %lu tokens do not fit into any memory",
+                      (unsigned long)v->n);
+}
+
+static loam_status open_vocab(loam__base *b, loam__vocab *v)
+{
+    size_t table_bytes = 0;
     loam_status st = pick_kind(b, v);
-    if (st == LOAM_OK) st = read_tokens(b, v);
-    if (st == LOAM_OK) st = read_types(b, v);
+    if (st == LOAM_OK) st = count_tokens(b, v);
+    if (st == LOAM_OK) st = count_specials(b, v);
     if (st != LOAM_OK) return st;
     v->bos = special_id(b, v, "tokenizer.ggml.bos_token_id", v->kind->bos);
     v->eos = special_id(b, v, "tokenizer.ggml.eos_token_id", v->kind->eos);
     v->unknown = special_id(b, v, "tokenizer.ggml.unknown_token_id", v->kind->unknown);
     v->add_bos = v->kind->add_bos;
     v->space_prefix = v->kind->space_prefix;
-    loam__apply_known(v);
     v->state = loam__alloc(b, v->kind->state_bytes);
     if (!v->state) return LOAM_ERR_NOMEM;
-    if ((st = v->kind->load(b, v)) != LOAM_OK) return st;
+    if ((st = v->kind->open(b, v, &table_bytes)) != LOAM_OK) return st;
     read_flag(v, "tokenizer.ggml.add_bos_token", &v->add_bos);
     read_flag(v, "tokenizer.ggml.add_eos_token", &v->add_eos);
     read_flag(v, "tokenizer.ggml.add_space_prefix", &v->space_prefix);
-    return loam__specials_new(b, v);
+    return lay_out(b, v, table_bytes);
 }
 
 loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **out)
@@ -159,7 +185,7 @@ loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **ou
     if (!v) return LOAM_ERR_NOMEM;
     v->base = b;
     v->gguf = g;
-    loam_status st = load(b, v);
+    loam_status st = open_vocab(b, v);
     if (st != LOAM_OK) {
         loam__vocab_free(v);
         return st;
@@ -168,30 +194,69 @@ loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **ou
     return LOAM_OK;
 }
 
+size_t loam__vocab_bytes(const loam__vocab *v)
+{
+    return loam__alloc_cost(v->layout.bytes, LOAM__ALIGN);
+}
+
 void loam__vocab_free(loam__vocab *v)
 {
     if (!v) return;
-    if (v->state) v->kind->free(v);
+    if (v->state && v->kind->free) v->kind->free(v);
     loam__free(v->base, v->state);
-    loam__specials_free(v->base, &v->specials);
-    loam__text_map_free(&v->map, v->base);
-    loam__free(v->base, v->decoded);
-    loam__free(v->base, v->keys);
-    loam__free(v->base, v->tokens);
+    loam__free(v->base, v->tables);
     loam__free(v->base, v);
 }
 
+/* ---- the tables ---- */
+
+static void read_tokens(loam__vocab *v)
+{
+    int32_t types[TYPES_AT_ONCE];
+    uint32_t m = 0;
+    loam__strings spellings = loam__gguf_strings(v->gguf, v->spellings);
+    for (uint32_t i = 0; i < v->n; i++) {
+        loam__token_info *t = &v->tokens[i];
+        size_t n, k = i % TYPES_AT_ONCE;
+        const char *p = loam__strings_next(&spellings, &n); /* n is far below 2^32 */
+        if (k == 0) types_from(v, i, types, &m);
+        bool known = types[k] >= LOAM__TOKEN_NORMAL && types[k] <= LOAM__TOKEN_BYTE;
+        *t = (loam__token_info){p, (uint32_t)n, LOAM__TOKEN_NORMAL, 0};
+        if (known) t->type = (uint8_t)types[k];
+        if (n > 0 && t->type != LOAM__TOKEN_CONTROL && t->type != LOAM__TOKEN_UNKNOWN)
+            t->flags = LOAM__TOKEN_MERGED;
+        v->keys[i] = (loam__key){p, (uint32_t)n};
+    }
+}
+
+loam_status loam__vocab_fill(loam__base *b, loam__vocab *v)
+{
+    const loam__vocab_layout *l = &v->layout;
+    char *tables = v->tables = loam__alloc_aligned(b, l->bytes, LOAM__ALIGN);
+    if (!tables) return LOAM_ERR_NOMEM;
+    v->tokens = (void *)(tables + l->tokens_at);
+    v->keys = (void *)(tables + l->keys_at);
+    v->specials.ids = (void *)(tables + l->specials_at);
+    v->decoded = tables + l->decoded_at;
+    loam__text_map_init(&v->map, (void *)(tables + l->slots_at), l->n_slots);
+    read_tokens(v);
+    loam__apply_known(v);
+    loam_status st = v->kind->fill(b, v, tables + l->table_at);
+    if (st == LOAM_OK) loam__specials_fill(v);
+    return st;
+}
+
+#define KEYS_AT_ONCE 32u
+
 loam_status loam__map_keys(loam__base *b, loam__vocab *v)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < v->n; i++)
-        n += (v->tokens[i].flags & LOAM__TOKEN_MERGED) != 0;
-    loam_status st = loam__text_map_new(&v->map, b, n);
-    if (st != LOAM_OK) return st;
+    uint32_t hashes[KEYS_AT_ONCE], replaced;
     for (uint32_t i = 0; i < v->n; i++) {
-        uint32_t replaced;
+        if (i % KEYS_AT_ONCE == 0)
+            for (uint32_t k = 0; k < KEYS_AT_ONCE && i + k < v->n; k++)
+                hashes[k] = loam__text_map_hash(&v->map, v->keys[i + k].p, v->keys[i + k].n);
         if (!(v->tokens[i].flags & LOAM__TOKEN_MERGED)) continue;
-        if (!loam__text_map_add(&v->map, v->keys, i, &replaced))
+        if (!loam__text_map_add(&v->map, v->keys, i, hashes[i % KEYS_AT_ONCE], &replaced))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,
                 "the vocabulary's texts collide in the hash table at token %lu: it is "
@@ -204,7 +269,8 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
 
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n)
 {
-    return loam__text_map_find(&v->map, v->keys, p, n);
+    if (n > v->map.longest) return LOAM__NO_ID;
+    return loam__text_map_find(&v->map, v->keys, p, n, loam__text_map_hash(&v->map, p, n));
 }
 
 bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n)
@@ -214,14 +280,6 @@ bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n)
 }
 
 /* ---- look-ups ---- */
-
-loam__key loam__spelling(const loam__vocab *v, uint32_t id)
-{
-    const char *text = "";
-    size_t n = 0;
-    loam__gguf_string(v->gguf, v->spellings, id, &text, &n);
-    return (loam__key){text, n < UINT32_MAX ? (uint32_t)n : 0};
-}
 
 uint32_t loam__vocab_size(const loam__vocab *v)
 {
@@ -245,7 +303,8 @@ bool loam__vocab_is_end(const loam__vocab *v, loam_token token)
 
 const char *loam__vocab_spelling(const loam__vocab *v, loam_token token, size_t *n)
 {
-    loam__key key = loam__spelling(v, (uint32_t)token);
-    *n = key.n;
-    return key.p;
+    const char *text = "";
+    *n = 0;
+    loam__gguf_string(v->gguf, v->spellings, (uint64_t)token, &text, n);
+    return text;
 }

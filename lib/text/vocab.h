@@ -35,7 +35,7 @@ typedef struct loam__token_info {
 /* Tokens that are looked for in the text before it is cut into words, sorted by their bytes. */
 typedef struct loam__specials {
     uint32_t *ids;
-    uint32_t n;
+    uint32_t n, most;    /* room in ids */
     uint32_t first[257]; /* ids[first[c]] to ids[first[c + 1]] start with c */
     uint8_t starts[256]; /* whether a token starts with c: bit 0 user-defined, bit 1 control */
 } loam__specials;
@@ -48,9 +48,12 @@ typedef struct loam__kind {
     uint32_t state_bytes;
     bool add_bos, space_prefix;
     int32_t bos, eos, unknown; /* where the file does not say; -1: none */
-    /* Fill keys and the bytes of the tokens, and the kind's own state. */
-    loam_status (*load)(loam__base *b, loam__vocab *v);
-    void (*free)(loam__vocab *v);
+    /* See that the file has what the kind needs, and count: *table_bytes, of the kind's own table.
+     */
+    loam_status (*open)(loam__base *b, loam__vocab *v, size_t *table_bytes);
+    /* Fill the kind's table, keys, the map, and the bytes of the tokens. */
+    loam_status (*fill)(loam__base *b, loam__vocab *v, void *table);
+    void (*free)(loam__vocab *v); /* NULL: nothing to free */
     /* Tokens of a text without special tokens; fresh: it starts the text or follows a special
      * token. */
     loam_status (*encode)(struct loam__encoder *e, const char *text, size_t n, bool fresh);
@@ -58,13 +61,22 @@ typedef struct loam__kind {
 
 extern const loam__kind loam__kind_bpe, loam__kind_spm;
 
+/* Where the tables lie in their one block: what is reported and what is allocated. */
+typedef struct loam__vocab_layout {
+    size_t tokens_at, keys_at, slots_at, decoded_at, specials_at, table_at;
+    size_t n_slots, bytes;
+} loam__vocab_layout;
+
 struct loam__vocab {
     loam__base *base;
     const loam__gguf *gguf;
     const loam__kind *kind;
     void *state;      /* the kind's */
     size_t spellings; /* the metadata entry of the tokens */
+    int64_t types;    /* and of their types, -1: there is none */
     uint32_t n;
+    loam__vocab_layout layout;
+    void *tables; /* the block; NULL until loam__vocab_fill() */
     loam__token_info *tokens;
     loam__key
         *keys; /* what ordinary text must be, in the kind's own alphabet, to become the token */
@@ -98,20 +110,24 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
 
 /* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
 int64_t loam__single(const loam__gguf *g, const char *key);
-/* The spelling of a token in the file. */
-loam__key loam__spelling(const loam__vocab *v, uint32_t id);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */
 loam_status loam__map_keys(loam__base *b, loam__vocab *v);
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n);
 /* Whether id is what loam__find_key() would find. */
 bool loam__is_key(const loam__vocab *v, uint32_t id, const char *p, size_t n);
 
-/* known.c: what is known by spelling or by name and is not in the file. */
+/* known.c: what is known by spelling or by name and is not in the file. It makes no more than
+ * loam__known_most() tokens special that the file does not call so. */
+uint32_t loam__known_most(void);
 void loam__apply_known(loam__vocab *v);
 
-/* special.c */
-loam_status loam__specials_new(loam__base *b, loam__vocab *v);
-void loam__specials_free(loam__base *b, loam__specials *s);
+static inline bool loam__is_special(int32_t type)
+{
+    return type == LOAM__TOKEN_CONTROL || type == LOAM__TOKEN_UNKNOWN || type == LOAM__TOKEN_USER;
+}
+
+/* special.c: find the special tokens, once everything else is known; ids and most are set. */
+void loam__specials_fill(loam__vocab *v);
 
 typedef struct loam__special_match {
     size_t at, n;

@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = size < FUZZ_TEXT ? size : FUZZ_TEXT;
     fuzz_require(loam__base_init(&b, NULL) == LOAM_OK);
     if (loam__gguf_open_sources(&b, parts, 1, &g) == LOAM_OK &&
-        loam__vocab_new(&b, g, &v) == LOAM_OK) {
+        loam__vocab_new(&b, g, &v) == LOAM_OK && loam__vocab_fill(&b, v) == LOAM_OK) {
         for (uint32_t i = 0; i < loam__vocab_size(v); i++) {
             size_t n_spelling;
             loam__vocab_spelling(v, (loam_token)i, &n_spelling);

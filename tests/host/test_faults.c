@@ -19,6 +19,7 @@ static struct {
     size_t fail_at, calls; /* 0: none fails */
     int all_later;         /* so do those that follow */
     long maps, mutexes, conds;
+    off_t pretended_bytes; /* of every file; 0: what it has */
 } system_calls;
 
 static int fails(void)
@@ -62,7 +63,10 @@ int __wrap_open(const char *path, int flags, ...)
 
 int __wrap_fstat(int fd, struct stat *info)
 {
-    return fails() ? fail_with(EIO) : __real_fstat(fd, info);
+    if (fails()) return fail_with(EIO);
+    int failed = __real_fstat(fd, info);
+    if (system_calls.pretended_bytes) info->st_size = system_calls.pretended_bytes;
+    return failed;
 }
 
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
@@ -244,10 +248,39 @@ static void test_plan__survives_every_failed_call_of_the_system(void **state)
     assert_true(n > 4);
 }
 
+/* A page of a map behind the end of its file cannot be touched: of the file here only the header is
+ * left. */
+static void test_plan__touches_nothing_but_the_header(void **state)
+{
+    const char *path = LOAM_TEST_TMP "/header-alone.gguf";
+    loam_gguf *g = NULL;
+    loam_gguf_tensor first;
+    loam_plan *plan = NULL;
+    bytes model = read_model(OWN("tiny-llama.gguf"));
+    (void)state;
+    memset(&system_calls, 0, sizeof system_calls);
+    loam_gguf_tensor_init(&first);
+    assert_int_equal(loam_gguf_open(OWN("tiny-llama.gguf"), NULL, &g), LOAM_OK);
+    assert_int_equal(loam_gguf_get_tensor(g, 0, &first), LOAM_OK); /* the first of the data too */
+    loam_gguf_close(g);
+    assert_true(first.offset_bytes + 4 * 4096 < model.n);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(model.p, 1, (size_t)first.offset_bytes, f), first.offset_bytes);
+    fclose(f);
+    system_calls.pretended_bytes = (off_t)model.n;
+    assert_int_equal(loam_plan_file(path, NULL, &plan), LOAM_OK);
+    system_calls.pretended_bytes = 0;
+    loam_plan_free(plan);
+    remove(path);
+    free((void *)(uintptr_t)model.p);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_load__survives_every_failed_call_of_the_system),
     cmocka_unit_test(test_load__survives_every_failed_read_of_the_host),
     cmocka_unit_test(test_plan__survives_every_failed_call_of_the_system),
+    cmocka_unit_test(test_plan__touches_nothing_but_the_header),
 };
 
 RUN(tests)

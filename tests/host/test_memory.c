@@ -5,6 +5,8 @@
 
 #include "models.h"
 
+#include <unistd.h>
+
 /* The C library's own malloc, counted while armed: catches what would go past the hook. */
 static size_t armed, counted;
 
@@ -184,7 +186,11 @@ static void use_text(loam *m)
     static const char request[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"the rain\"}]}";
     loam_token tokens[128];
     size_t n;
-    assert_int_equal(loam_chat_tokenize(m, request, strlen(request), tokens, 128, &n), LOAM_OK);
+    loam_info info;
+    loam_info_init(&info);
+    assert_int_equal(loam_get_info(m, &info), LOAM_OK);
+    if (info.chat_template)
+        assert_int_equal(loam_chat_tokenize(m, request, strlen(request), tokens, 128, &n), LOAM_OK);
     assert_int_equal(loam_tokenize(m, request, strlen(request), 0, tokens, 128, &n), LOAM_OK);
 }
 
@@ -208,22 +214,49 @@ static void check_plan(const char *path, const loam_options *options)
     loam_free(m);
 }
 
+/* Every combination of a few sizes, cell types and ways to load. */
+static void check_plans(const char *path, const uint32_t *contexts, size_t n_contexts)
+{
+    static const uint32_t sequences[] = {1, 3}, flags[] = {0, LOAM_LOAD_PACK, LOAM_LOAD_NO_SHARING};
+    static const int32_t types[][2] = {
+        {LOAM_KV_F16, 0}, {LOAM_KV_F32, 0}, {LOAM_KV_F32, LOAM_KV_F16}};
+    loam_options options;
+    init_options(&options, 1);
+    for (size_t i = 0; i < n_contexts * 2 * 3 * 3; i++) {
+        size_t rest = i / n_contexts;
+        options.context_tokens = contexts[i % n_contexts];
+        options.sequences = sequences[rest % 2];
+        options.flags = flags[rest / 2 % 3];
+        options.kv_type = types[rest / 6][0];
+        options.v_type = types[rest / 6][1];
+        options.kv_tokens = i % 4 == 1 ? options.context_tokens + 40 : 0;
+        options.threads = 1 + i % 2;
+        options.isa = i % 5 == 2 ? "scalar" : NULL;
+        options.step_tokens = i % 3 ? 8 : 0;
+        check_plan(path, &options);
+    }
+}
+
 static void test_plan__is_what_is_allocated(void **state)
 {
-    const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
+    static const uint32_t contexts[] = {16, 33, 64, 256};
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        loam_options options;
-        init_options(&options, 1);
-        check_plan(paths[i], &options);
-        options.threads = 2;
-        options.kv_type = LOAM_KV_F32;
-        options.flags = LOAM_LOAD_PACK;
-        check_plan(paths[i], &options);
-        options.isa = "scalar";
-        options.sequences = 1;
-        options.context_tokens = 256;
-        check_plan(paths[i], &options);
+    check_plans(OWN("tiny-llama.gguf"), contexts, 4);
+    check_plans(OWN("tiny-gemma3.gguf"), contexts, 4);
+    check_plans(OWN("tiny-gemma3-listed.gguf"), contexts, 4);
+}
+
+static void test_plan__is_what_is_allocated_for_reference_models(void **state)
+{
+    static const uint32_t contexts[] = {20, 128};
+    (void)state;
+    FILE *index = fopen(SHARED("models/index.json"), "rb");
+    if (!index) skip();
+    fclose(index);
+    for (size_t i = 0; i < N_REFERENCE_MODELS; i++) {
+        char path[512];
+        snprintf(path, sizeof path, SHARED("models/%s.gguf"), reference_models[i]);
+        check_plans(path, contexts, 2);
     }
 }
 
@@ -265,6 +298,72 @@ static void test_plan__follows_the_types_of_the_cells(void **state)
             check_plan(OWN("tiny-gemma3-wide.gguf"), &options);
         }
     }
+}
+
+/* The plan's total is enough, and a byte less is not. */
+static void check_least_limit(const char *path)
+{
+    fault_heap heap = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    uint64_t working;
+    init_options(&options, 1);
+    plan_of(path, &options, &totals, &working);
+    for (uint64_t less = 0; less < 2; less++) {
+        loam *m = NULL;
+        options.memory_limit_bytes = totals.total_bytes - less;
+        assert_int_equal(load_as(&heap, path, options, &m), less ? LOAM_ERR_NOFIT : LOAM_OK);
+        loam_free(m);
+        assert_int_equal(heap.live_bytes, 0);
+    }
+}
+
+static void check_real_plans(const char *file)
+{
+    static const uint32_t contexts[] = {512};
+    char path[512];
+    if (!COUNTS_MALLOC) skip(); /* minutes under the sanitizers */
+    find_model(file, path);
+    check_plans(path, contexts, 1);
+    check_least_limit(path);
+}
+
+static void test_plan__is_what_is_allocated_for_smollm2(void **state)
+{
+    (void)state;
+    check_real_plans(SMOLLM2);
+}
+
+static void test_plan__is_what_is_allocated_for_gemma3(void **state)
+{
+    (void)state;
+    check_real_plans(GEMMA3);
+}
+
+/* A model that does not fit is refused before its vocabulary is read: no more is taken than for a
+ * plan. */
+static void test_limit__is_checked_before_the_vocabulary_is_read(void **state)
+{
+    fault_heap planning = {0}, loading = {0};
+    loam_plan_totals totals;
+    loam_options options;
+    loam_hooks hooks;
+    uint64_t working;
+    loam_plan *plan = NULL;
+    loam *m = NULL;
+    (void)state;
+    loam_hooks_init(&hooks);
+    hooks.alloc = fault_alloc;
+    hooks.alloc_ctx = &planning;
+    init_options(&options, 1);
+    plan_of(OWN("tiny-llama.gguf"), &options, &totals, &working);
+    options.memory_limit_bytes = totals.total_bytes - 1;
+    assert_int_equal(load_as(&loading, OWN("tiny-llama.gguf"), options, &m), LOAM_ERR_NOFIT);
+    options.hooks = &hooks;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &options, &plan), LOAM_ERR_NOFIT);
+    assert_in_range(loading.peak_bytes, 1, planning.peak_bytes);
+    loam_plan_free(plan);
+    loam_free(m);
 }
 
 /* The least limit that is enough is the plan's total; no limit is ever exceeded, nor met by another
@@ -335,7 +434,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_limit__holds_for_texts),
     cmocka_unit_test(test_plan__is_what_is_allocated),
     cmocka_unit_test(test_plan__follows_the_types_of_the_cells),
+    cmocka_unit_test(test_plan__is_what_is_allocated_for_reference_models),
+    cmocka_unit_test(test_plan__is_what_is_allocated_for_smollm2),
+    cmocka_unit_test(test_plan__is_what_is_allocated_for_gemma3),
     cmocka_unit_test(test_limit__is_never_exceeded),
+    cmocka_unit_test(test_limit__is_checked_before_the_vocabulary_is_read),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_compute__allocates_nothing_after_load),
     cmocka_unit_test(test_count__sees_an_allocation),
