@@ -413,14 +413,15 @@ static void test_gemma3__perplexity_of_scalar(void **state)
 static void test_smollm2__perplexity_with_small_cells(void **state)
 {
     (void)state;
-    check_perplexity(&smollm2, (model_options){.kv = LOAM_KV_Q8_0}, 4, 0.02, 1e9);
-    check_perplexity(&smollm2, (model_options){.kv = LOAM_KV_Q8_0, .v = LOAM_KV_Q4_0}, 4, 0.1, 1e9);
+    check_perplexity(&smollm2, (model_options){.kv = LOAM_KV_Q8_0}, 4, 0.01, 1e9);
+    check_perplexity(&smollm2, (model_options){.kv = LOAM_KV_Q8_0, .v = LOAM_KV_Q4_0}, 4, 0.03,
+                     1e9);
 }
 
 static void test_gemma3__perplexity_with_small_cells(void **state)
 {
     (void)state;
-    check_perplexity(&gemma3, (model_options){.kv = LOAM_KV_Q8_0}, 2, 0.02, 1e9);
+    check_perplexity(&gemma3, (model_options){.kv = LOAM_KV_Q8_0}, 2, 0.01, 1e9);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -75,7 +75,7 @@ typedef struct loam__cpu_isa {
     void (*attention)(const loam__attention_args
                           *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
     float digits_err;  /* of attention against scalar where K is Q8_0 or Q4_0, relative to the
-                          largest |v|; 0: none beyond that of plain cells, which is 2e-6 */
+                          largest |v|, for queries and keys of about 1; else it is 2e-6 */
     size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0:
                           2^18 */
 } loam__cpu_isa;
