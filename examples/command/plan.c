@@ -3,6 +3,7 @@
 #include "bandwidth.h"
 #include "command.h"
 #include "model.h"
+#include "page.h"
 
 #include <loam/plan.h>
 #include <string.h>
@@ -15,6 +16,8 @@ typedef struct planning {
     uint32_t layers, kv_heads, head_values;
     uint64_t overhead;
     bool measured;
+    const char *html, *sweep; /* the page to write; what bench --sweep-batch measured */
+    double gflops;
     loam_plan *plan;
     loam_plan_totals totals;
 } planning;
@@ -135,14 +138,15 @@ static int check(const planning *p)
     if (described && !(p->params > 0 && p->bpw > 0 && p->layers && p->kv_heads && p->head_values))
         return misuse("plan",
                       "a geometry needs --params, --bpw, --layers, --kv-heads and --head-dim");
+    if ((p->sweep || p->gflops > 0) && !p->html)
+        return misuse("plan", "--measured and --gflops are for the page of --html");
     return READ_ON;
 }
 
-static loam_status make_plan(planning *p, const loam_options *options)
+static loam_plan_geometry geometry_of(const planning *p)
 {
     loam_plan_geometry geometry;
 
-    if (p->places[0]) return loam_plan_file(p->places[0], options, &p->plan);
     loam_plan_geometry_init(&geometry);
     geometry.parameters = p->params;
     geometry.bits_per_weight = p->bpw;
@@ -150,7 +154,32 @@ static loam_status make_plan(planning *p, const loam_options *options)
     geometry.kv_heads = p->kv_heads;
     geometry.head_values = p->head_values;
     geometry.overhead_bytes = p->overhead;
-    return loam_plan_describe(&geometry, options, &p->plan);
+    return geometry;
+}
+
+static loam_status make_plan(planning *p, const loam_options *options)
+{
+    loam_plan_geometry geometry = geometry_of(p);
+
+    return p->places[0] ? loam_plan_file(p->places[0], options, &p->plan)
+                        : loam_plan_describe(&geometry, options, &p->plan);
+}
+
+static int write_page(const planning *p, const loam_options *options)
+{
+    loam_plan_geometry geometry = geometry_of(p);
+    page_request r = {
+        .model = p->places[0],
+        .geometry = p->places[0] ? NULL : &geometry,
+        .options = options,
+        .totals = &p->totals,
+        .bandwidth = p->bandwidth,
+        .bandwidth_measured = p->measured,
+        .gflops = p->gflops,
+        .measured = p->sweep,
+    };
+
+    return page_write(&r, p->html);
 }
 
 /* A plan that does not fit is an answer, not a failure. */
@@ -166,7 +195,7 @@ static int answer(planning *p, const loam_options *options)
     if (p->measured) p->bandwidth = bandwidth_measure(p->shared.threads) / 1e9;
     if (p->shared.json) print_plan_json(p);
     else print_plan(p);
-    return EXIT_DONE;
+    return p->html ? write_page(p, options) : EXIT_DONE;
 }
 
 int verb_plan(int argc, char **argv)
@@ -176,6 +205,13 @@ int verb_plan(int argc, char **argv)
         {"sequences", OPTION_COUNT, &p.sequences, "N",
          "sequences open at once, each with a whole context (1)"},
         {"bandwidth", OPTION_REAL, &p.bandwidth, "GB/S", "read bandwidth of the memory (measured)"},
+    };
+    const option page[] = {
+        {"html", OPTION_TEXT, &p.html, "FILE", "write a page with the plan's instruments"},
+        {"measured", OPTION_TEXT, &p.sweep, "FILE",
+         "show what bench --sweep-batch --json printed beside the model's curve"},
+        {"gflops", OPTION_REAL, &p.gflops, "GFLOP/S",
+         "what the machine multiplies at (the best of --measured)"},
     };
     const option geometry[] = {
         {"params", OPTION_REAL, &p.params, "N", "weights, such as 8e9"},
@@ -192,6 +228,7 @@ int verb_plan(int argc, char **argv)
                  "read bandwidth over bytes read a token), from its header or from its\n"
                  "geometry alone.",
         .groups = {{NULL, own, COUNT(own)},
+                   {"A page for a browser, in one file", page, COUNT(page)},
                    {"A model that is only described", geometry, COUNT(geometry)}},
         .shared = &p.shared,
         .places = p.places,
