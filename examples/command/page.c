@@ -12,11 +12,12 @@
 
 #define MOST_STOPS    16
 #define LEAST_CONTEXT 512u
-#define MOST_CONTEXT  131072u             /* beyond it only the model's own maximum is a stop */
-#define USUAL_CONTEXT 4096u               /* the library's, where none is asked for */
-#define LIMIT_SHARE   0.9                 /* of the memory, that a plan without a limit keeps to */
-#define MOST_MEMORY   ((uint64_t)1 << 50) /* shown where the system does not say how much there is \
-                                           */
+#define MOST_CONTEXT  131072u /* beyond it only the model's own maximum is a stop */
+#define USUAL_CONTEXT 4096u   /* the library's, where none is asked for */
+#define LIMIT_SHARE   0.9     /* of the memory, that a plan without a limit keeps to */
+#define MOST_MEMORY                                                                                \
+    ((uint64_t)1 << 50) /* shown where the system does not say how much there is                   \
+                         */
 #define MOST_FORMATS   64
 #define DATA_PLACE     "/*DATA*/null" /* in the template */
 #define TEXT_OF(array) (array), strlen(array)
@@ -134,6 +135,11 @@ static void find_kv_types(page *p)
 
 /* ---- will it fit ---- */
 
+static json_t *json_count(uint64_t n)
+{
+    return n <= INT64_MAX ? json_integer((json_int_t)n) : json_real((double)n);
+}
+
 static json_t *json_areas(const loam_plan *plan)
 {
     json_t *bytes = must(json_array());
@@ -142,7 +148,7 @@ static json_t *json_areas(const loam_plan *plan)
     for (size_t i = 0; i < loam_plan_area_count(plan); i++) {
         loam_plan_area_init(&area);
         if (loam_plan_get_area(plan, i, &area) != LOAM_OK) continue;
-        append(bytes, json_real((double)area.bytes)); /* exact below 2^53 */
+        append(bytes, json_count(area.bytes));
     }
     return bytes;
 }
@@ -220,13 +226,16 @@ static json_t *json_fit(page *p)
 typedef struct quality {
     const char *name;
     double bits_per_weight;
-    double perplexity_increase; /* 0.01: one in a hundred */
+    double perplexity_percent;
+    uint32_t beaten;
 } quality;
 
 static const quality qualities[] = {
-    {"F16", 16, 0},        {"Q8_0", 8.5, 0.0001},   {"Q6_K", 6.5625, 0.0007}, {"Q5_1", 6, 0.007},
-    {"Q5_K", 5.5, 0.0025}, {"Q5_0", 5.5, 0.0135},   {"Q4_1", 5, 0.031},       {"Q4_K", 4.5, 0.0095},
-    {"Q4_0", 4.5, 0.042},  {"Q3_K", 3.4375, 0.041}, {"Q2_K", 2.625, 0.147},
+    {"F16", 16, 0, 0},         {"Q8_0", 8.5, 0.02, 0},   {"Q6_K", 6.5625, 0.32, 0},
+    {"Q5_1", 6, 1.7, 1},       {"Q5_K_M", 5.69, 0.9, 0}, {"Q5_K_S", 5.54, 1.66, 0},
+    {"Q5_0", 5.5, 2.1, 0},     {"Q4_1", 5, 7.2, 1},      {"Q4_K_M", 4.85, 2.8, 0},
+    {"Q4_K_S", 4.58, 4.3, 0},  {"Q4_0", 4.5, 7.5, 0},    {"Q3_K_L", 4.27, 8.8, 0},
+    {"Q3_K_M", 3.91, 10.5, 0}, {"Q3_K_S", 3.5, 26, 0},   {"Q2_K", 3.35, 56, 0},
 };
 
 /* The model at so many bits a weight, by EQ OM2.2 and OM2.1. */
@@ -260,7 +269,8 @@ static json_t *json_format(const page *p, const quality *q)
 
     put(row, "name", json_string(q->name));
     put(row, "bpw", json_real(q->bits_per_weight));
-    put(row, "loss", json_real(q->perplexity_increase));
+    put(row, "loss", json_real(q->perplexity_percent));
+    put(row, "beaten", json_boolean(q->beaten));
     if (describe_at(p, q->bits_per_weight, &t)) {
         put_count(row, "bytes", t.weights_bytes);
         put(row, "bound", json_bound(p, &t));
@@ -276,6 +286,7 @@ static json_t *json_quant(const page *p)
         append(rows, json_format(p, &qualities[i]));
     put(own, "name", p->format ? json_string(p->format) : json_null());
     put(own, "bpw", json_real(p->bits_per_weight));
+    put(own, "loss", json_null());
     put_count(own, "bytes", p->r->totals->weights_bytes);
     put(own, "bound", json_bound(p, p->r->totals));
     put(quant, "rows", rows);
