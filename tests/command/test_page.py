@@ -104,13 +104,19 @@ class Browser(PageCase):
         driven.write_text(path.read_text() + (f"<script>{script}</script>" if script else ""))
         got = subprocess.run(
             [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.folder / 'profile'}",
-             "--disable-background-networking", "--allow-file-access-from-files", "--enable-logging=stderr",
+             "--hide-scrollbars", "--allow-file-access-from-files", "--enable-logging=stderr",
              "--virtual-time-budget=5000", "--window-size=1200,900", "--dump-dom", f"file://{driven}{address}"],
             capture_output=True, timeout=TIMEOUT_S, text=True)
         self.assertEqual(got.returncode, DONE, got.stderr[-2000:])
         complaints = re.findall(r"(?m)^.*\bCONSOLE\b.*$", got.stderr)
         self.assertEqual(not complaints, fine, complaints)
         return Document(got.stdout).ids
+
+    def sweep(self):
+        path = self.folder / "sweep.json"
+        rows = [{"parallel": n, "decode_tok_s": s, "step_ms": 1e3 * n / s} for n, s in [(1, 5), (2, 9), (4, 15), (8, 16)]]
+        path.write_text(json.dumps({"sweep": rows, "knee": 4}))
+        return path
 
     def bytes_of(self, ids):
         return {key: int(ids[f"{key}-bytes"]["data-bytes"]) for key in ["weights", "kv", "other", "total"]}
@@ -184,9 +190,7 @@ class Browser(PageCase):
                 self.assertRegex(ids["verdict"]["text"], r"\AFits")
 
     def test_measured__is_drawn_beside_the_model(self):
-        sweep = self.folder / "sweep.json"
-        rows = [{"parallel": n, "decode_tok_s": s, "step_ms": 1e3 * n / s} for n, s in [(1, 5), (2, 9), (4, 15), (8, 16)]]
-        sweep.write_text(json.dumps({"sweep": rows, "knee": 4}))
+        sweep = self.sweep()
         ids = self.browse(self.page(*GEOMETRY, "--measured", sweep), "#batch=4")
         self.assertIn("measured knee: 4", ids["speed-chart"]["text"])
         self.assertIn("Measured: 15.0 tok/s", ids["batch-say"]["text"])
@@ -208,7 +212,7 @@ class Browser(PageCase):
         self.assertEqual(ids["name"]["text"], name.decode())
 
     def test_page__is_as_narrow_as_a_phone(self):
-        page = self.page(self.tiny_llama(), "--gflops", "100")
+        page = self.page(self.tiny_llama(), "--gflops", "100", "--measured", self.sweep())
         outer = self.folder / "outer.html"
         outer.write_text("<body></body>")
         measure = f"""
@@ -217,6 +221,7 @@ class Browser(PageCase):
             frame.src = "{page.name}";
             frame.onload = () => {{
                 const inside = frame.contentDocument.documentElement;
+                inside.querySelectorAll("details").forEach(details => {{ details.open = true; }});
                 document.body.id = inside.scrollWidth > inside.clientWidth ? "too-wide" : "fits";
             }};
             document.body.append(frame);"""
