@@ -61,7 +61,7 @@ static bool read_tokens(const char *given, ids *list)
     }
 }
 
-static bool read_value(const option *o, const char *given)
+bool option_value(const option *o, const char *given)
 {
     const char *end = "";
     uint64_t number = 0;
@@ -88,6 +88,9 @@ static bool read_value(const option *o, const char *given)
     case OPTION_TEXT:
         *(const char **)o->value = given;
         break;
+    case OPTION_TEXTS:
+        texts_add(o->value, given);
+        break;
     case OPTION_TOKENS:
     case OPTION_BATCHES:
         ok = read_tokens(given, o->value);
@@ -113,6 +116,7 @@ static const char *kind_words(option_kind kind)
         return "batch sizes, such as 1,2,4,8";
     case OPTION_FLAG:
     case OPTION_TEXT:
+    case OPTION_TEXTS:
         break;
     }
     return "a text";
@@ -193,7 +197,7 @@ static int read_option(const option_group *groups, size_t n_groups, int argc, ch
                  value ? "takes no value" : "needs a value");
         return misuse(argv[0], sentence);
     }
-    if (!read_value(o, value)) {
+    if (!option_value(o, value)) {
         snprintf(sentence, sizeof sentence, "--%s takes %s, not '%.60s'", o->name,
                  kind_words(o->kind), value);
         return misuse(argv[0], sentence);

@@ -18,6 +18,7 @@ typedef enum option_kind {
     OPTION_BYTES,   /* uint64_t; 64K, 512M, 4G count in 1024s */
     OPTION_REAL,    /* double, finite, at least 0 */
     OPTION_TEXT,    /* const char * */
+    OPTION_TEXTS,   /* texts: one more each time that the option is given */
     OPTION_TOKENS,  /* ids: 1,2,3 */
     OPTION_BATCHES, /* ids: 1,2,3; without a value BATCHES_USUAL */
 } option_kind;
@@ -61,6 +62,9 @@ typedef struct usage {
 /* Read a command line. READ_ON, or the exit status: after --help, or after a wrong usage, which is
  * complained about. */
 int options_read(const usage *u, int argc, char **argv);
+
+/* Read a value of the option's kind; false: it is none. */
+bool option_value(const option *o, const char *given);
 
 /* Say what is wrong with how the verb was called; returns EXIT_USAGE. */
 int misuse(const char *verb, const char *sentence);

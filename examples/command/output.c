@@ -85,6 +85,20 @@ void ids_free(ids *list)
     *list = (ids){0};
 }
 
+void texts_add(texts *list, const char *given)
+{
+    void *p = list->p;
+    grow(&p, &list->capacity, list->n + 1, sizeof *list->p);
+    list->p = p;
+    list->p[list->n++] = given;
+}
+
+void texts_free(texts *list)
+{
+    free(list->p);
+    *list = (texts){0};
+}
+
 /* ---- text ---- */
 
 /* The bytes of the UTF-8 character at p, or 0 if there is none; then *broken is how many bytes one

@@ -23,6 +23,11 @@ typedef struct ids {
     size_t n, capacity;
 } ids;
 
+typedef struct texts {
+    const char **p; /* borrowed */
+    size_t n, capacity;
+} texts;
+
 /* Make room for capacity items; false if there was room already. A call that says LOAM_ERR_BUFFER
  * is repeated as long as this makes room for what it asked for. */
 bool text_reserve(text *t, size_t capacity);
@@ -32,6 +37,9 @@ void text_free(text *t);
 bool ids_reserve(ids *list, size_t capacity);
 void ids_add(ids *list, loam_token id);
 void ids_free(ids *list);
+
+void texts_add(texts *list, const char *given);
+void texts_free(texts *list);
 
 void *must(void *p); /* p, or the end of the command when it is NULL */
 

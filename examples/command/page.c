@@ -13,12 +13,11 @@
 #define MOST_STOPS    16
 #define LEAST_CONTEXT 512u
 #define MOST_CONTEXT  131072u /* beyond it only the model's own maximum is a stop */
-#define USUAL_CONTEXT 4096u   /* the library's, where none is asked for */
-#define LIMIT_SHARE   0.9     /* of the memory, that a plan without a limit keeps to */
 #define MOST_MEMORY                                                                                \
     ((uint64_t)1 << 50) /* shown where the system does not say how much there is                   \
                          */
 #define MOST_FORMATS   64
+#define MOST_BITS      16.0           /* a weight, in the table of formats: nobody ships more */
 #define DATA_PLACE     "/*DATA*/null" /* in the template */
 #define TEXT_OF(array) (array), strlen(array)
 
@@ -37,10 +36,9 @@ typedef struct kv_choice {
 
 typedef struct page {
     const page_request *r;
-    loam_options options; /* of the plan that is being made */
-    char *name, *format;  /* of the model and of most of its weights; owned, may be NULL */
-    double parameters, bits_per_weight;
-    double token_flops;      /* EQ OM2.1's other side: a multiplication and an addition a weight */
+    loam_options options;    /* of the plan that is being made */
+    char *name, *format;     /* of the model and of most of its weights; owned, may be NULL */
+    loam_plan_totals totals; /* of the plan that was asked for */
     uint32_t trained_tokens; /* 0: unknown */
     stops contexts, users, fills;
     kv_choice kv[5];
@@ -72,13 +70,6 @@ static json_t *json_stops(const stops *s)
     return array;
 }
 
-static uint32_t start_context(const page *p)
-{
-    uint32_t most = p->trained_tokens ? p->trained_tokens : USUAL_CONTEXT;
-    if (p->r->options->context_tokens) return p->r->options->context_tokens;
-    return most < USUAL_CONTEXT ? most : USUAL_CONTEXT;
-}
-
 static void set_stops(page *p)
 {
     uint32_t most = p->trained_tokens ? p->trained_tokens : MOST_CONTEXT;
@@ -86,10 +77,10 @@ static void set_stops(page *p)
     for (uint32_t n = LEAST_CONTEXT; n <= most && n <= MOST_CONTEXT; n *= 2)
         stops_add(&p->contexts, n);
     stops_add(&p->contexts, most);
-    stops_add(&p->contexts, start_context(p));
+    stops_add(&p->contexts, p->totals.context_tokens);
     for (uint32_t n = 1; n <= 32; n *= 2)
         stops_add(&p->users, n);
-    stops_add(&p->users, p->r->options->sequences);
+    stops_add(&p->users, p->totals.sequences);
 }
 
 /* ---- plans ---- */
@@ -190,19 +181,19 @@ static json_t *json_start(const page *p)
     int32_t kv = p->r->options->kv_type ? p->r->options->kv_type : LOAM_KV_F16;
     json_t *start = must(json_object());
 
-    put_count(start, "context", start_context(p));
-    put_count(start, "users", p->r->options->sequences ? p->r->options->sequences : 1);
+    put_count(start, "context", p->totals.context_tokens);
+    put_count(start, "users", p->totals.sequences);
     for (size_t i = 0; i < p->n_kv; i++)
         if (p->kv[i].type == kv) put(start, "kv", json_string(p->kv[i].name));
-    put_count(start, "ceiling", p->r->options->memory_limit_bytes ? 100 : 90);
+    put(start, "ceiling",
+        json_real(p->r->options->memory_limit_bytes ? 100 : round(100 * p->totals.fill)));
     return start;
 }
 
 static json_t *json_fit(page *p)
 {
-    const loam_plan_totals *t = p->r->totals;
-    double share = p->r->options->memory_limit_bytes ? 1 : LIMIT_SHARE;
-    uint64_t memory = (uint64_t)floor((double)t->limit_bytes / share);
+    double share = p->r->options->memory_limit_bytes ? 1 : p->totals.fill;
+    double memory = (double)p->totals.limit_bytes / share;
     json_t *fit = must(json_object()), *cells = must(json_array()), *kv = must(json_array());
 
     for (size_t k = 0; k < p->n_kv; k++) {
@@ -216,27 +207,12 @@ static json_t *json_fit(page *p)
     put(fit, "kv", kv);
     put(fit, "cells", cells);
     put(fit, "start", json_start(p));
-    put_count(fit, "memory", t->limit_bytes < MOST_MEMORY ? memory : MOST_MEMORY);
+    put_count(fit, "memory", memory < (double)MOST_MEMORY ? (uint64_t)memory : MOST_MEMORY);
     put(fit, "limited", json_boolean(p->r->options->memory_limit_bytes > 0));
     return fit;
 }
 
 /* ---- quant explorer ---- */
-
-typedef struct quality {
-    const char *name;
-    double bits_per_weight;
-    double perplexity_percent;
-    uint32_t beaten;
-} quality;
-
-static const quality qualities[] = {
-    {"F16", 16, 0, 0},         {"Q8_0", 8.5, 0.02, 0},   {"Q6_K", 6.5625, 0.32, 0},
-    {"Q5_1", 6, 1.7, 1},       {"Q5_K_M", 5.69, 0.9, 0}, {"Q5_K_S", 5.54, 1.66, 0},
-    {"Q5_0", 5.5, 2.1, 0},     {"Q4_1", 5, 7.2, 1},      {"Q4_K_M", 4.85, 2.8, 0},
-    {"Q4_K_S", 4.58, 4.3, 0},  {"Q4_0", 4.5, 7.5, 0},    {"Q3_K_L", 4.27, 8.8, 0},
-    {"Q3_K_M", 3.91, 10.5, 0}, {"Q3_K_S", 3.5, 26, 0},   {"Q2_K", 3.35, 56, 0},
-};
 
 /* The model at so many bits a weight, by EQ OM2.2 and OM2.1. */
 static bool describe_at(const page *p, double bits_per_weight, loam_plan_totals *totals)
@@ -246,9 +222,8 @@ static bool describe_at(const page *p, double bits_per_weight, loam_plan_totals 
     loam_status status;
 
     loam_plan_geometry_init(&geometry);
-    geometry.parameters = p->parameters;
+    geometry.parameters = p->totals.parameters;
     geometry.bits_per_weight = bits_per_weight;
-    geometry.layers = geometry.kv_heads = geometry.head_values = 1;
     status = loam_plan_describe(&geometry, NULL, &plan);
     loam_plan_totals_init(totals);
     if (status == LOAM_OK || status == LOAM_ERR_NOFIT) status = loam_plan_get_totals(plan, totals);
@@ -262,7 +237,7 @@ static json_t *json_bound(const page *p, const loam_plan_totals *t)
     return json_real(p->r->bandwidth * 1e9 / (double)t->token_read_bytes);
 }
 
-static json_t *json_format(const page *p, const quality *q)
+static json_t *json_format(const page *p, const loam_quality *q)
 {
     json_t *row = must(json_object());
     loam_plan_totals t;
@@ -281,14 +256,18 @@ static json_t *json_format(const page *p, const quality *q)
 static json_t *json_quant(const page *p)
 {
     json_t *quant = must(json_object()), *rows = must(json_array()), *own = must(json_object());
+    loam_quality q;
 
-    for (size_t i = 0; i < COUNT(qualities); i++)
-        append(rows, json_format(p, &qualities[i]));
+    for (size_t i = 0; i < loam_quality_count(); i++) {
+        loam_quality_init(&q);
+        if (loam_quality_get(i, &q) != LOAM_OK || q.bits_per_weight > MOST_BITS) continue;
+        append(rows, json_format(p, &q));
+    }
     put(own, "name", p->format ? json_string(p->format) : json_null());
-    put(own, "bpw", json_real(p->bits_per_weight));
-    put(own, "loss", json_null());
-    put_count(own, "bytes", p->r->totals->weights_bytes);
-    put(own, "bound", json_bound(p, p->r->totals));
+    put(own, "bpw", json_real(p->totals.bits_per_weight));
+    put(own, "loss", json_real(loam_quality_at(p->totals.bits_per_weight)));
+    put_count(own, "bytes", p->totals.weights_bytes);
+    put(own, "bound", json_bound(p, &p->totals));
     put(quant, "rows", rows);
     put(quant, "own", own);
     return quant;
@@ -333,15 +312,30 @@ static json_t *json_point(const step_costs *c, double batch)
     return point;
 }
 
-static json_t *json_curve(page *p, uint32_t fill)
+/* A multiplication and an addition for each weight that a token touches. */
+static double token_flops(const page *p)
 {
-    const loam_plan_totals *t = p->r->totals;
+    return 2 * 8 * (double)p->totals.token_read_bytes / p->totals.bits_per_weight;
+}
+
+/* fill: tokens in the context of each sequence. */
+static step_costs find_costs(const page *p, uint32_t fill)
+{
+    const double bytes_s = p->r->bandwidth * 1e9;
+    step_costs c = {.weights_s = (double)p->totals.token_read_bytes / bytes_s};
+    loam_plan_bound bound;
+
+    loam_plan_bound_init(&bound);
+    if (fill && loam_plan_get_bound(p->r->plan, fill, bytes_s, &bound) == LOAM_OK)
+        c.kv_s = (double)bound.kv_bytes / bytes_s;
+    if (p->gflops > 0) c.multiply_s = token_flops(p) / (p->gflops * 1e9);
+    return c;
+}
+
+static json_t *json_curve(const page *p, uint32_t fill)
+{
     json_t *curve = must(json_object()), *points = must(json_array());
-    step_costs c = {
-        .weights_s = (double)t->token_read_bytes / (p->r->bandwidth * 1e9),
-        .kv_s = (double)t->kv_token_bytes * fill / (p->r->bandwidth * 1e9),
-        .multiply_s = p->gflops > 0 ? p->token_flops / (p->gflops * 1e9) : 0,
-    };
+    step_costs c = find_costs(p, fill);
     double knee = find_knee(&c);
 
     for (size_t i = 0; i < COUNT(batches); i++)
@@ -352,7 +346,7 @@ static json_t *json_curve(page *p, uint32_t fill)
     return curve;
 }
 
-static json_t *json_throughput(page *p)
+static json_t *json_throughput(const page *p)
 {
     json_t *throughput = must(json_object()), *curves = must(json_array());
 
@@ -363,7 +357,7 @@ static json_t *json_throughput(page *p)
     put(throughput, "measured", p->measured ? json_incref(p->measured) : json_null());
     put(throughput, "gflops", p->gflops > 0 ? json_real(p->gflops) : json_null());
     put(throughput, "gflops_given", json_boolean(p->r->gflops > 0));
-    put(throughput, "token_gflop", json_real(p->token_flops / 1e9));
+    put(throughput, "token_gflop", json_real(token_flops(p) / 1e9));
     return throughput;
 }
 
@@ -413,7 +407,7 @@ static int read_measured(page *p)
     put(p->measured, "knee", json_is_number(knee) ? json_incref(knee) : json_null());
     json_array_foreach(rows, i, row)
     {
-        double rate = json_real_value(json_object_get(row, "tok_s")) * p->token_flops / 1e9;
+        double rate = json_real_value(json_object_get(row, "tok_s")) * token_flops(p) / 1e9;
         if (!(p->r->gflops > 0) && rate > p->gflops) p->gflops = rate;
     }
     json_decref(file);
@@ -459,50 +453,35 @@ static uint64_t tensor_values(const loam_gguf_tensor *t)
     return t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3]; /* checked when it was opened */
 }
 
-/* The embeddings are only looked up, unless they are the output layer too. */
-static bool is_multiplied(const loam_gguf *g, const loam_gguf_tensor *t)
+/* The format that most weights have. */
+static char *main_format(const loam_gguf *g)
 {
-    if (t->n_dims < 2) return false;
-    return strcmp(t->name, "token_embd.weight") != 0 ||
-           loam_gguf_find_tensor(g, "output.weight") < 0;
-}
-
-/* Sums over the tensors: weights, bits, multiplications, and the format that most weights have. */
-static void weigh(page *p, const loam_gguf *g)
-{
-    uint64_t values_of[MOST_FORMATS] = {0}, values = 0, bytes = 0;
+    uint64_t values[MOST_FORMATS] = {0};
     loam_format most = 0;
     loam_format_info format;
     loam_gguf_tensor t;
 
     for (size_t i = 0; i < loam_gguf_tensor_count(g); i++) {
         loam_gguf_tensor_init(&t);
-        if (loam_gguf_get_tensor(g, i, &t) != LOAM_OK) continue;
-        values += tensor_values(&t);
-        bytes += t.size_bytes;
-        if (is_multiplied(g, &t)) p->token_flops += 2.0 * (double)tensor_values(&t);
-        if (t.type < 0 || t.type >= MOST_FORMATS) continue;
-        values_of[t.type] += tensor_values(&t);
-        if (values_of[t.type] > values_of[most]) most = t.type;
+        if (loam_gguf_get_tensor(g, i, &t) != LOAM_OK || t.type < 0 || t.type >= MOST_FORMATS)
+            continue;
+        values[t.type] += tensor_values(&t);
+        if (values[t.type] > values[most]) most = t.type;
     }
-    p->parameters = (double)values;
-    p->bits_per_weight = values ? 8.0 * (double)bytes / (double)values : 0;
     loam_format_info_init(&format);
-    if (loam_format_describe(most, &format) == LOAM_OK) p->format = copy_text(TEXT_OF(format.name));
+    if (loam_format_describe(most, &format) != LOAM_OK) return NULL;
+    return copy_text(TEXT_OF(format.name));
 }
 
 static int learn_facts(page *p)
 {
-    const loam_plan_geometry *geometry = p->r->geometry;
     loam_gguf *g = NULL;
     const char *slash;
 
-    if (geometry) {
-        p->parameters = geometry->parameters;
-        p->bits_per_weight = geometry->bits_per_weight;
-        p->token_flops = 2 * geometry->parameters;
-        return EXIT_DONE;
-    }
+    loam_plan_totals_init(&p->totals);
+    if (loam_plan_get_totals(p->r->plan, &p->totals) != LOAM_OK)
+        return complain("%s", loam_plan_error(p->r->plan));
+    if (!p->r->model) return EXIT_DONE;
     if (loam_gguf_open(p->r->model, NULL, &g) != LOAM_OK) {
         int status = complain("%s", loam_gguf_error(g));
         loam_gguf_close(g);
@@ -512,7 +491,7 @@ static int learn_facts(page *p)
     p->name = meta_text(g, "general.name");
     if (!p->name) p->name = copy_text(TEXT_OF(slash ? slash + 1 : p->r->model));
     p->trained_tokens = trained_tokens(g);
-    weigh(p, g);
+    p->format = main_format(g);
     loam_gguf_close(g);
     return EXIT_DONE;
 }
@@ -522,8 +501,8 @@ static json_t *json_model(const page *p)
     json_t *model = must(json_object());
 
     put(model, "name", p->name ? json_string(p->name) : json_null());
-    put(model, "parameters", json_real(p->parameters));
-    put(model, "bpw", json_real(p->bits_per_weight));
+    put(model, "parameters", json_real(p->totals.parameters));
+    put(model, "bpw", json_real(p->totals.bits_per_weight));
     put(model, "format", p->format ? json_string(p->format) : json_null());
     put(model, "trained", p->trained_tokens ? json_integer(p->trained_tokens) : json_null());
     put(model, "bandwidth", json_real(p->r->bandwidth));

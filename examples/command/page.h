@@ -9,7 +9,7 @@ typedef struct page_request {
     const char *model;                  /* NULL: the geometry describes it */
     const loam_plan_geometry *geometry; /* NULL: there is a model */
     const loam_options *options;        /* where the instruments stand at first */
-    const loam_plan_totals *totals;     /* the plan with these options */
+    const loam_plan *plan;              /* made with these options */
     double bandwidth;                   /* GB/s */
     bool bandwidth_measured;
     double gflops;        /* what the machine multiplies at; 0: unknown */

@@ -1,67 +1,119 @@
+#include <math.h>
 #include <string.h>
 
 #include "handle.h"
 
 struct loam_plan {
     loam__base base;
-    loam *m;                 /* loaded up to the point where its arenas would be allocated */
-    bool described;          /* not even so far: m only checks the options and carries the text */
-    loam_plan_totals totals; /* zero until there is a plan */
-    uint32_t layers;
-    char device[64];
+    loam *m; /* loaded up to the point where its arenas would be allocated; of a described model it
+                only checks the options and carries the text */
+    bool ready; /* there is a plan */
+    loam__plan_case at;
+    loam__plan_answer answer;
+    loam__plan_change changes[LOAM__PLAN_CHANGES];
+    size_t n_changes;
 };
 
+/* ---- making ---- */
+
 /* For any options, so that there is a plan to carry the text. NULL: no memory. */
-static loam_plan *plan_new(const loam_options *options, loam_options *o, loam_status *st)
+static loam_plan *plan_new(const loam_options *options, loam_status *st)
 {
     loam__base b;
-    loam__begin(&b, options, o); /* a failure is met again, and told, by the handle */
+    loam_options o;
+    loam__begin(&b, options, &o); /* a failure is met again, and told, by the handle */
     loam_plan *plan = loam__alloc(&b, sizeof *plan);
     if (!plan) return NULL;
     plan->base = b;
-    plan->m = loam__handle_new(options, o, st);
+    plan->m = loam__handle_new(options, &plan->at.options, st);
     if (plan->m) return plan;
     loam__free(&b, plan);
     return NULL;
 }
 
-loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out)
+/* Hold the case against its machine; where it does not fit, find out what would. */
+static loam_status answer(loam_plan *p)
 {
-    loam_options o;
+    loam__base *b = &p->m->base;
+    p->at.held = &p->m->account;
+    loam_status st = loam__plan_answer_case(&p->at, b, NULL, true, &p->answer);
+    if (st == LOAM_OK) b->error[0] = 0;
+    if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
+    if (st == LOAM_ERR_NOFIT) {
+        loam_status advised =
+            loam__plan_advise(&p->at, b, &p->answer.totals, p->changes, &p->n_changes);
+        if (advised != LOAM_OK) return advised;
+    }
+    /* The strings of the options are the caller's. */
+    p->at.options.isa = p->at.options.backend = NULL;
+    p->at.options.hooks = NULL;
+    p->ready = true;
+    return st;
+}
+
+static loam_status plan_opened(loam_plan *p, const loam_plan_machine *machine)
+{
+    loam *m = p->m;
+    loam_status st = loam__handle_plan(m, &p->at.options);
+    if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
+    p->at.file = &m->plan;
+    p->at.available_bytes = m->plan.device.available_bytes;
+    p->at.parameters = (double)m->parameters;
+    p->at.bits = m->parameters ? 8.0 * (double)m->weights_bytes / (double)m->parameters : 1;
+    st = loam__plan_machine_read(&m->base, machine, p->at.available_bytes, &p->at.machine);
+    return st == LOAM_OK ? answer(p) : st;
+}
+
+loam_status loam_plan_place_file(const char *path, const loam_options *options,
+                                 const loam_plan_machine *machine, loam_plan **out)
+{
     loam_status st;
     if (out) *out = NULL;
     if (!path || !out) return LOAM_ERR_ARG;
-    loam_plan *p = *out = plan_new(options, &o, &st);
+    loam_plan *p = *out = plan_new(options, &st);
     if (!p) return LOAM_ERR_NOMEM;
-    loam *m = p->m;
-    if (st == LOAM_OK) st = loam__gguf_open(&m->base, path, &m->gguf);
-    if (st == LOAM_OK) st = loam__handle_plan(m, &o);
-    if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
-    p->totals = m->plan.totals;
-    p->layers = m->plan.model.geometry.n_layers;
-    memcpy(p->device, m->plan.device.name, sizeof p->device);
-    return st;
+    if (st == LOAM_OK) st = loam__gguf_open(&p->m->base, path, &p->m->gguf);
+    return st == LOAM_OK ? plan_opened(p, machine) : st;
+}
+
+loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out)
+{
+    return loam_plan_place_file(path, options, NULL, out);
+}
+
+static loam_status describe(loam_plan *p, const loam_plan_geometry *geometry,
+                            const loam_plan_machine *machine)
+{
+    loam__base *b = &p->m->base;
+    loam__plan_case *at = &p->at;
+    loam_status st =
+        loam__options_read(&at->geometry, sizeof at->geometry,
+                           LOAM__UP_TO(loam_plan_geometry, embedding_values), geometry);
+    if (st != LOAM_OK)
+        return loam__fail(b, st, "geometry: struct_size or a field is not of this version");
+    if ((st = loam__plan_geometry_check(b, &at->geometry, &at->options)) != LOAM_OK) return st;
+    at->kv_token_bytes = loam__plan_kv_token(&at->geometry, &at->options);
+    at->available_bytes = loam__memory_available();
+    st = loam__plan_machine_read(b, machine, at->available_bytes, &at->machine);
+    return st == LOAM_OK ? answer(p) : st;
+}
+
+loam_status loam_plan_place_describe(const loam_plan_geometry *geometry,
+                                     const loam_options *options, const loam_plan_machine *machine,
+                                     loam_plan **out)
+{
+    loam_status st;
+    if (out) *out = NULL;
+    if (!geometry || !out) return LOAM_ERR_ARG;
+    loam_plan *p = *out = plan_new(options, &st);
+    if (!p) return LOAM_ERR_NOMEM;
+    return st == LOAM_OK ? describe(p, geometry, machine) : st;
 }
 
 loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_options *options,
                                loam_plan **out)
 {
-    loam_options o;
-    loam_plan_geometry geo;
-    loam_status st;
-    if (out) *out = NULL;
-    if (!geometry || !out) return LOAM_ERR_ARG;
-    loam_plan *p = *out = plan_new(options, &o, &st);
-    if (!p) return LOAM_ERR_NOMEM;
-    p->described = true;
-    if (st != LOAM_OK) return st;
-    loam__base *b = &p->m->base;
-    if ((st = loam__options_read(&geo, sizeof geo, LOAM__UP_TO(loam_plan_geometry, overhead_bytes),
-                                 geometry)) != LOAM_OK)
-        return loam__fail(b, st, "geometry: struct_size or a field is not of this version");
-    p->layers = geo.layers;
-    memcpy(p->device, "memory", sizeof "memory");
-    return loam__plan_formula(b, &geo, &o, &p->totals);
+    return loam_plan_place_describe(geometry, options, NULL, out);
 }
 
 const char *loam_plan_error(const loam_plan *plan)
@@ -77,49 +129,222 @@ void loam_plan_free(loam_plan *plan)
     loam__free(&b, plan);
 }
 
+/* ---- totals, devices, areas ---- */
+
+static bool is_placed(const loam_plan *plan)
+{
+    return plan->at.machine.n > 0;
+}
+
+static uint32_t layers_of(const loam_plan *plan)
+{
+    return plan->at.file ? plan->at.file->model.geometry.n_layers : plan->at.geometry.layers;
+}
+
 loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals)
 {
-    if (!plan || !totals || !plan->totals.struct_size) return LOAM_ERR_ARG;
-    return loam__options_write(totals, LOAM__UP_TO(loam_plan_totals, kv_token_bytes), &plan->totals,
-                               sizeof plan->totals);
+    if (!plan || !totals || !plan->ready) return LOAM_ERR_ARG;
+    return loam__options_write(totals, LOAM__UP_TO(loam_plan_totals, blocks_per_sequence),
+                               &plan->answer.totals, sizeof plan->answer.totals);
 }
 
 size_t loam_plan_device_count(const loam_plan *plan)
 {
-    return plan && plan->totals.struct_size ? 1 : 0;
+    if (!plan || !plan->ready) return 0;
+    return is_placed(plan) ? plan->at.machine.n : 1;
+}
+
+int32_t loam_plan_layer_device(const loam_plan *plan, uint32_t layer)
+{
+    if (!plan || !plan->ready || layer >= layers_of(plan)) return -1;
+    return is_placed(plan) ? plan->answer.placement.device[layer + 1] : 0;
+}
+
+static loam_plan_device target_at(const loam_plan *plan, uint32_t i)
+{
+    const loam__placement *at = &plan->answer.placement;
+    uint32_t n = layers_of(plan);
+    loam_plan_device d = {
+        .bytes = at->bytes[i],
+        .limit_bytes = plan->answer.shares[i].limit_bytes,
+        .token_seconds = at->device_seconds[i],
+        .flags = plan->at.machine.targets[i].host ? LOAM_PLAN_HOST : 0,
+        .name = plan->at.machine.targets[i].name,
+    };
+    if (at->device[0] == i) d.flags |= LOAM_PLAN_EMBEDDING;
+    if (at->device[n + 1] == i) d.flags |= LOAM_PLAN_OUTPUT;
+    for (uint32_t layer = n; layer-- > 0;) {
+        if (at->experts_on_host[layer + 1] && d.flags & LOAM_PLAN_HOST)
+            d.flags |= LOAM_PLAN_EXPERTS;
+        if (at->device[layer + 1] != i) continue;
+        d.layers++;
+        d.first_layer = layer;
+    }
+    return d;
 }
 
 loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_device *device)
 {
     if (!device || i >= loam_plan_device_count(plan)) return LOAM_ERR_ARG;
-    loam_plan_device d = {.layers = plan->layers,
-                          .bytes = plan->totals.total_bytes,
-                          .limit_bytes = plan->totals.limit_bytes,
-                          .name = plan->device};
+    loam_plan_device d = {
+        .layers = layers_of(plan),
+        .bytes = plan->answer.totals.total_bytes,
+        .limit_bytes = plan->answer.totals.limit_bytes,
+        .flags = LOAM_PLAN_HOST | LOAM_PLAN_EMBEDDING | LOAM_PLAN_OUTPUT,
+        .name = plan->at.file ? plan->at.file->device.name : "memory",
+    };
+    if (is_placed(plan)) d = target_at(plan, (uint32_t)i);
     return loam__options_write(device, LOAM__UP_TO(loam_plan_device, reserved), &d, sizeof d);
 }
 
+/* Of a described model, and of one that is placed on described devices. */
+enum { ROUGH_AREAS = 3 };
+
 size_t loam_plan_area_count(const loam_plan *plan)
 {
-    if (!plan || !plan->totals.struct_size) return 0;
-    return plan->described ? 3 : plan->m->plan.n_arenas + LOAM__PLAN_BESIDE;
+    if (!plan || !plan->ready) return 0;
+    if (is_placed(plan)) return (size_t)plan->at.machine.n * ROUGH_AREAS;
+    return plan->at.file ? plan->at.file->n_arenas + LOAM__PLAN_BESIDE : ROUGH_AREAS;
 }
 
-static loam__plan_area area_at(const loam_plan *plan, size_t i)
+static loam_plan_area rough_area(const loam_plan *plan, size_t i)
 {
-    const loam_plan_totals *t = &plan->totals;
-    const loam__plan *p = &plan->m->plan;
-    const loam__plan_area described[3] = {
-        {"weights", t->weights_bytes}, {"kv", t->kv_bytes}, {"overhead", t->overhead_bytes}};
-    if (plan->described) return described[i];
-    if (i >= p->n_arenas) return p->beside[i - p->n_arenas];
-    return (loam__plan_area){p->arenas[i].name, p->arenas[i].bytes};
+    static const char *const names[ROUGH_AREAS] = {"weights", "kv", "overhead"};
+    const loam_plan_totals *t = &plan->answer.totals;
+    const loam__plan_share *s = &plan->answer.shares[i / ROUGH_AREAS];
+    uint64_t whole[ROUGH_AREAS] = {t->weights_bytes, t->kv_bytes, t->overhead_bytes};
+    uint64_t share[ROUGH_AREAS] = {s->weights_bytes, s->kv_bytes, s->other_bytes};
+    return (loam_plan_area){
+        .device = (uint32_t)(i / ROUGH_AREAS),
+        .bytes = is_placed(plan) ? share[i % ROUGH_AREAS] : whole[i],
+        .name = names[i % ROUGH_AREAS],
+    };
 }
 
 loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *area)
 {
     if (!area || i >= loam_plan_area_count(plan)) return LOAM_ERR_ARG;
-    loam__plan_area at = area_at(plan, i);
-    loam_plan_area a = {.bytes = at.bytes, .name = at.name};
+    const loam__plan *p = plan->at.file;
+    loam_plan_area a = {0};
+    if (is_placed(plan) || !p) {
+        a = rough_area(plan, i);
+    } else if (i < p->n_arenas) {
+        a.bytes = p->arenas[i].bytes;
+        a.name = p->arenas[i].name;
+    } else {
+        a.bytes = p->beside[i - p->n_arenas].bytes;
+        a.name = p->beside[i - p->n_arenas].name;
+    }
     return loam__options_write(area, LOAM__UP_TO(loam_plan_area, reserved), &a, sizeof a);
+}
+
+/* ---- bounds ---- */
+
+loam_status loam_plan_get_bound(const loam_plan *plan, uint32_t context_tokens,
+                                double bandwidth_bytes_s, loam_plan_bound *bound)
+{
+    bool own = bandwidth_bytes_s == 0;
+    if (!plan || !bound || !plan->ready || !(bandwidth_bytes_s >= 0) || isinf(bandwidth_bytes_s) ||
+        (own && !is_placed(plan)))
+        return LOAM_ERR_ARG;
+    const loam_plan_totals *t = &plan->answer.totals;
+    loam_plan_bound d = {.context_tokens = context_tokens ? context_tokens : t->context_tokens};
+    loam__plan_read read = {t->token_read_bytes, 0};
+    if (plan->at.file) read = loam__plan_token_read(&plan->at.file->model.graph, d.context_tokens);
+    else read.kv_bytes = (uint64_t)llround(plan->at.kv_token_bytes * d.context_tokens);
+    d.weights_bytes = read.weights_bytes;
+    d.kv_bytes = read.kv_bytes;
+    d.token_seconds = ((double)read.weights_bytes + (double)read.kv_bytes) / bandwidth_bytes_s;
+    if (own) {
+        loam__base b = plan->base;
+        loam_status st = loam__plan_token_seconds(&plan->at, &b, &plan->answer, d.context_tokens,
+                                                  &d.token_seconds);
+        if (st != LOAM_OK) return st;
+    }
+    d.tok_s = d.token_seconds > 0 ? 1 / d.token_seconds : 0;
+    return loam__options_write(bound, LOAM__UP_TO(loam_plan_bound, tok_s), &d, sizeof d);
+}
+
+loam_status loam_plan_sequences_fit(const loam_plan *plan, uint32_t mean_tokens,
+                                    uint32_t *sequences)
+{
+    if (sequences) *sequences = 0;
+    if (!plan || !sequences || !plan->ready) return LOAM_ERR_ARG;
+    const loam_plan_totals *t = &plan->answer.totals;
+    loam__base b = plan->base;
+    if (mean_tokens > t->context_tokens) return LOAM_ERR_ARG;
+    return loam__plan_most_sequences(&plan->at, &b, t,
+                                     mean_tokens ? mean_tokens : t->context_tokens, sequences);
+}
+
+/* ---- changes ---- */
+
+size_t loam_plan_change_count(const loam_plan *plan)
+{
+    return plan && plan->ready ? plan->n_changes : 0;
+}
+
+loam_status loam_plan_get_change(const loam_plan *plan, size_t i, loam_plan_change *change)
+{
+    if (!change || i >= loam_plan_change_count(plan)) return LOAM_ERR_ARG;
+    const loam__plan_change *c = &plan->changes[i];
+    loam_plan_change d = {
+        .kind = c->kind,
+        .value = c->value,
+        .total_bytes = c->total_bytes,
+        .choice = c->choice,
+        .name = c->name,
+    };
+    return loam__options_write(change, LOAM__UP_TO(loam_plan_change, reserved_pointer), &d,
+                               sizeof d);
+}
+
+/* ---- the quality table ---- */
+
+size_t loam_quality_count(void)
+{
+    size_t n = 0;
+    while (loam__quality_row(n))
+        n++;
+    return n;
+}
+
+loam_status loam_quality_get(size_t i, loam_quality *quality)
+{
+    const loam__quality *row = loam__quality_row(i);
+    if (!quality || !row) return LOAM_ERR_ARG;
+    loam_quality q = {
+        .beaten = row->beaten,
+        .bits_per_weight = row->bits,
+        .perplexity_percent = row->percent,
+        .name = row->name,
+    };
+    return loam__options_write(quality, LOAM__UP_TO(loam_quality, reserved), &q, sizeof q);
+}
+
+/* ASCII only: no locale has a say. */
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    while (*a && upper(*a) == upper(*b)) {
+        a++;
+        b++;
+    }
+    return upper(*a) == upper(*b);
+}
+
+loam_status loam_quality_find(const char *name, loam_quality *quality)
+{
+    for (size_t i = 0; name && loam__quality_row(i); i++)
+        if (same_name(loam__quality_row(i)->name, name)) return loam_quality_get(i, quality);
+    return LOAM_ERR_ARG;
+}
+
+double loam_quality_at(double bits_per_weight)
+{
+    return loam__quality_percent(bits_per_weight);
 }

@@ -64,3 +64,23 @@ void loam_plan_area_init(loam_plan_area *p)
 {
     init(p, sizeof *p);
 }
+void loam_plan_target_init(loam_plan_target *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_machine_init(loam_plan_machine *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_bound_init(loam_plan_bound *p)
+{
+    init(p, sizeof *p);
+}
+void loam_plan_change_init(loam_plan_change *p)
+{
+    init(p, sizeof *p);
+}
+void loam_quality_init(loam_quality *p)
+{
+    init(p, sizeof *p);
+}

@@ -15,11 +15,16 @@ loam_status loam__map_file(loam__base *b, const char *path, loam__map *map);
 void loam__unmap_file(loam__map *map); /* a zeroed map is fine */
 
 /* ---- time and machine ---- */
-uint64_t loam__now_ns(void);           /* monotonic */
-int64_t loam__civil_seconds(void);     /* UTC */
-uint32_t loam__cpu_count(void);        /* processors this process may use */
-uint64_t loam__memory_total(void);     /* bytes the system or the cgroup has; 0: unknown */
-uint64_t loam__memory_available(void); /* bytes they would still give; 0: unknown */
+uint64_t loam__now_ns(void);       /* monotonic */
+int64_t loam__civil_seconds(void); /* UTC */
+uint32_t loam__cpu_count(void);    /* processors this process may use */
+/* Bytes that the system and all control groups around this process have, or would still give; 0:
+ * unknown. */
+uint64_t loam__memory_total(void);
+uint64_t loam__memory_available(void);
+/* The same from the kernel's files below another root. */
+uint64_t loam__memory_total_under(const char *root);
+uint64_t loam__memory_available_under(const char *root);
 
 /* ---- threads ---- */
 typedef struct loam__mutex {

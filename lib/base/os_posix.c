@@ -91,39 +91,137 @@ uint32_t loam__cpu_count(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-/* One number out of a small text file of the kernel, after a label if there is one; 0 if absent or
- * not a number. */
-static uint64_t read_number(const char *path, const char *label)
+/* ---- memory ---- */
+
+#define PATH_BYTES 512
+#define NO_CAP     ((uint64_t)1 << 60) /* a version 1 group without a limit says almost 2^63 */
+
+/* A small text file of the kernel below root; false if it cannot be read whole. */
+static bool read_text(const char *root, const char *path, char *text, size_t capacity)
 {
-    char text[4096];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
+    char whole[2 * PATH_BYTES];
+    if ((size_t)snprintf(whole, sizeof whole, "%s%s", root, path) >= sizeof whole) return false;
+    int fd = open(whole, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, text, capacity - 1);
     close(fd);
-    if (n <= 0) return 0;
+    if (n <= 0) return false;
     text[n] = 0;
-    const char *at = label ? strstr(text, label) : text;
+    return true;
+}
+
+/* The number behind a label at the beginning of a line, or the file's only one; 0 if absent or not
+ * a number ("max"). */
+static uint64_t read_number(const char *root, const char *path, const char *label)
+{
+    char text[8192];
+    if (!read_text(root, path, text, sizeof text)) return 0;
+    const char *at = text;
+    while (label && at && strncmp(at, label, strlen(label)) != 0) {
+        at = strchr(at, '\n');
+        if (at) at++;
+    }
     return at ? strtoull(at + (label ? strlen(label) : 0), NULL, 10) : 0;
+}
+
+/* What the two versions of control groups call things. */
+typedef struct group_files {
+    const char *mount, *cap, *used, *idle;
+} group_files;
+
+static uint64_t group_number(const char *root, const group_files *f, const char *path,
+                             const char *file, const char *label)
+{
+    char name[PATH_BYTES];
+    int n = snprintf(name, sizeof name, "%s%s/%s", f->mount, path, file);
+    return n > 0 && (size_t)n < sizeof name ? read_number(root, name, label) : 0;
+}
+
+/* Memory that a group and those around it allow, or still leave: a cap anywhere above counts, and
+ * where the path is not the mount's own, as in a container, its end is. Cached files that nobody
+ * touched for long are given back when memory is short, so they count as free. */
+static uint64_t least_of_groups(const char *root, const group_files *f, char *path, bool left,
+                                uint64_t least)
+{
+    for (;;) {
+        uint64_t cap = group_number(root, f, path, f->cap, NULL);
+        if (cap && cap < NO_CAP) {
+            uint64_t used = left ? group_number(root, f, path, f->used, NULL) : 0;
+            uint64_t idle = left ? group_number(root, f, path, "memory.stat", f->idle) : 0;
+            used -= idle < used ? idle : used;
+            cap -= used < cap ? used : cap;
+            if (cap < least) least = cap;
+        }
+        char *slash = strrchr(path, '/');
+        if (!slash) return least;
+        *slash = 0;
+    }
+}
+
+/* The path of this process in the hierarchy of a line "4:memory:/a/b" or "0::/a/b". */
+static bool group_path(const char *groups, bool unified, char path[PATH_BYTES])
+{
+    for (const char *line = groups; line && *line;) {
+        const char *end = strchr(line, '\n'), *kinds = strchr(line, ':');
+        const char *at = kinds ? strchr(kinds + 1, ':') : NULL;
+        size_t length = end ? (size_t)(end - line) : strlen(line);
+        if (at && (size_t)(at - line) < length) {
+            const char *memory = strstr(kinds, "memory");
+            bool found = unified ? at == kinds + 1 : memory && memory < at;
+            size_t n = length - (size_t)(at + 1 - line);
+            if (found && n < PATH_BYTES) {
+                memcpy(path, at + 1, n);
+                path[n] = 0;
+                if (n == 1) path[0] = 0; /* "/": the mount itself */
+                return true;
+            }
+        }
+        line = end ? end + 1 : NULL;
+    }
+    return false;
+}
+
+static uint64_t memory_of(const char *root, const char *label, bool left)
+{
+    static const group_files versions[] = {
+        {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+         "total_inactive_file "},
+        {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "},
+        {"/sys/fs/cgroup", "memory.high", "memory.current", "inactive_file "},
+        {"/sys/fs/cgroup/unified", "memory.max", "memory.current", "inactive_file "},
+    };
+    char groups[8192], path[PATH_BYTES];
+    uint64_t system = read_number(root, "/proc/meminfo", label) * 1024;
+    uint64_t least = system ? system : UINT64_MAX;
+    if (!read_text(root, "/proc/self/cgroup", groups, sizeof groups)) groups[0] = 0;
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        if (!group_path(groups, i > 0, path)) path[0] = 0;
+        least = least_of_groups(root, &versions[i], path, left, least);
+    }
+    return least == UINT64_MAX ? 0 : least ? least : 1;
+}
+
+uint64_t loam__memory_total_under(const char *root)
+{
+    return memory_of(root, "MemTotal:", false);
+}
+
+uint64_t loam__memory_available_under(const char *root)
+{
+    return memory_of(root, "MemAvailable:", true);
 }
 
 uint64_t loam__memory_total(void)
 {
-    uint64_t total = read_number("/proc/meminfo", "MemTotal:") * 1024;
-    uint64_t cap = read_number("/sys/fs/cgroup/memory.max", NULL); /* "max" reads as 0 */
-    return cap && (!total || cap < total) ? cap : total;
+    return loam__memory_total_under("");
 }
 
 uint64_t loam__memory_available(void)
 {
-    uint64_t available = read_number("/proc/meminfo", "MemAvailable:") * 1024;
-    uint64_t cap = read_number("/sys/fs/cgroup/memory.max", NULL);
-    uint64_t used = read_number("/sys/fs/cgroup/memory.current", NULL);
-    if (cap) {
-        uint64_t left = cap > used ? cap - used : 0;
-        if (!available || left < available) available = left;
-    }
-    return available;
+    return loam__memory_available_under("");
 }
+
+/* ---- threads ---- */
 
 bool loam__mutex_init(loam__mutex *m)
 {

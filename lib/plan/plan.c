@@ -1,6 +1,5 @@
 #include "plan.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "lib/base/os.h"
@@ -11,7 +10,6 @@
 #define LEAST_OUTPUTS       8u /* rows of logits at once when every position is wanted */
 #define TEXT_WORK_BYTES     ((uint64_t)256 << 10) /* of tokenizing and rendering a usual prompt */
 #define UPLOAD_BYTES        ((uint64_t)1 << 20)   /* copied at once, at most */
-#define LIMIT_SHARE         0.9 /* of what the system has left, where the caller sets no limit */
 
 /* ---- options ---- */
 
@@ -69,10 +67,17 @@ static double cell_bits(int32_t kv)
     return 8.0 * f->block_bytes / f->block_values;
 }
 
-static uint64_t limit_of(const loam_options *o, uint64_t available)
+double loam__plan_cell_bits(const loam_options *o)
 {
-    if (o->memory_limit_bytes) return o->memory_limit_bytes;
-    return available ? (uint64_t)((double)available * LIMIT_SHARE) : UINT64_MAX;
+    return cell_bits(o->kv_type) + cell_bits(o->v_type);
+}
+
+uint32_t loam__plan_context(const loam_options *o, uint32_t trained_tokens)
+{
+    uint32_t context = o->context_tokens                  ? o->context_tokens
+                       : trained_tokens < DEFAULT_CONTEXT ? trained_tokens
+                                                          : DEFAULT_CONTEXT;
+    return o->kv_tokens && context > o->kv_tokens ? (uint32_t)o->kv_tokens : context;
 }
 
 /* ---- arenas ---- */
@@ -251,19 +256,8 @@ static loam_status measure(loam__plan *p, const loam_graph *view)
     return LOAM_OK;
 }
 
-static uint64_t token_read_bytes(const loam__graph *g)
-{
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const loam_node *node = &g->nodes[i];
-        if (node->op == LOAM_OP_MATMUL) bytes += bytes_of(&g->values[node->src[0]]);
-        if (node->op == LOAM_OP_EMBED) bytes += g->values[node->src[0]].row_bytes;
-    }
-    return bytes;
-}
-
 /* A sum that sticks at the largest number, which fits into no limit. */
-static uint64_t plus(uint64_t a, uint64_t b)
+uint64_t loam__plan_plus(uint64_t a, uint64_t b)
 {
     return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
 }
@@ -286,7 +280,8 @@ static void list_beside(loam__plan *p, const loam__account *a)
         {"vocabulary", a->held[LOAM__HELD_VOCABULARY]},
         {"tables", tables_bytes(p)},
         {"programs", p->program_bytes},
-        {"scratch", p->scratch_bytes ? plus(p->scratch_bytes, LOAM_ARENA_EXTRA_BYTES) : 0},
+        {"scratch",
+         p->scratch_bytes ? loam__plan_plus(p->scratch_bytes, LOAM_ARENA_EXTRA_BYTES) : 0},
     };
     memcpy(p->beside, list, sizeof list);
 }
@@ -312,42 +307,58 @@ static void sum_up(loam__plan *p, const loam__account *a)
         uint64_t *sum = mapped || arena->kind == LOAM_ARENA_WEIGHTS ? &t->weights_bytes
                         : arena->kind == LOAM_ARENA_KV              ? &t->kv_bytes
                                                                     : &t->overhead_bytes;
-        *sum = plus(*sum, arena->bytes);
-        if (mapped) t->weights_mapped_bytes = plus(t->weights_mapped_bytes, arena->bytes);
+        *sum = loam__plan_plus(*sum, arena->bytes);
+        if (mapped)
+            t->weights_mapped_bytes = loam__plan_plus(t->weights_mapped_bytes, arena->bytes);
     }
     list_beside(p, a);
     for (size_t i = 0; i + 1 < LOAM__PLAN_BESIDE; i++)
-        t->overhead_bytes = plus(t->overhead_bytes, p->beside[i].bytes);
+        t->overhead_bytes = loam__plan_plus(t->overhead_bytes, p->beside[i].bytes);
     uint64_t staying =
-        plus(plus(t->weights_bytes - t->weights_mapped_bytes, t->kv_bytes), t->overhead_bytes);
+        loam__plan_plus(loam__plan_plus(t->weights_bytes - t->weights_mapped_bytes, t->kv_bytes),
+                        t->overhead_bytes);
     loam__plan_area working = {"working", working_bytes(p, a, staying)};
     p->beside[LOAM__PLAN_BESIDE - 1] = working;
-    t->overhead_bytes = plus(t->overhead_bytes, working.bytes);
-    t->total_bytes = plus(plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
+    t->overhead_bytes = loam__plan_plus(t->overhead_bytes, working.bytes);
+    t->total_bytes =
+        loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
     t->peak_resident_bytes = t->total_bytes;
-    t->token_read_bytes = token_read_bytes(g);
+    t->shared_bytes = t->weights_mapped_bytes;
+    t->private_bytes = t->total_bytes - t->shared_bytes;
+    t->context_tokens = p->context_tokens;
+    t->sequences = p->sequences;
+    t->block_tokens = LOAM__KV_BLOCK_TOKENS;
+    t->blocks_per_sequence = p->blocks_per_table;
+    t->token_read_bytes = loam__plan_token_read(g, 0).weights_bytes;
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)
             t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
 }
 
-loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
+loam_status loam__plan_judge(loam__base *b, const loam_options *o, uint64_t available_bytes,
+                             double fill, loam_plan_totals *t)
 {
-    loam_plan_totals *t = &p->totals;
-    sum_up(p, held);
-    t->limit_bytes = limit_of(o, p->device.available_bytes);
+    t->fill = fill;
+    t->limit_bytes = UINT64_MAX;
+    if (available_bytes) t->limit_bytes = (uint64_t)((double)available_bytes * fill);
+    if (o->memory_limit_bytes) t->limit_bytes = o->memory_limit_bytes;
     /* Mapped weights can be paged out again, so only a limit that the caller set counts them. */
-    uint64_t counted =
-        o->memory_limit_bytes ? t->total_bytes : t->total_bytes - t->weights_mapped_bytes;
+    uint64_t counted = o->memory_limit_bytes ? t->total_bytes : t->private_bytes;
     t->fits = counted <= t->limit_bytes;
     if (t->fits) return LOAM_OK;
-    return loam__fail(p->base, LOAM_ERR_NOFIT,
+    return loam__fail(b, LOAM_ERR_NOFIT,
                       "the model needs %llu bytes (weights %llu, KV cache %llu, other %llu) and "
                       "the limit is %llu; reduce "
                       "context_tokens or sequences, or take a smaller format",
                       (unsigned long long)counted, (unsigned long long)t->weights_bytes,
                       (unsigned long long)t->kv_bytes, (unsigned long long)t->overhead_bytes,
                       (unsigned long long)t->limit_bytes);
+}
+
+loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
+{
+    sum_up(p, held);
+    return loam__plan_judge(p->base, o, p->device.available_bytes, LOAM__PLAN_FILL, &p->totals);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -388,9 +399,7 @@ static void settle_sizes(loam__plan *p, const loam_options *o)
     uint32_t trained = p->model.geometry.trained_tokens;
     p->threads = o->threads;
     p->sequences = o->sequences;
-    p->context_tokens = o->context_tokens ? o->context_tokens : smaller(trained, DEFAULT_CONTEXT);
-    if (o->kv_tokens && p->context_tokens > o->kv_tokens)
-        p->context_tokens = (uint32_t)o->kv_tokens;
+    p->context_tokens = loam__plan_context(o, trained);
     p->step_tokens = smaller(o->step_tokens, p->context_tokens);
     if (p->step_tokens < p->sequences)
         p->step_tokens = p->sequences; /* a decode of all is one step */
@@ -406,7 +415,7 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
                             loam__plan *p)
 {
     loam_status st;
-    *p = (loam__plan){.base = b, .backend = backend, .self = self};
+    *p = (loam__plan){.base = b, .backend = backend, .self = self, .records = records};
     p->device.struct_size = sizeof p->device;
     if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK ||
         (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
@@ -440,33 +449,10 @@ void loam__plan_free(loam__plan *p)
     *p = (loam__plan){0};
 }
 
-loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o,
-                               loam_plan_totals *t)
+loam_status loam__plan_again(loam__base *b, const loam__plan *p, const loam_options *o,
+                             const loam__account *held, loam__plan *again)
 {
-    double cell = cell_bits(o->kv_type) + cell_bits(o->v_type);
-    double context = o->context_tokens ? o->context_tokens : DEFAULT_CONTEXT;
-    if (!(geo->parameters > 0) || !(geo->parameters < 1e15) || !(geo->bits_per_weight > 0) ||
-        !(geo->bits_per_weight <= 64))
-        return loam__fail(b, LOAM_ERR_ARG,
-                          "a plan needs parameters above 0 and bits_per_weight from 0 to 64");
-    double weights = geo->parameters * geo->bits_per_weight / 8;
-    double token = 1.0 * geo->layers * geo->kv_heads * geo->head_values * cell / 8;
-    double kv = token * context * o->sequences;
-    if (!(kv < 1e18))
-        return loam__fail(b, LOAM_ERR_ARG, "a KV cache of %g bytes makes no sense", kv);
-    *t = (loam_plan_totals){
-        .struct_size = sizeof *t,
-        .weights_bytes = (uint64_t)llround(weights),
-        .kv_bytes = (uint64_t)llround(kv),
-        .overhead_bytes = geo->overhead_bytes,
-        .limit_bytes = limit_of(o, loam__memory_available()),
-        .token_read_bytes = (uint64_t)llround(weights),
-        .kv_token_bytes = (uint64_t)llround(token),
-    };
-    t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
-    t->peak_resident_bytes = t->total_bytes;
-    t->fits = t->total_bytes <= t->limit_bytes;
-    if (t->fits) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_NOFIT, "the model needs %llu bytes and the limit is %llu",
-                      (unsigned long long)t->total_bytes, (unsigned long long)t->limit_bytes);
+    loam_status st = loam__plan_make(b, p->model.gguf, o, p->backend, p->self, p->records, again);
+    if (st == LOAM_OK) sum_up(again, held);
+    return st;
 }
