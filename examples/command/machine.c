@@ -60,6 +60,13 @@ static bool read_pin(const machine *m, const char *given, loam_plan_pin *pin)
     return false;
 }
 
+static bool is_twice(const machine *m, uint32_t i)
+{
+    for (uint32_t j = 0; j < i; j++)
+        if (strcmp(m->names[j], m->names[i]) == 0) return true;
+    return false;
+}
+
 int machine_read(machine *m, const texts *devices, const texts *pins)
 {
     loam_plan_machine_init(&m->machine);
@@ -74,6 +81,8 @@ int machine_read(machine *m, const texts *devices, const texts *pins)
             return misuse("plan", "--device takes NAME:MEMORY:GB/S or NAME:MEMORY:GB/S:LINK-GB/S, "
                                   "such as gpu:24G:900");
     }
+    for (uint32_t i = 0; i < m->machine.n_targets; i++)
+        if (is_twice(m, i)) return misuse("plan", "two devices have one name");
     for (; m->machine.n_pins < pins->n; m->machine.n_pins++)
         if (!read_pin(m, pins->p[m->machine.n_pins], &m->pins[m->machine.n_pins]))
             return misuse("plan", "--pin takes LAYER=DEVICE or FIRST-LAST=DEVICE, with a device "

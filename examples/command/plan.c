@@ -32,6 +32,31 @@ typedef struct planning {
 
 /* ---- for programs ---- */
 
+/* The next run of layers of a device, from *first on; false: there is none. */
+static bool next_run(const planning *p, size_t device, uint32_t *first, uint32_t *last)
+{
+    int32_t at;
+    while ((at = loam_plan_layer_device(p->plan, *first)) != (int32_t)device)
+        if (at < 0) return false;
+        else ++*first;
+    for (*last = *first; loam_plan_layer_device(p->plan, *last + 1) == (int32_t)device;)
+        ++*last;
+    return true;
+}
+
+static json_t *json_runs(const planning *p, size_t device)
+{
+    json_t *runs = must(json_array());
+
+    for (uint32_t first = 0, last; next_run(p, device, &first, &last); first = last + 1) {
+        json_t *run = must(json_array());
+        append(run, json_integer(first));
+        append(run, json_integer(last));
+        append(runs, run);
+    }
+    return runs;
+}
+
 static json_t *json_device(const planning *p, size_t i)
 {
     json_t *object = must(json_object());
@@ -43,7 +68,7 @@ static json_t *json_device(const planning *p, size_t i)
     put_count(object, "bytes", device.bytes);
     put_count(object, "limit_bytes", device.limit_bytes);
     put_count(object, "layers", device.layers);
-    put(object, "first_layer", device.layers ? json_integer(device.first_layer) : json_null());
+    put(object, "layer_runs", json_runs(p, i));
     put(object, "embedding", json_boolean(device.flags & LOAM_PLAN_EMBEDDING));
     put(object, "output", json_boolean(device.flags & LOAM_PLAN_OUTPUT));
     put(object, "experts", json_boolean(device.flags & LOAM_PLAN_EXPERTS));
@@ -194,23 +219,27 @@ static void print_size(const char *name, uint64_t bytes, const char *remark)
     printf("  %-14s %12s  %s\n", name, size_words(bytes, words), remark);
 }
 
+static void print_device(const planning *p, size_t i, const loam_plan_device *device)
+{
+    char bytes[24], limit[24];
+
+    printf("  on %-11s %12s  of %s", device->name, size_words(device->bytes, bytes),
+           size_words(device->limit_bytes, limit));
+    if (device->flags & LOAM_PLAN_EMBEDDING) printf(", embedding");
+    for (uint32_t first = 0, last; next_run(p, i, &first, &last); first = last + 1)
+        printf(", layers %u-%u", first, last);
+    if (device->flags & LOAM_PLAN_OUTPUT) printf(", output");
+    if (device->flags & LOAM_PLAN_EXPERTS) printf(", experts of others");
+    if (device->token_seconds > 0) printf(", %.2f ms a token", device->token_seconds * 1e3);
+    printf("\n");
+}
+
 static void print_devices(const planning *p)
 {
-    char bytes[24], limit[24], layers[48];
-
     for (size_t i = 0; i < loam_plan_device_count(p->plan); i++) {
         loam_plan_device device;
         loam_plan_device_init(&device);
-        if (loam_plan_get_device(p->plan, i, &device) != LOAM_OK) continue;
-        snprintf(layers, sizeof layers, device.layers ? "%u layers from %u" : "no layers",
-                 device.layers, device.first_layer);
-        printf("  on %-11s %12s  of %s, %s%s%s%s", device.name, size_words(device.bytes, bytes),
-               size_words(device.limit_bytes, limit), layers,
-               device.flags & LOAM_PLAN_EMBEDDING ? ", embedding" : "",
-               device.flags & LOAM_PLAN_OUTPUT ? ", output" : "",
-               device.flags & LOAM_PLAN_EXPERTS ? ", experts" : "");
-        if (device.token_seconds > 0) printf(", %.2f ms a token", device.token_seconds * 1e3);
-        printf("\n");
+        if (loam_plan_get_device(p->plan, i, &device) == LOAM_OK) print_device(p, i, &device);
     }
 }
 

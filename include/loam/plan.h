@@ -129,7 +129,8 @@ typedef struct loam_plan_totals {
     uint64_t total_bytes;    /* shared and private */
     uint64_t shared_bytes;   /* what other processes that map the file have too */
     uint64_t private_bytes;
-    uint64_t peak_resident_bytes; /* of the process, what loam adds with the whole context in use */
+    uint64_t peak_resident_bytes; /* of the process, what loam adds with the whole context in use;
+                                     with targets what is on the host's, 0 without one */
     uint64_t limit_bytes;         /* memory_limit_bytes, or the fill of the memory available */
     uint64_t token_read_bytes;    /* read for one decoded token with an empty context, EQ OM2.1 */
     uint64_t kv_token_bytes;      /* KV of one token over all layers */
@@ -206,7 +207,7 @@ LOAM_API int32_t loam_plan_layer_device(const loam_plan *plan, uint32_t layer);
  * bandwidth_bytes_s  all is read at this speed; 0: from the plan's targets at theirs, with the
  *                    transfers between them
  * Errors   LOAM_ERR_ARG (no bandwidth is known, or it makes no sense), NOMEM
- * Threads  any
+ * Threads  one at a time per plan
  * Source   EQ OM2.1
  * Since    0.1 */
 LOAM_API loam_status loam_plan_get_bound(const loam_plan *plan, uint32_t context_tokens,
@@ -218,7 +219,7 @@ LOAM_API loam_status loam_plan_get_bound(const loam_plan *plan, uint32_t context
  * mean_tokens  0: the whole context
  * sequences    0: not even one; at most 4096
  * Errors   LOAM_ERR_ARG, NOMEM
- * Threads  any
+ * Threads  one at a time per plan
  * Source   EQ OM2.3
  * Since    0.1 */
 LOAM_API loam_status loam_plan_sequences_fit(const loam_plan *plan, uint32_t mean_tokens,

@@ -24,15 +24,19 @@ static uint64_t blocks(uint64_t tokens)
     return tokens / LOAM__KV_BLOCK_TOKENS + (tokens % LOAM__KV_BLOCK_TOKENS != 0);
 }
 
-/* Whether a plan with these numbers is possible and fits. */
-static bool fits(advisor *a, const loam__plan_wish *wish)
+/* LOAM_OK: it fits; NOFIT: it does not; else there is no plan with these numbers. */
+static loam_status plan(advisor *a, const loam__plan_wish *wish)
 {
-    if (a->broken != LOAM_OK) return false;
+    if (a->broken != LOAM_OK) return a->broken;
     loam_status st = loam__plan_answer_case(a->c, &a->base, wish, false, a->answer);
     if (st == LOAM_ERR_NOMEM) a->broken = st;
-    if (st != LOAM_OK) return false;
-    a->total_bytes = a->answer->totals.total_bytes;
-    return true;
+    if (st == LOAM_OK) a->total_bytes = a->answer->totals.total_bytes;
+    return st;
+}
+
+static bool fits(advisor *a, const loam__plan_wish *wish)
+{
+    return plan(a, wish) == LOAM_OK;
 }
 
 /* ---- levers ---- */
@@ -214,11 +218,22 @@ static size_t alone(advisor *a, loam__plan_change *changes)
     return n;
 }
 
-/* The context that a combination leaves: a quarter, before weights are made coarser for it. */
-static uint64_t least_of(const advisor *a, const lever *l)
+/* Put a lever to its smallest value with which there is a plan; false: there is none. Of the
+ * context a combination leaves a part at first, and makes weights coarser for it. */
+static bool pull_down(advisor *a, const lever *l, bool leave_context, loam__plan_wish *wish,
+                      const char **name)
 {
-    uint64_t n = l->count(&a->now);
-    return l->kind == LOAM_CHANGE_CONTEXT ? n / 4 : 0;
+    uint64_t n = l->count(&a->now), i = 0;
+    if (l->kind == LOAM_CHANGE_CONTEXT && leave_context) i = n / 4;
+    for (; i < n; i += l->gaps ? 1 : n) {
+        loam__plan_wish w = *wish;
+        *name = l->set(&w, i);
+        loam_status st = plan(a, &w);
+        if (st != LOAM_OK && st != LOAM_ERR_NOFIT) continue;
+        *wish = w;
+        return true;
+    }
+    return false;
 }
 
 /* Give back what a lever was pulled too far, the rest being as it is. */
@@ -245,7 +260,7 @@ static bool relax(advisor *a, const lever *l, loam__plan_wish *wish, const char 
 
 /* Pull levers as far as they go, one after the other, until the next one is enough; then give back
  * what was too much, the dearest first. */
-static size_t together(advisor *a, loam__plan_change *changes)
+static size_t together(advisor *a, bool leave_context, loam__plan_change *changes)
 {
     loam__plan_wish w = a->now;
     const char *names[LOAM__PLAN_CHANGES] = {0};
@@ -256,8 +271,7 @@ static size_t together(advisor *a, loam__plan_change *changes)
         if (!l->combines || l->count(&a->now) == 0) continue;
         pulled[i] = true;
         if (pull(a, l, &w, &names[i])) break;
-        if (l->kind == LOAM_CHANGE_FORMAT) return 0;
-        names[i] = l->set(&w, least_of(a, l));
+        pulled[i] = pull_down(a, l, leave_context, &w, &names[i]);
     }
     if (i == LOAM__PLAN_CHANGES) return 0;
     for (size_t j = i; j-- > 0;)
@@ -343,7 +357,8 @@ loam_status loam__plan_advise(const loam__plan_case *c, loam__base *b, const loa
     *n = 0;
     if (st == LOAM_OK) {
         *n = alone(&a, changes);
-        if (*n == 0) *n = together(&a, changes);
+        if (*n == 0) *n = together(&a, true, changes);
+        if (*n == 0) *n = together(&a, false, changes);
         st = a.broken;
     }
     loam__free(&a.base, a.answer);

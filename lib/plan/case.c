@@ -46,7 +46,6 @@ static void scale_weights(loam_plan_totals *t, double scale)
     t->total_bytes = loam__plan_plus(t->weights_bytes, rest);
     t->shared_bytes = t->weights_mapped_bytes;
     t->private_bytes = t->total_bytes - t->shared_bytes;
-    t->peak_resident_bytes = t->total_bytes;
 }
 
 static loam_status vary(const loam__plan_case *c, loam__base *b, const loam__plan_wish *w,
@@ -125,20 +124,21 @@ static void share_out(const loam__plan_case *c, const workspace *ws, loam__plan_
     }
     if (p->device[0] == p->device[ws->costs.n - 1])
         a->shares[p->device[0]].weights_bytes -= ws->costs.tied_bytes;
-    t->weights_bytes = t->weights_mapped_bytes = t->overhead_bytes = 0;
+    t->weights_bytes = t->weights_mapped_bytes = t->overhead_bytes = t->peak_resident_bytes = 0;
     for (uint32_t d = 0; d < c->machine.n; d++) {
         loam__plan_share *s = &a->shares[d];
         s->limit_bytes = ws->devices[d].limit_bytes;
         s->other_bytes = p->bytes[d] - s->weights_bytes - s->kv_bytes;
         t->weights_bytes = loam__plan_plus(t->weights_bytes, s->weights_bytes);
         t->overhead_bytes = loam__plan_plus(t->overhead_bytes, s->other_bytes);
-        if (mapped && c->machine.targets[d].host) t->weights_mapped_bytes = s->weights_bytes;
+        if (!c->machine.targets[d].host) continue;
+        t->peak_resident_bytes = p->bytes[d];
+        if (mapped) t->weights_mapped_bytes = s->weights_bytes;
     }
     t->total_bytes =
         loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
     t->shared_bytes = t->weights_mapped_bytes;
     t->private_bytes = t->total_bytes - t->shared_bytes;
-    t->peak_resident_bytes = t->total_bytes;
 }
 
 static loam_status judge_placement(const loam__plan_case *c, loam__base *b, loam__plan_answer *a)
