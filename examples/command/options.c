@@ -92,6 +92,7 @@ bool option_value(const option *o, const char *given)
         texts_add(o->value, given);
         break;
     case OPTION_TOKENS:
+    case OPTION_BATCHES:
         ok = read_tokens(given, o->value);
         break;
     }
@@ -111,6 +112,8 @@ static const char *kind_words(option_kind kind)
         return "a number that is not negative";
     case OPTION_TOKENS:
         return "token ids, such as 1,2,3";
+    case OPTION_BATCHES:
+        return "batch sizes, such as 1,2,4,8";
     case OPTION_FLAG:
     case OPTION_TEXT:
     case OPTION_TEXTS:
@@ -161,6 +164,19 @@ static const option *find_option(const option_group *groups, size_t n_groups, co
     return NULL;
 }
 
+/* The value of an option that was given without '=': the next argument, unless it takes none. Only
+ * a list of numbers is that of an option whose value may be left out. */
+static const char *next_value(const option *o, int argc, char **argv, int *i)
+{
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+
+    if (o->kind == OPTION_FLAG) return NULL;
+    if (o->kind == OPTION_BATCHES && (!next || strspn(next, "0123456789,") != strlen(next)))
+        return BATCHES_USUAL;
+    if (next) (*i)++;
+    return next;
+}
+
 /* Read the option at argv[*i], which begins with two dashes, and its value, which may be the next
  * argument. */
 static int read_option(const option_group *groups, size_t n_groups, int argc, char **argv, int *i)
@@ -175,8 +191,7 @@ static int read_option(const option_group *groups, size_t n_groups, int argc, ch
                  (int)(n_name < 60 ? n_name : 60), name);
         return misuse(argv[0], sentence);
     }
-    if (value) value++;
-    else if (o->kind != OPTION_FLAG && *i + 1 < argc) value = argv[++*i];
+    value = value ? value + 1 : next_value(o, argc, argv, i);
     if ((o->kind == OPTION_FLAG) != !value) {
         snprintf(sentence, sizeof sentence, "--%s %s", o->name,
                  value ? "takes no value" : "needs a value");

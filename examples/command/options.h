@@ -9,15 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BATCHES_USUAL "1,2,4,8,16,32"
+
 typedef enum option_kind {
-    OPTION_FLAG,   /* bool */
-    OPTION_COUNT,  /* uint32_t */
-    OPTION_NUMBER, /* uint64_t, up to INT64_MAX */
-    OPTION_BYTES,  /* uint64_t; 64K, 512M, 4G count in 1024s */
-    OPTION_REAL,   /* double, finite, at least 0 */
-    OPTION_TEXT,   /* const char * */
-    OPTION_TEXTS,  /* texts: one more each time that the option is given */
-    OPTION_TOKENS, /* ids: 1,2,3 */
+    OPTION_FLAG,    /* bool */
+    OPTION_COUNT,   /* uint32_t */
+    OPTION_NUMBER,  /* uint64_t, up to INT64_MAX */
+    OPTION_BYTES,   /* uint64_t; 64K, 512M, 4G count in 1024s */
+    OPTION_REAL,    /* double, finite, at least 0 */
+    OPTION_TEXT,    /* const char * */
+    OPTION_TEXTS,   /* texts: one more each time that the option is given */
+    OPTION_TOKENS,  /* ids: 1,2,3 */
+    OPTION_BATCHES, /* ids: 1,2,3; without a value BATCHES_USUAL */
 } option_kind;
 
 typedef struct option {

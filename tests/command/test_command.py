@@ -107,8 +107,9 @@ class Usage(Case):
 
     def test_help__of_a_verb_names_its_options(self):
         own = {"run": ["raw", "system", "tokens", "predict", "temp", "top-k", "top-p", "min-p", "repeat-penalty", "seed"],
-               "plan": ["params", "bpw", "format", "layers", "kv-heads", "head-dim", "device", "pin", "fill", "at"], "logits": ["out", "chunk"],
-               "bench": ["prompt", "generate", "parallel", "reps"], "tokenize": ["detokenize"],
+               "plan": ["html", "measured", "gflops", "params", "bpw", "format", "layers", "kv-heads", "head-dim", "device",
+                        "pin", "fill", "at"], "logits": ["out", "chunk"],
+               "bench": ["prompt", "generate", "parallel", "reps", "sweep-batch"], "tokenize": ["detokenize"],
                "render": ["template", "now"], "inspect": ["full"], "chat": ["system"]}
         common = ["threads", "isa", "backend", "kv", "kv-v", "ctx", "memory-limit", "json", "help"]
         for verb in VERBS:
@@ -144,6 +145,8 @@ class Usage(Case):
                  ["plan", "m", "--device", "gpu:1:1", "--pin", "a=gpu"], ["plan", "m", "--device", "gpu:1:1", "--pin", "gpu"],
                  ["plan", "m", *["--device", "g:1:1"] * 10],
                  ["plan", "m", "--params", "8e9"], ["bench", "m", "--reps", "0"], ["bench", "m", "--parallel", "0"],
+                 ["bench", "m", "--sweep-batch=1,x"], ["plan", "m", "--gflops", "1"], ["plan", "m", "--measured", "f"],
+                 ["plan", "m", "--html", "f", "--device", "gpu:1:1"],
                  ["render", "--now", "2025-02-29T00:00:00"], ["render", "--now", "2025-03-14 09:26:53"],
                  ["render", "m", "--template", "t"], ["inspect"], ["tokenize"], ["chat"]]
         for args in wrong:
@@ -519,6 +522,24 @@ class Bench(Case):
             self.assertGreater(got["decode_tok_s"], 0)
         self.assertGreater(got["decode_bound_share"], 0)
 
+    def test_sweep__measures_each_batch_size(self):
+        path, _ = self.tiny("llama-gqa")
+        quick = ["bench", path, "--prompt", "20", "--generate", "3", "--reps", "1"]
+        got = self.json(*quick, "--sweep-batch", "1,3,8", "--bandwidth", "10")
+        self.assertEqual([row["parallel"] for row in got["sweep"]], [1, 3, 8])
+        self.assertEqual([row["prompt"] for row in got["sweep"]], [20, 7, 3])
+        for row in got["sweep"]:
+            self.assertGreater(row["prefill_tok_s"], 0)
+            self.assertAlmostEqual(row["step_ms"], 1e3 * row["parallel"] / row["decode_tok_s"], places=6)
+            self.assertAlmostEqual(row["decode_bound_tok_s"], got["sweep"][0]["decode_bound_tok_s"] * row["parallel"])
+        self.assertIn(got["knee"], [None, 1, 3])
+        self.assertEqual([row["parallel"] for row in self.json(*quick, "--sweep-batch")["sweep"]], [1, 2, 4, 8, 16, 32])
+        self.assertRegex(self.loam(*quick, "--sweep-batch=1,2").text, r"(?m)^ +2 +\d")
+
+    def test_sweep__wants_rising_batch_sizes(self):
+        for args in [["1,1"], ["4,2"], ["0,1"], ["1,2", "--parallel", "2"]]:
+            self.refused("bench", "m", "--sweep-batch", *args, status=USAGE)
+
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)
