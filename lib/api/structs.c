@@ -1,6 +1,7 @@
 /* The initialisers of every public struct: zero is the default, and the size is stamped. */
 #include <loam/gguf.h>
 #include <loam/plan.h>
+#include <loam/queue.h>
 #include <loam/quant.h>
 #include <string.h>
 
@@ -65,6 +66,22 @@ void loam_plan_device_init(loam_plan_device *p)
     init(p, sizeof *p);
 }
 void loam_plan_area_init(loam_plan_area *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_options_init(loam_queue_options *p)
+{
+    init(p, sizeof *p);
+}
+void loam_submission_init(loam_submission *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_event_init(loam_queue_event *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_stats_init(loam_queue_stats *p)
 {
     init(p, sizeof *p);
 }

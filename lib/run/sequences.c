@@ -116,6 +116,21 @@ loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens
     return LOAM_OK;
 }
 
+uint32_t loam__run_share_seq(loam__run *run, uint32_t slot, const loam_token *tokens, uint32_t n)
+{
+    loam__sequence *s = &run->sequences[slot];
+    uint32_t had = s->n_tokens;
+    if (s->n_computed < had || n <= had) return 0;
+    uint32_t found = loam__kv_match(&run->kv, slot, tokens, had, n);
+    if (found <= had) return 0;
+    memcpy(run->history + (size_t)slot * run->plan->context_tokens + had, tokens + had,
+           (found - had) * sizeof *tokens);
+    s->n_tokens = s->n_computed = found;
+    s->has_logits = false;
+    run->tokens_shared += found - had;
+    return found - had;
+}
+
 void loam__run_drop_pending(loam__run *run)
 {
     if (!run->pending.active) return;
