@@ -1,45 +1,45 @@
-/* The line of waiting jobs: a heap, in which each knows its place. */
+/* The line of waiting entries: a heap, in which each knows its place. */
 #include "schedule.h"
 
-static void put(loam__queue *q, uint32_t place, loam__job *job)
+static void put(loam__queue *q, uint32_t place, loam__entry *entry)
 {
-    q->waiting[place] = job;
-    job->place = place;
+    q->waiting[place] = entry;
+    entry->place = place;
 }
 
-/* Put a job at a place or above it. */
-static void rise(loam__queue *q, uint32_t place, loam__job *job)
+/* Put an entry at a place or above it. */
+static void rise(loam__queue *q, uint32_t place, loam__entry *entry)
 {
     for (uint32_t up; place > 0; place = up) {
         up = (place - 1) / 2;
-        if (!loam__job_before(job, q->waiting[up])) break;
+        if (!loam__entry_before(entry, q->waiting[up])) break;
         put(q, place, q->waiting[up]);
     }
-    put(q, place, job);
+    put(q, place, entry);
 }
 
-/* Put a job at a place or below it. */
-static void sink(loam__queue *q, uint32_t place, loam__job *job)
+/* Put an entry at a place or below it. */
+static void sink(loam__queue *q, uint32_t place, loam__entry *entry)
 {
     for (uint32_t down; (down = 2 * place + 1) < q->n_waiting; place = down) {
-        if (down + 1 < q->n_waiting && loam__job_before(q->waiting[down + 1], q->waiting[down]))
+        if (down + 1 < q->n_waiting && loam__entry_before(q->waiting[down + 1], q->waiting[down]))
             down++;
-        if (!loam__job_before(q->waiting[down], job)) break;
+        if (!loam__entry_before(q->waiting[down], entry)) break;
         put(q, place, q->waiting[down]);
     }
-    put(q, place, job);
+    put(q, place, entry);
 }
 
-void loam__line_add(loam__queue *q, loam__job *job)
+void loam__line_add(loam__queue *q, loam__entry *entry)
 {
-    job->state = LOAM__JOB_WAITS;
-    rise(q, q->n_waiting++, job);
+    entry->state = LOAM__ENTRY_WAITS;
+    rise(q, q->n_waiting++, entry);
 }
 
-void loam__line_remove(loam__queue *q, loam__job *job)
+void loam__line_remove(loam__queue *q, loam__entry *entry)
 {
-    loam__job *last = q->waiting[--q->n_waiting];
-    if (last == job) return;
-    if (loam__job_before(last, job)) rise(q, job->place, last);
-    else sink(q, job->place, last);
+    loam__entry *last = q->waiting[--q->n_waiting];
+    if (last == entry) return;
+    if (loam__entry_before(last, entry)) rise(q, entry->place, last);
+    else sink(q, entry->place, last);
 }

@@ -54,7 +54,7 @@ static loam_status allocate(loam__queue *q)
     const size_t stop_bytes = q->options.stop_bytes, request_tokens = q->options.request_tokens;
     const size_t text_bytes = loam__answer_bytes(q->vocab, q->options.stop_bytes);
     size_t bytes = 0;
-    const size_t jobs = place(&bytes, requests, sizeof *q->jobs);
+    const size_t entries = place(&bytes, requests, sizeof *q->entries);
     const size_t lists = place(&bytes, 2 * requests + 2 * sequences, sizeof *q->waiting);
     const size_t items = place(&bytes, sequences, sizeof *q->items);
     const size_t events = place(&bytes, requests + sequences, sizeof *q->events);
@@ -65,7 +65,7 @@ static loam_status allocate(loam__queue *q)
     const size_t text = place(&bytes, requests, text_bytes);
     char *memory = q->memory = loam__alloc_aligned(q->run->base, bytes, LOAM__ALIGN);
     if (!memory) return LOAM_ERR_NOMEM;
-    q->jobs = (void *)(memory + jobs);
+    q->entries = (void *)(memory + entries);
     q->free = (void *)(memory + lists);
     q->waiting = q->free + requests;
     q->running = q->waiting + requests;
@@ -74,9 +74,9 @@ static loam_status allocate(loam__queue *q)
     q->events = (void *)(memory + events);
     q->max_events = (uint32_t)(requests + sequences);
     for (size_t i = 0; i < requests; i++) {
-        loam__job *job = q->free[i] = &q->jobs[requests - 1 - i];
-        job->tokens = (loam_token *)(void *)(memory + tokens) + i * request_tokens;
-        job->answer = (loam__answer){
+        loam__entry *entry = q->free[i] = &q->entries[requests - 1 - i];
+        entry->tokens = (loam_token *)(void *)(memory + tokens) + i * request_tokens;
+        entry->answer = (loam__answer){
             .stops = (loam__stop *)(void *)(memory + stops) + i * LOAM_QUEUE_STOPS,
             .stop_text = memory + stop_text + i * stop_bytes,
             .failures = (uint32_t *)(void *)(memory + failures) + i * stop_bytes,
@@ -112,47 +112,47 @@ static void add_event(loam__queue *q, loam__queue_event event)
     q->events[(q->first_event + q->n_events++) % q->max_events] = event;
 }
 
-/* End a job, which is in no list any more. */
-static void end_job(loam__queue *q, loam__job *job, int32_t reason, loam_token token)
+/* End an entry, which is in no list any more. */
+static void end_entry(loam__queue *q, loam__entry *entry, int32_t reason, loam_token token)
 {
-    job->state = LOAM__JOB_ENDED;
-    job->finish = reason;
-    add_event(q, (loam__queue_event){.job = job,
+    entry->state = LOAM__ENTRY_ENDED;
+    entry->finish = reason;
+    add_event(q, (loam__queue_event){.entry = entry,
                                      .kind = LOAM_EVENT_FINISHED,
                                      .token = token,
-                                     .text = loam__answer_end(&job->answer, q->vocab)});
+                                     .text = loam__answer_end(&entry->answer, q->vocab)});
 }
 
-static void finish(loam__queue *q, loam__job *job, int32_t reason, loam_token token)
+static void finish(loam__queue *q, loam__entry *entry, int32_t reason, loam_token token)
 {
-    loam__schedule_remove(q, job);
-    end_job(q, job, reason, token);
+    loam__schedule_remove(q, entry);
+    end_entry(q, entry, reason, token);
 }
 
 void loam__queue_next(loam__queue *q, loam_queue_event *event)
 {
     if (q->n_events == 0) return;
     const loam__queue_event *e = &q->events[q->first_event];
-    loam__job *job = e->job;
+    loam__entry *entry = e->entry;
     q->first_event = (q->first_event + 1) % q->max_events;
     q->n_events--;
     *event = (loam_queue_event){
         .kind = e->kind,
-        .request = job->id,
-        .tag = job->tag,
+        .request = entry->id,
+        .tag = entry->tag,
         .text = e->text.p,
         .text_bytes = e->text.n,
         .token = e->token,
-        .prompt_tokens = job->n_prompt,
-        .shared_tokens = job->n_shared,
-        .answer_tokens = job->n_tokens - job->n_prompt,
-        .suspensions = job->n_suspended,
+        .prompt_tokens = entry->n_prompt,
+        .shared_tokens = entry->n_shared,
+        .answer_tokens = entry->n_tokens - entry->n_prompt,
+        .suspensions = entry->n_suspended,
     };
     if (e->kind != LOAM_EVENT_FINISHED) return;
-    event->finish = job->finish;
-    event->status = job->status;
-    job->state = LOAM__JOB_FREE;
-    q->free[q->n_free++] = job;
+    event->finish = entry->finish;
+    event->status = entry->status;
+    entry->state = LOAM__ENTRY_FREE;
+    q->free[q->n_free++] = entry;
 }
 
 void loam__queue_stats(const loam__queue *q, loam_queue_stats *stats)
@@ -223,9 +223,9 @@ loam_status loam__queue_submit(loam__queue *q, const loam_submission *s, const l
         return loam__fail(q->run->base, LOAM_ERR_FULL,
                           "the queue holds %u requests already; take events, or submit later",
                           q->options.requests);
-    loam__job *job = q->free[--q->n_free];
-    *job = (loam__job){
-        .id = ++q->n_submitted * q->options.requests + (uint64_t)(job - q->jobs),
+    loam__entry *entry = q->free[--q->n_free];
+    *entry = (loam__entry){
+        .id = ++q->n_submitted * q->options.requests + (uint64_t)(entry - q->entries),
         .tag = s->tag,
         .priority = s->priority,
         .flags = s->flags,
@@ -233,60 +233,60 @@ loam_status loam__queue_submit(loam__queue *q, const loam_submission *s, const l
         .n_tokens = (uint32_t)s->n_tokens,
         .most_tokens =
             s->max_tokens ? (uint32_t)s->n_tokens + s->max_tokens : q->options.request_tokens,
-        .tokens = job->tokens,
+        .tokens = entry->tokens,
         .sampler = *how,
-        .answer = job->answer,
+        .answer = entry->answer,
     };
-    memcpy(job->tokens, s->tokens, s->n_tokens * sizeof *s->tokens);
-    loam__answer_begin(&job->answer, s->flags & LOAM_SUBMIT_SKIP_CONTROL
-                                         ? (uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL
-                                         : 0);
+    memcpy(entry->tokens, s->tokens, s->n_tokens * sizeof *s->tokens);
+    loam__answer_begin(&entry->answer, s->flags & LOAM_SUBMIT_SKIP_CONTROL
+                                           ? (uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL
+                                           : 0);
     for (size_t i = 0; i < s->n_stops; i++)
-        loam__answer_add_stop(&job->answer, s->stops[i], (uint32_t)s->stop_bytes[i]);
-    loam__line_add(q, job);
-    *id = job->id;
+        loam__answer_add_stop(&entry->answer, s->stops[i], (uint32_t)s->stop_bytes[i]);
+    loam__line_add(q, entry);
+    *id = entry->id;
     return LOAM_OK;
 }
 
 loam_status loam__queue_cancel(loam__queue *q, uint64_t id)
 {
-    loam__job *job = &q->jobs[id % q->options.requests];
-    bool waits = job->state == LOAM__JOB_WAITS, runs = job->state == LOAM__JOB_RUNS;
-    if (job->id != id || (!waits && !runs))
+    loam__entry *entry = &q->entries[id % q->options.requests];
+    bool waits = entry->state == LOAM__ENTRY_WAITS, runs = entry->state == LOAM__ENTRY_RUNS;
+    if (entry->id != id || (!waits && !runs))
         return loam__fail(q->run->base, LOAM_ERR_ARG, "no request of the number %llu waits or runs",
                           (unsigned long long)id);
-    if (waits) loam__line_remove(q, job);
-    else loam__schedule_remove(q, job);
-    end_job(q, job, LOAM_FINISH_CANCELLED, -1);
+    if (waits) loam__line_remove(q, entry);
+    else loam__schedule_remove(q, entry);
+    end_entry(q, entry, LOAM_FINISH_CANCELLED, -1);
     return LOAM_OK;
 }
 
 /* ---- steps ---- */
 
-static bool ends(const loam__queue *q, const loam__job *job, loam_token token)
+static bool ends(const loam__queue *q, const loam__entry *entry, loam_token token)
 {
-    return !(job->flags & LOAM_SUBMIT_IGNORE_END) && (uint32_t)token < loam__vocab_size(q->vocab) &&
-           loam__vocab_is_end(q->vocab, token);
+    return !(entry->flags & LOAM_SUBMIT_IGNORE_END) &&
+           (uint32_t)token < loam__vocab_size(q->vocab) && loam__vocab_is_end(q->vocab, token);
 }
 
-/* Choose the next token of a job whose logits are there. */
-static void answer(loam__queue *q, loam__job *job)
+/* Choose the next token of an entry whose logits are there. */
+static void answer(loam__queue *q, loam__entry *entry)
 {
     loam__run *run = q->run;
-    loam__queue_event event = {.job = job, .kind = LOAM_EVENT_TOKEN};
-    const float *logits = loam__run_logits(run, loam__slot_of(job->seq));
-    event.token = loam__sampler_choose(&job->sampler, logits, run->plan->model.geometry.n_vocab,
-                                       job->tokens, job->n_tokens, run->candidates);
-    if (ends(q, job, event.token)) {
-        finish(q, job, LOAM_FINISH_END, event.token);
+    loam__queue_event event = {.entry = entry, .kind = LOAM_EVENT_TOKEN};
+    const float *logits = loam__run_logits(run, loam__slot_of(entry->seq));
+    event.token = loam__sampler_choose(&entry->sampler, logits, run->plan->model.geometry.n_vocab,
+                                       entry->tokens, entry->n_tokens, run->candidates);
+    if (ends(q, entry, event.token)) {
+        finish(q, entry, LOAM_FINISH_END, event.token);
         return;
     }
-    job->tokens[job->n_tokens++] = event.token;
+    entry->tokens[entry->n_tokens++] = event.token;
     q->answered++;
-    bool goes_on = loam__answer_push(&job->answer, q->vocab, event.token, &event.text);
+    bool goes_on = loam__answer_push(&entry->answer, q->vocab, event.token, &event.text);
     add_event(q, event);
-    if (!goes_on) finish(q, job, LOAM_FINISH_STOP, -1);
-    else if (job->n_tokens == job->most_tokens) finish(q, job, LOAM_FINISH_LENGTH, -1);
+    if (!goes_on) finish(q, entry, LOAM_FINISH_STOP, -1);
+    else if (entry->n_tokens == entry->most_tokens) finish(q, entry, LOAM_FINISH_LENGTH, -1);
 }
 
 static void fail_all(loam__queue *q, loam_status st)
@@ -296,10 +296,10 @@ static void fail_all(loam__queue *q, loam_status st)
         finish(q, q->running[0], LOAM_FINISH_ERROR, -1);
     }
     while (q->n_waiting > 0) {
-        loam__job *job = q->waiting[0];
-        loam__line_remove(q, job);
-        job->status = st;
-        end_job(q, job, LOAM_FINISH_ERROR, -1);
+        loam__entry *entry = q->waiting[0];
+        loam__line_remove(q, entry);
+        entry->status = st;
+        end_entry(q, entry, LOAM_FINISH_ERROR, -1);
     }
 }
 

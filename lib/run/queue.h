@@ -1,9 +1,9 @@
 /* Continuous batching: requests in line, a schedule of each step, events of what came out.
  *
- * A job is its tokens: prompt and answer so far. A sequence only holds the cells of the first of
+ * An entry is its tokens: prompt and answer so far. A sequence only holds the cells of the first of
  * them, and can be taken from it at any time. So starting, going on after a suspension, and the
  * next token of an answer are one thing: rows for the tokens without cells, and logits behind the
- * last one. The sampler belongs to the job. */
+ * last one. The sampler belongs to the entry. */
 #ifndef LOAM__QUEUE_H
 #define LOAM__QUEUE_H
 
@@ -12,10 +12,10 @@
 #include "answer.h"
 #include "run.h"
 
-enum { LOAM__JOB_FREE = 0, LOAM__JOB_WAITS, LOAM__JOB_RUNS, LOAM__JOB_ENDED };
+enum { LOAM__ENTRY_FREE = 0, LOAM__ENTRY_WAITS, LOAM__ENTRY_RUNS, LOAM__ENTRY_ENDED };
 
-typedef struct loam__job {
-    uint64_t id; /* rises with each job: the order in which they came */
+typedef struct loam__entry {
+    uint64_t id; /* rises with each entry: the order in which they came */
     uint64_t tag;
     int32_t state, priority;
     int32_t finish;     /* LOAM_FINISH_* */
@@ -28,10 +28,10 @@ typedef struct loam__job {
     loam_token *tokens; /* [request_tokens] */
     loam__sampler sampler;
     loam__answer answer;
-} loam__job;
+} loam__entry;
 
 typedef struct loam__queue_event {
-    loam__job *job;
+    loam__entry *entry;
     int32_t kind; /* LOAM_EVENT_* */
     loam_token token;
     loam__span text;
@@ -43,11 +43,11 @@ typedef struct loam__queue {
     void *memory;               /* everything below */
     loam_queue_options options; /* without zeros */
     uint64_t n_submitted;
-    loam__job *jobs;           /* [requests] */
-    loam__job **free;          /* [requests] a stack */
-    loam__job **waiting;       /* [requests] a heap, the first in line at its root */
-    loam__job **running;       /* [sequences] in the order of the line */
-    loam__job **stepping;      /* [sequences] those of the items */
+    loam__entry *entries;      /* [requests] */
+    loam__entry **free;        /* [requests] a stack */
+    loam__entry **waiting;     /* [requests] a heap, the first in line at its root */
+    loam__entry **running;     /* [sequences] in the order of the line */
+    loam__entry **stepping;    /* [sequences] those of the items */
     loam__item *items;         /* [sequences] of the step */
     loam__queue_event *events; /* [max_events] a ring */
     uint32_t n_free, n_waiting, n_running, n_items, first_event, n_events, max_events;

@@ -4,74 +4,77 @@
 
 #define BLOCK LOAM__KV_BLOCK_TOKENS
 
-static loam__sequence *sequence_of(const loam__queue *q, const loam__job *job)
+static loam__sequence *sequence_of(const loam__queue *q, const loam__entry *entry)
 {
-    return &q->run->sequences[loam__slot_of(job->seq)];
+    return &q->run->sequences[loam__slot_of(entry->seq)];
 }
 
 /* Tokens that have no cells yet; at least 1. */
-static uint32_t missing(const loam__queue *q, const loam__job *job)
+static uint32_t missing(const loam__queue *q, const loam__entry *entry)
 {
-    return job->n_tokens - sequence_of(q, job)->n_tokens;
+    return entry->n_tokens - sequence_of(q, entry)->n_tokens;
 }
 
-/* Blocks that a job lacks to have the first n of its tokens computed. */
-static uint32_t blocks_to(const loam__queue *q, const loam__job *job, uint32_t n)
+/* Blocks that an entry lacks to have the first n of its tokens computed. */
+static uint32_t blocks_to(const loam__queue *q, const loam__entry *entry, uint32_t n)
 {
-    return loam__kv_needed(&q->run->kv, loam__slot_of(job->seq), sequence_of(q, job)->n_tokens, n);
+    return loam__kv_needed(&q->run->kv, loam__slot_of(entry->seq), sequence_of(q, entry)->n_tokens,
+                           n);
 }
 
 /* ---- who runs ---- */
 
-static void start(loam__queue *q, loam__job *job)
+static void start(loam__queue *q, loam__entry *entry)
 {
     uint32_t at = q->n_running++;
-    loam__line_remove(q, job);
-    job->state = LOAM__JOB_RUNS;
-    for (; at > 0 && loam__job_before(job, q->running[at - 1]); at--)
+    loam__line_remove(q, entry);
+    entry->state = LOAM__ENTRY_RUNS;
+    for (; at > 0 && loam__entry_before(entry, q->running[at - 1]); at--)
         q->running[at] = q->running[at - 1];
-    q->running[at] = job;
+    q->running[at] = entry;
     if (q->n_running > q->most_running) q->most_running = q->n_running;
 }
 
-void loam__schedule_remove(loam__queue *q, loam__job *job)
+void loam__schedule_remove(loam__queue *q, loam__entry *entry)
 {
     uint32_t at = 0, slot;
-    while (q->running[at] != job)
+    while (q->running[at] != entry)
         at++;
     memmove(q->running + at, q->running + at + 1, (--q->n_running - at) * sizeof *q->running);
-    if (loam__run_slot(q->run, job->seq, &slot) == LOAM_OK) loam__run_close_seq(q->run, job->seq);
+    if (loam__run_slot(q->run, entry->seq, &slot) == LOAM_OK)
+        loam__run_close_seq(q->run, entry->seq);
     q->in_step = false;
 }
 
-static void suspend(loam__queue *q, loam__job *job)
+static void suspend(loam__queue *q, loam__entry *entry)
 {
-    loam__schedule_remove(q, job);
-    loam__line_add(q, job);
-    job->n_suspended++;
+    loam__schedule_remove(q, entry);
+    loam__line_add(q, entry);
+    entry->n_suspended++;
     q->suspensions++;
 }
 
-/* Whether a job's sequence still holds the first of its tokens and nothing else. */
-static bool is_sound(const loam__queue *q, const loam__job *job)
+/* Whether an entry's sequence still holds the first of its tokens and nothing else. */
+static bool is_sound(const loam__queue *q, const loam__entry *entry)
 {
     uint32_t slot;
-    if (loam__run_slot(q->run, job->seq, &slot) != LOAM_OK) return false;
+    if (loam__run_slot(q->run, entry->seq, &slot) != LOAM_OK) return false;
     uint32_t n = q->run->sequences[slot].n_tokens;
     const loam_token *history = q->run->history + (size_t)slot * q->run->plan->context_tokens;
-    return n < job->n_tokens && memcmp(history, job->tokens, n * sizeof *history) == 0;
+    return n < entry->n_tokens && memcmp(history, entry->tokens, n * sizeof *history) == 0;
 }
 
-/* Take what the cache has of a job's tokens by now, but for the last, whose logits are wanted. */
-static uint32_t share(loam__queue *q, loam__job *job)
+/* Take what the cache has of an entry's tokens by now, but for the last, whose logits are wanted.
+ */
+static uint32_t share(loam__queue *q, loam__entry *entry)
 {
-    uint32_t slot = loam__slot_of(job->seq);
-    return loam__run_share_seq(q->run, slot, job->tokens, job->n_tokens - 1);
+    uint32_t slot = loam__slot_of(entry->seq);
+    return loam__run_share_seq(q->run, slot, entry->tokens, entry->n_tokens - 1);
 }
 
-static void note_shared(loam__queue *q, loam__job *job, uint32_t n)
+static void note_shared(loam__queue *q, loam__entry *entry, uint32_t n)
 {
-    job->n_shared += n;
+    entry->n_shared += n;
     q->shared += n;
 }
 
@@ -80,14 +83,14 @@ static void refresh(loam__queue *q)
 {
     loam__run_drop_pending(q->run);
     for (uint32_t i = q->n_running; i-- > 0;) {
-        loam__job *job = q->running[i];
-        if (!is_sound(q, job)) {
-            suspend(q, job);
+        loam__entry *entry = q->running[i];
+        if (!is_sound(q, entry)) {
+            suspend(q, entry);
             continue;
         }
-        const loam__sequence *s = sequence_of(q, job);
-        if (s->n_computed < s->n_tokens) loam__run_truncate_seq(q->run, job->seq, s->n_computed);
-        note_shared(q, job, share(q, job));
+        const loam__sequence *s = sequence_of(q, entry);
+        if (s->n_computed < s->n_tokens) loam__run_truncate_seq(q->run, entry->seq, s->n_computed);
+        note_shared(q, entry, share(q, entry));
     }
 }
 
@@ -101,7 +104,7 @@ static void make_room(loam__queue *q)
         if (missing(q, q->running[i]) == 1)
             needed += blocks_to(q, q->running[i], q->running[i]->n_tokens);
     while (q->n_running > 0 && needed > loam__kv_available(&q->run->kv)) {
-        loam__job *last = q->running[q->n_running - 1];
+        loam__entry *last = q->running[q->n_running - 1];
         if (missing(q, last) == 1) needed -= blocks_to(q, last, last->n_tokens);
         suspend(q, last);
     }
@@ -118,18 +121,18 @@ static bool has_free_slot(const loam__run *run)
  * still lack for theirs, and one more for each of these. */
 static bool admit_first(loam__queue *q)
 {
-    loam__job *job = q->waiting[0];
+    loam__entry *entry = q->waiting[0];
     uint64_t needed = q->n_running;
-    if (!has_free_slot(q->run) || loam__run_open_seq(q->run, &job->seq) != LOAM_OK) return false;
-    uint32_t shared = share(q, job);
+    if (!has_free_slot(q->run) || loam__run_open_seq(q->run, &entry->seq) != LOAM_OK) return false;
+    uint32_t shared = share(q, entry);
     for (uint32_t i = 0; i < q->n_running; i++)
         needed += blocks_to(q, q->running[i], q->running[i]->n_tokens);
-    if (needed + blocks_to(q, job, job->n_tokens) > loam__kv_available(&q->run->kv)) {
-        loam__run_close_seq(q->run, job->seq);
+    if (needed + blocks_to(q, entry, entry->n_tokens) > loam__kv_available(&q->run->kv)) {
+        loam__run_close_seq(q->run, entry->seq);
         return false;
     }
-    note_shared(q, job, shared);
-    start(q, job);
+    note_shared(q, entry, shared);
+    start(q, entry);
     return true;
 }
 
@@ -140,44 +143,44 @@ typedef struct step_room {
     uint64_t blocks;
 } step_room;
 
-static void add_item(loam__queue *q, loam__job *job, uint32_t rows, step_room *room)
+static void add_item(loam__queue *q, loam__entry *entry, uint32_t rows, step_room *room)
 {
-    uint32_t had = sequence_of(q, job)->n_tokens;
+    uint32_t had = sequence_of(q, entry)->n_tokens;
     room->rows -= rows;
-    room->blocks -= blocks_to(q, job, had + rows);
-    q->stepping[q->n_items] = job;
-    q->items[q->n_items++] = (loam__item){.seq = job->seq,
-                                          .tokens = job->tokens + had,
+    room->blocks -= blocks_to(q, entry, had + rows);
+    q->stepping[q->n_items] = entry;
+    q->items[q->n_items++] = (loam__item){.seq = entry->seq,
+                                          .tokens = entry->tokens + had,
                                           .n = rows,
-                                          .logits = had + rows == job->n_tokens};
+                                          .logits = had + rows == entry->n_tokens};
 }
 
-/* Whether a job's next block is being computed in this step already, for one that begins alike: the
- * job finds it in the cache in the next step. */
-static bool is_under_way(const loam__queue *q, const loam__job *job)
+/* Whether an entry's next block is being computed in this step already, for one that begins alike:
+ * the entry finds it in the cache in the next step. */
+static bool is_under_way(const loam__queue *q, const loam__entry *entry)
 {
-    uint32_t had = sequence_of(q, job)->n_tokens, end = had + BLOCK;
-    if (!q->run->kv.shape.share || had % BLOCK || end >= job->n_tokens) return false;
+    uint32_t had = sequence_of(q, entry)->n_tokens, end = had + BLOCK;
+    if (!q->run->kv.shape.share || had % BLOCK || end >= entry->n_tokens) return false;
     for (uint32_t i = 0; i < q->n_items; i++) {
-        const loam__job *other = q->stepping[i];
+        const loam__entry *other = q->stepping[i];
         uint32_t first = sequence_of(q, other)->n_tokens;
         if (first / BLOCK == had / BLOCK && first + q->items[i].n >= end &&
-            memcmp(other->tokens, job->tokens, end * sizeof *job->tokens) == 0)
+            memcmp(other->tokens, entry->tokens, end * sizeof *entry->tokens) == 0)
             return true;
     }
     return false;
 }
 
-/* How many rows of a job go into what is left of the step. A piece that does not end its tokens
+/* How many rows of an entry go into what is left of the step. A piece that does not end its tokens
  * ends a block if it can: only there the cache goes on with another's. */
-static uint32_t piece_of(const loam__queue *q, const loam__job *job, const step_room *room)
+static uint32_t piece_of(const loam__queue *q, const loam__entry *entry, const step_room *room)
 {
-    uint32_t had = sequence_of(q, job)->n_tokens, end = job->n_tokens;
+    uint32_t had = sequence_of(q, entry)->n_tokens, end = entry->n_tokens;
     if (end - had > room->rows) {
         end = (had + room->rows) / BLOCK * BLOCK;
         if (end <= had) end = had + room->rows;
     }
-    while (end > had && blocks_to(q, job, end) > room->blocks)
+    while (end > had && blocks_to(q, entry, end) > room->blocks)
         end = (end - 1) / BLOCK * BLOCK;
     return end > had ? end - had : 0;
 }
@@ -189,10 +192,10 @@ static void fill_items(loam__queue *q)
     for (uint32_t i = 0; i < q->n_running; i++)
         if (missing(q, q->running[i]) == 1) add_item(q, q->running[i], 1, &room);
     for (uint32_t i = 0; i < q->n_running && room.rows > 0; i++) {
-        loam__job *job = q->running[i];
-        if (missing(q, job) == 1 || is_under_way(q, job)) continue;
-        uint32_t rows = piece_of(q, job, &room);
-        if (rows > 0) add_item(q, job, rows, &room);
+        loam__entry *entry = q->running[i];
+        if (missing(q, entry) == 1 || is_under_way(q, entry)) continue;
+        uint32_t rows = piece_of(q, entry, &room);
+        if (rows > 0) add_item(q, entry, rows, &room);
     }
 }
 
