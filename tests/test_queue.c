@@ -432,6 +432,10 @@ static void test_common_beginning__is_computed_once(void **state)
             assert_int_equal(requests[j].queued.shared, j ? 64 : 0);
         assert_true(stats_of(q).computed_tokens == 70 + 4 * 6);
         assert_true(stats_of(q).shared_tokens == 4 * 64);
+        loam_usage usage;
+        loam_usage_init(&usage);
+        assert_int_equal(loam_get_usage(m, &usage), LOAM_OK);
+        assert_true(usage.tokens_shared == 4 * 64);
         loam_queue_close(q);
         loam_free(m);
     }

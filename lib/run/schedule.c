@@ -76,6 +76,7 @@ static void note_shared(loam__queue *q, loam__entry *entry, uint32_t n)
 {
     entry->n_shared += n;
     q->shared += n;
+    q->run->tokens_shared += n;
 }
 
 /* Bring the running ones in order after what others did to the handle. */

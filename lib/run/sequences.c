@@ -127,7 +127,6 @@ uint32_t loam__run_share_seq(loam__run *run, uint32_t slot, const loam_token *to
            (found - had) * sizeof *tokens);
     s->n_tokens = s->n_computed = found;
     s->has_logits = false;
-    run->tokens_shared += found - had;
     return found - had;
 }
 
