@@ -1,7 +1,7 @@
 /* Continuous batching: whatever runs beside a request, its answer is the one that it gets alone. */
 #define _POSIX_C_SOURCE 200809L
 #include <loam/queue.h>
-
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "models.h"
@@ -981,6 +981,52 @@ static void test_close__drops_what_runs_and_gives_its_sequences_back(void **stat
     loam_free(m);
 }
 
+/* ---- threads ---- */
+
+typedef struct producer {
+    loam_queue *q;
+    request *requests;
+    pthread_t thread;
+} producer;
+
+/* Submit, and cancel every fourth, while another thread steps. */
+static void *produce(void *arg)
+{
+    producer *p = arg;
+    for (size_t i = 0; i < REQUESTS; i++) {
+        submit(p->q, &p->requests[i]);
+        if (i % 4 == 3) loam_queue_cancel(p->q, p->requests[i].id);
+    }
+    return NULL;
+}
+
+static void test_threads__submit_while_another_steps(void **state)
+{
+    loam_queue_event e;
+    size_t finished = 0, tokens = 0;
+    (void)state;
+    request *requests = malloc(REQUESTS * sizeof *requests);
+    make_requests(requests, REQUESTS, 8);
+    loam *m = open_model(models[0], (setting){.sequences = 4, .threads = 2});
+    producer p = {open_queue(m, 0), requests, 0};
+    loam_queue_event_init(&e);
+    assert_int_equal(pthread_create(&p.thread, NULL, produce, &p), 0);
+    while (finished < REQUESTS) {
+        loam_status st = loam_queue_step(p.q);
+        if (st != LOAM_ERR_STATE) assert_int_equal(st, LOAM_OK); /* a cancel came in between */
+        while (loam_queue_next(p.q, &e) == LOAM_OK && e.kind != LOAM_EVENT_NONE) {
+            finished += e.kind == LOAM_EVENT_FINISHED;
+            tokens += e.kind == LOAM_EVENT_TOKEN;
+        }
+    }
+    pthread_join(p.thread, NULL);
+    assert_true(tokens > REQUESTS);
+    assert_int_equal(loam_queue_idle(p.q), 1);
+    loam_queue_close(p.q);
+    loam_free(m);
+    free(requests);
+}
+
 /* ---- anything, in any order ---- */
 
 typedef struct play {
@@ -1068,6 +1114,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_queue__allocates_nothing_after_it_is_opened),
     cmocka_unit_test(test_handle__freed_first_stays_until_its_queues_close),
     cmocka_unit_test(test_close__drops_what_runs_and_gives_its_sequences_back),
+    cmocka_unit_test(test_threads__submit_while_another_steps),
     cmocka_unit_test(test_random_play__every_answer_is_that_of_the_request_alone),
 };
 

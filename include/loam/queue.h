@@ -158,7 +158,7 @@ typedef struct loam_queue_event {
     int32_t finish;         /* LOAM_FINISH_* */
     loam_status status;     /* LOAM_OK, or why LOAM_FINISH_ERROR */
     uint32_t prompt_tokens; /* usage until now: of the prompt */
-    uint32_t shared_tokens; /* found in the KV cache instead of being computed */
+    uint32_t shared_tokens; /* of these, found in the KV cache instead of being computed */
     uint32_t answer_tokens; /* chosen, without the one that ended the answer */
     uint32_t suspensions;   /* how often its blocks were given up */
     uint32_t reserved;      /* 0 */

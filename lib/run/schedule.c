@@ -74,7 +74,7 @@ static uint32_t share(loam__queue *q, loam__entry *entry)
 
 static void note_shared(loam__queue *q, loam__entry *entry, uint32_t n)
 {
-    entry->n_shared += n;
+    if (entry->n_suspended == 0) entry->n_shared += n; /* then it finds what it computed itself */
     q->shared += n;
     q->run->tokens_shared += n;
 }
