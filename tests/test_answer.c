@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include "lib/base/utf8.h"
-#include "lib/run/answer.h"
+#include "lib/queue/answer.h"
 
 #define TINY      LOAM_TEST_DATA "/tiny-llama.gguf"
 #define FIRST     5 /* the token of byte 0 */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "handle.h"
-#include "lib/run/queue.h"
+#include "lib/queue/queue.h"
 
 struct loam_queue {
     loam *m;

@@ -1,8 +1,8 @@
 /* The initialisers of every public struct: zero is the default, and the size is stamped. */
 #include <loam/gguf.h>
 #include <loam/plan.h>
-#include <loam/queue.h>
 #include <loam/quant.h>
+#include <loam/queue.h>
 #include <string.h>
 
 static void init(void *p, size_t n)

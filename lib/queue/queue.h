@@ -10,7 +10,7 @@
 #include <loam/queue.h>
 
 #include "answer.h"
-#include "run.h"
+#include "lib/run/run.h"
 
 enum { LOAM__ENTRY_FREE = 0, LOAM__ENTRY_WAITS, LOAM__ENTRY_RUNS, LOAM__ENTRY_ENDED };
 
