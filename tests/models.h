@@ -93,7 +93,7 @@ static inline double rms(const distance *d)
 typedef struct model_options {
     const char *isa;
     uint32_t threads, context, step, sequences;
-    int32_t kv;
+    int32_t kv, v; /* LOAM_KV_*; 0: F32, and v as kv */
 } model_options;
 
 /* Load or fail the test with loam's own sentence. */
@@ -108,6 +108,7 @@ static inline loam *load_model(const char *path, model_options o)
     options.step_tokens = o.step;
     options.sequences = o.sequences;
     options.kv_type = o.kv ? o.kv : LOAM_KV_F32;
+    options.v_type = o.v;
     if (loam_load(path, &options, &m) != LOAM_OK) fail_msg("%s: %s", path, loam_error(m));
     return m;
 }

@@ -35,6 +35,8 @@ prepare() {
         want_to_fetch
     fi
     install_missing
+    command -v chromium >/dev/null 2>&1 || (want chromium && install_missing) ||
+        say "the tests in a browser will be skipped: chromium could not be installed"
     can_fuzz && return 0
     want "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install_missing
@@ -59,9 +61,10 @@ configure() { # folder, options
         ${LOAM_SHARED:+"-DLOAM_SHARED=$LOAM_SHARED"} "$@" || die "$folder could not be set up"
 }
 
-# What the test programs say of skipped tests is only in ctest's log.
+# What the test programs say of skipped tests is only in ctest's log: those in C, those in Python.
 name_skipped() { # folder
-    sed -n 's/^\[  SKIPPED \] \(test_[a-zA-Z0-9_]*\)$/loam:   skipped \1/p' \
+    sed -n -e 's/^\[  SKIPPED \] \(test_[a-zA-Z0-9_]*\)$/loam:   skipped \1/p' \
+        -e 's/^\(test_[a-zA-Z0-9_]*\) (.*) \.\.\. skipped .*/loam:   skipped \1/p' \
         "$1/Testing/Temporary/LastTest.log" | sort -u
 }
 
@@ -141,15 +144,17 @@ fuzz() {
 
 # ---- all ----
 
-# The sum of what the test programs of a build printed: "[  PASSED  ] 12 test(s)."
-sum_of() { # word, folder
-    sed -n "s/^\[  $1 *\] \([0-9]*\) test.*/\1/p" "$2/Testing/Temporary/LastTest.log" |
-        awk '{ sum += $1 } END { print sum + 0 }'
+# The sum of what the test programs of a build printed: "[  PASSED  ] 12 test(s)." is of those in C,
+# "test_thing (Class.test_thing) ... ok" of those in Python.
+sum_of() { # word in C, words in Python, folder
+    sed -n -E -e "s/^\[  $1 *\] ([0-9]*) test.*/\1/p" -e "s/^test_.* \.\.\. ($2)( .*)?$/1/p" \
+        "$3/Testing/Temporary/LastTest.log" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 totals() { # folder
-    say "$1: the test programs report $(sum_of PASSED "build/$1") passed," \
-        "$(sum_of FAILED "build/$1") failed, $(sum_of SKIPPED "build/$1") skipped"
+    say "$1: the test programs report $(sum_of PASSED ok "build/$1") passed," \
+        "$(sum_of FAILED 'FAIL|ERROR' "build/$1") failed," \
+        "$(sum_of SKIPPED skipped "build/$1") skipped"
     grep 'tests passed,' "build/$1/tests.log" || true
 }
 

@@ -101,10 +101,42 @@ static void test_builder__refuses_shapes_that_do_not_fit(void **state)
     loam__graph_free(&g);
 }
 
+/* A head's values at one position are whole blocks: two heads of 16 do not share one. */
+static void test_cells__are_whole_blocks_of_each_head(void **state)
+{
+    static const struct {
+        loam_format type;
+        uint32_t head_values;
+        uint64_t row_bytes; /* 0: refused */
+    } shapes[] = {{LOAM_TYPE_F32, 80, 2 * 16 * 80 * 4},
+                  {LOAM_TYPE_BF16, 16, 2 * 16 * 16 * 2},
+                  {LOAM_TYPE_Q8_0, 64, 2 * 16 * 2 * 34},
+                  {LOAM_TYPE_Q4_0, 32, 2 * 16 * 18},
+                  {LOAM_TYPE_Q8_0, 16, 0},
+                  {LOAM_TYPE_Q4_0, 80, 0},
+                  {99, 32, 0}};
+    (void)state;
+    loam__base_init(&base, NULL);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        loam__graph g;
+        loam__graph_init(&g, &base, 4, 1);
+        loam__cells_shape s = {.type = shapes[i].type,
+                               .heads = 2,
+                               .head_values = shapes[i].head_values,
+                               .block_tokens = 16,
+                               .blocks = 3};
+        loam__v v = loam__graph_cells(&g, s);
+        if (shapes[i].row_bytes) assert_int_equal(g.values[v].row_bytes, shapes[i].row_bytes);
+        else assert_int_equal(g.status, LOAM_ERR_TENSOR_SHAPE);
+        loam__graph_free(&g);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lifetimes__values_that_live_together_lie_apart),
     cmocka_unit_test(test_lifetimes__what_the_head_reads_lives_to_the_end),
     cmocka_unit_test(test_builder__refuses_shapes_that_do_not_fit),
+    cmocka_unit_test(test_cells__are_whole_blocks_of_each_head),
 };
 
 RUN(tests)

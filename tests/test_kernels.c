@@ -501,34 +501,69 @@ static void test_rope__agrees_with_plain_loops(void **state)
     }
 }
 
-static void test_kv_write__is_bit_exact(void **state)
+/* The types that KV cells can be of. */
+static const loam_format cell_types[] = {LOAM_TYPE_F32, LOAM_TYPE_F16, LOAM_TYPE_BF16,
+                                         LOAM_TYPE_Q8_0, LOAM_TYPE_Q4_0};
+enum { CELL_TYPES = sizeof cell_types / sizeof cell_types[0] };
+
+static void check_cells(const loam__cpu_isa *isa, const loam__format *f, const float *x, size_t n,
+                        size_t shift)
 {
-    static const float special[] = {0.0f,  -0.0f, 65504, 65519,    65520,     -1e30f,
-                                    1e-8f, 6e-8f, 3e-5f, INFINITY, -INFINITY, NAN};
+    uint8_t got[4 * LONGEST + 8], want[4 * LONGEST + 8];
+    size_t bytes = n / f->block_values * f->block_bytes;
+    memset(got, 0x55, sizeof got);
+    memset(want, 0x55, sizeof want);
+    isa->kv_write(x, got + shift, f->type, n);
+    f->encode(x, want + shift, n);
+    if (memcmp(got, want, sizeof got))
+        fail_msg("%s: %zu numbers as %s are not the bits of the encoder (or beyond %zu bytes)",
+                 isa->name, n, f->name, bytes);
+}
+
+/* Blocks of 32 that try the corners of an encoder: block i. */
+static void corner_block(random_state *r, size_t i, float *x)
+{
+    static const float corners[] = {0.0f,     -0.0f,     65504,   65519, 65520, -1e30f,
+                                    1e-8f,    6e-8f,     1e-45f,  3e-5f, 127,   -128,
+                                    INFINITY, -INFINITY, FLT_MAX, NAN};
+    enum { CORNERS = sizeof corners / sizeof corners[0] };
+    for (size_t j = 0; j < 32; j++) {
+        float size = corners[i % CORNERS];
+        switch (i / CORNERS) {
+        case 0: /* one corner among others */
+            x[j] = j == i % 32 ? size : random_float(r);
+            break;
+        case 1: /* corners alone, of both signs: the first of equals decides */
+            x[j] = j % 3 ? size : -size;
+            break;
+        case 2: /* all halves, which round away from zero */
+            x[j] = j ? (float)j - 16.5f : 127;
+            break;
+        default:
+            x[j] = random_float(r) * ldexpf(1, (int)random_size(r, 0, 250) - 140);
+        }
+    }
+}
+
+static void test_kv_write__has_the_bits_of_the_encoders(void **state)
+{
     random_state r = {6};
-    float x[LONGEST];
-    uint8_t cells[4 * LONGEST + 4];
+    float x[LONGEST], block[64];
     const loam__cpu_isa *isa;
     (void)state;
     random_floats(&r, x, LONGEST);
-    memcpy(x + LONGEST - 12, special, sizeof special);
-    memcpy(x + 3, special, sizeof special);
     for (size_t s = 0; (isa = next_present(&s));) {
-        for (size_t t = 0; t < SIZES && isa->kv_write; t++) {
-            size_t n = sizes[t];
-            const float *from = x + LONGEST - n;
-            memset(cells, 0x55, sizeof cells);
-            isa->kv_write(from, cells + 2, LOAM_TYPE_F16, n);
-            for (size_t i = 0; i < n; i++) {
-                uint16_t got;
-                memcpy(&got, cells + 2 + 2 * i, sizeof got);
-                assert_int_equal(got, loam__f32_to_f16(from[i]));
+        for (size_t t = 0; t < CELL_TYPES && isa->kv_write; t++) {
+            const loam__format *f = loam__format_find(cell_types[t]);
+            for (size_t i = 0; i < SIZES; i++) {
+                size_t n = f->block_values == 1 ? sizes[i] : sizes[i] / 4 * f->block_values;
+                if (n <= LONGEST) check_cells(isa, f, x + LONGEST - n, n, i % 5);
             }
-            assert_int_equal(cells[2 + 2 * n], 0x55);
-            memset(cells, 0x55, sizeof cells);
-            isa->kv_write(from, cells + 4 * (t % 2), LOAM_TYPE_F32, n);
-            assert_memory_equal(cells + 4 * (t % 2), from, n * sizeof *from);
-            if (t % 2 == 0) assert_int_equal(cells[4 * n], 0x55);
+            for (size_t i = 0; i < 128; i++) {
+                corner_block(&r, i, block);
+                corner_block(&r, 127 - i, block + 32);
+                check_cells(isa, f, block, 64, i % 3);
+            }
         }
     }
 }
@@ -536,6 +571,7 @@ static void test_kv_write__is_bit_exact(void **state)
 /* ---- attention -------------------------------------------------------------------------- */
 
 enum { KV_HEADS = 2, KV_HEAD = 1 }; /* in a block, and the one that is asked for */
+enum { WIDEST = 300 };
 
 typedef struct attention_case {
     loam__attention_args a;
@@ -545,21 +581,45 @@ typedef struct attention_case {
     int32_t *table;
 } attention_case;
 
-/* Cells of one kind: rows of the seen positions are random, all else is NaN. */
-static void fill_cells(random_state *r, const attention_case *c, uint8_t *cells, double *values,
-                       size_t n, size_t block_bytes, size_t head_offset)
+/* A row as cells, and what they then hold. */
+static void put_row(uint8_t *cells, loam_format type, const float *x, double *values, size_t n)
+{
+    const loam__format *f = loam__format_find(type);
+    float held[WIDEST];
+    f->encode(x, cells, n);
+    f->decode(cells, held, n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (double)held[i];
+}
+
+/* Where the cells of the tested head at a position lie. */
+static size_t cell_at(const attention_case *c, size_t p, size_t block_bytes, size_t head_offset,
+                      size_t row_bytes)
+{
+    return (size_t)c->table[p / c->a.block_tokens] * block_bytes + head_offset +
+           p % c->a.block_tokens * row_bytes;
+}
+
+/* Rows of the seen positions are random, all else is NaN. */
+static void fill_keys(random_state *r, attention_case *c)
 {
     const loam__attention_args *a = &c->a;
-    size_t cell = a->type == LOAM_TYPE_F16 ? 2 : 4;
     for (size_t p = a->first; p <= a->last; p++) {
-        uint8_t *row = cells + (size_t)c->table[p / a->block_tokens] * block_bytes + head_offset +
-                       p % a->block_tokens * n * cell;
-        for (size_t j = 0; j < n; j++) {
-            float x = random_float(r);
-            uint16_t h = loam__f32_to_f16(x);
-            memcpy(row + j * cell, cell == 2 ? (void *)&h : (void *)&x, cell);
-            values[p * n + j] = (double)(cell == 2 ? loam__f16_to_f32(h) : x);
-        }
+        float x[WIDEST];
+        random_floats(r, x, a->k_values);
+        put_row(c->k_cells + cell_at(c, p, a->k_block_bytes, a->k_head_offset, a->k_row_bytes),
+                a->k_type, x, c->k + p * a->k_values, a->k_values);
+    }
+}
+
+static void fill_values(random_state *r, attention_case *c)
+{
+    const loam__attention_args *a = &c->a;
+    for (size_t p = a->first; p <= a->last; p++) {
+        float x[WIDEST];
+        random_floats(r, x, a->v_values);
+        put_row(c->v_cells + cell_at(c, p, a->v_block_bytes, a->v_head_offset, a->v_row_bytes),
+                a->v_type, x, c->v + p * a->v_values, a->v_values);
     }
 }
 
@@ -570,41 +630,42 @@ static void *filled(size_t bytes, int byte)
     return memset(p, byte, bytes);
 }
 
-/* Blocks of a longer cache in random order, the cells of the second of two KV heads. */
-static attention_case new_attention(random_state *r, loam_format type, size_t heads, size_t kn,
-                                    size_t vn, uint32_t first, uint32_t last, uint32_t block_tokens,
-                                    float softcap)
+static size_t row_bytes_of(loam_format type, size_t n)
 {
-    size_t cell = type == LOAM_TYPE_F16 ? 2 : 4, blocks = last / block_tokens + 1;
-    attention_case c = {.a = {.heads = (uint32_t)heads,
-                              .k_values = (uint32_t)kn,
-                              .v_values = (uint32_t)vn,
-                              .block_tokens = block_tokens,
-                              .first = first,
-                              .last = last,
-                              .type = type,
-                              .softcap = softcap,
-                              .scale = 1 / sqrtf((float)kn)}};
-    c.a.k_head_offset = KV_HEAD * block_tokens * kn * cell;
-    c.a.v_head_offset = KV_HEAD * block_tokens * vn * cell;
-    c.a.k_block_bytes = KV_HEADS * block_tokens * kn * cell;
-    c.a.v_block_bytes = KV_HEADS * block_tokens * vn * cell;
+    const loam__format *f = loam__format_find(type);
+    assert_int_equal(n % f->block_values, 0);
+    return n / f->block_values * f->block_bytes;
+}
+
+/* Blocks of a longer cache in random order, the cells of the second of two KV heads. a says what
+ * is asked for, and here gets its places. */
+static attention_case new_attention(random_state *r, loam__attention_args a)
+{
+    size_t blocks = a.last / a.block_tokens + 1, kn = a.k_values, vn = a.v_values;
+    attention_case c = {.a = a};
+    c.a.scale = 1 / sqrtf((float)kn);
+    c.a.k_row_bytes = row_bytes_of(a.k_type, kn);
+    c.a.v_row_bytes = row_bytes_of(a.v_type, vn);
+    c.a.k_head_offset = KV_HEAD * a.block_tokens * c.a.k_row_bytes;
+    c.a.v_head_offset = KV_HEAD * a.block_tokens * c.a.v_row_bytes;
+    c.a.k_block_bytes = KV_HEADS * a.block_tokens * c.a.k_row_bytes;
+    c.a.v_block_bytes = KV_HEADS * a.block_tokens * c.a.v_row_bytes;
     c.k_cells = filled(c.a.k_block_bytes * blocks, 0xff);
     c.v_cells = filled(c.a.v_block_bytes * blocks, 0xff);
-    c.k = filled(((size_t)last + 1) * kn * sizeof *c.k, 0);
-    c.v = filled(((size_t)last + 1) * vn * sizeof *c.v, 0);
+    c.k = filled(((size_t)a.last + 1) * kn * sizeof *c.k, 0);
+    c.v = filled(((size_t)a.last + 1) * vn * sizeof *c.v, 0);
     c.table = filled(blocks * sizeof *c.table, 0);
-    c.q = filled(heads * kn * sizeof *c.q, 0);
-    c.scratch = filled(heads * (block_tokens + 2) * sizeof *c.scratch, 0xff);
-    c.y = new_results(heads * vn);
+    c.q = filled(a.heads * kn * sizeof *c.q, 0);
+    c.scratch = filled(loam__attention_scratch(a.heads, a.block_tokens, kn), 0xff);
+    c.y = new_results(a.heads * vn);
     for (size_t i = 0; i < blocks; i++) {
         size_t j = random_size(r, 0, i);
         c.table[i] = c.table[j];
         c.table[j] = (int32_t)i;
     }
-    random_floats(r, c.q, heads * kn);
-    fill_cells(r, &c, c.k_cells, c.k, kn, c.a.k_block_bytes, c.a.k_head_offset);
-    fill_cells(r, &c, c.v_cells, c.v, vn, c.a.v_block_bytes, c.a.v_head_offset);
+    random_floats(r, c.q, a.heads * kn);
+    fill_keys(r, &c);
+    fill_values(r, &c);
     c.a.k = c.k_cells;
     c.a.v = c.v_cells;
     c.a.table = c.table;
@@ -652,35 +713,65 @@ static void plain_attention(const attention_case *c, size_t h, double *y)
 
 typedef void attention_check(const loam__cpu_isa *isa, attention_case *c, random_state *r);
 
+static bool in_blocks(loam_format type)
+{
+    return loam__format_find(type)->block_values > 1;
+}
+
+enum { ATTENTION_SHAPES = 24 }; /* of each pair of types */
+
+/* Shape t: short and long contexts, windows, heads that share, widths with and without whole
+ * vectors, blocks that are full and not, soft caps. */
+static attention_case shaped_attention(random_state *r, loam_format k_type, loam_format v_type,
+                                       size_t t)
+{
+    static const uint32_t plain[][2] = {{64, 64}, {1, 1}, {7, 9}, {80, 80}, {257, 300}, {128, 64}};
+    static const uint32_t whole[][2] = {{64, 64}, {32, 32},   {96, 32},
+                                        {32, 96}, {256, 288}, {128, 64}};
+    uint32_t last = (uint32_t)(t % 2 ? t : random_size(r, 0, 200));
+    return new_attention(r, (loam__attention_args){
+                                .k_type = k_type,
+                                .v_type = v_type,
+                                .k_values = in_blocks(k_type) ? whole[t % 6][0] : plain[t % 6][0],
+                                .v_values = in_blocks(v_type) ? whole[t % 6][1] : plain[t % 6][1],
+                                .heads = (uint32_t)random_size(r, 1, 5),
+                                .first = t % 3 ? 0 : (uint32_t)random_size(r, 0, last),
+                                .last = last,
+                                .block_tokens = t % 5 ? 16 : 5,
+                                .softcap = t % 4 == 1 ? 2.5f : 0,
+                            });
+}
+
 static void walk_attention(attention_check *check)
 {
-    static const uint32_t widths[][2] = {{64, 64}, {1, 1}, {7, 9}, {80, 80}, {257, 300}, {128, 64}};
     const loam__cpu_isa *isa;
     for (size_t s = 0; (isa = next_present(&s));) {
         random_state r = {7};
-        for (size_t t = 0; t < 48 && isa->attention; t++) {
-            uint32_t last = (uint32_t)(t < 20 ? t : random_size(&r, 0, 200));
-            uint32_t first = t % 3 ? 0 : (uint32_t)random_size(&r, 0, last);
-            const uint32_t *width = widths[t % 6];
-            attention_case c = new_attention(&r, t / 2 % 2 ? LOAM_TYPE_F32 : LOAM_TYPE_F16,
-                                             random_size(&r, 1, 5), width[0], width[1], first, last,
-                                             t % 5 ? 16 : 5, t % 4 == 1 ? 2.5f : 0);
+        for (size_t t = 0; t < CELL_TYPES * CELL_TYPES * ATTENTION_SHAPES && isa->attention; t++) {
+            size_t pair = t / ATTENTION_SHAPES;
+            attention_case c =
+                shaped_attention(&r, cell_types[pair / CELL_TYPES], cell_types[pair % CELL_TYPES],
+                                 t % ATTENTION_SHAPES);
             check(isa, &c, &r);
             free_attention(&c);
         }
     }
 }
 
-/* Within 3e-6 absolute, where V is about 1. */
+/* V is about 1, at most 3.5. */
 static void check_attention(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    double want[300];
+    double want[WIDEST], limit = 3e-6;
+    char what[40];
     (void)r;
+    if (in_blocks(c->a.k_type)) limit += 3.5 * (double)isa->digits_err;
+    snprintf(what, sizeof what, "attention over K %s, V %s", loam__format_find(c->a.k_type)->name,
+             loam__format_find(c->a.v_type)->name);
     isa->attention(&c->a);
     for (size_t h = 0; h < c->a.heads; h++) {
         plain_attention(c, h, want);
         for (size_t j = 0; j < c->a.v_values; j++)
-            check_near(isa->name, "attention", j, c->y[h * c->a.v_values + j], want[j], 3e-6);
+            check_near(isa->name, what, j, c->y[h * c->a.v_values + j], want[j], limit);
     }
     assert_true(c->y[c->a.heads * c->a.v_values] == untouched);
 }
@@ -694,14 +785,14 @@ static void test_attention__agrees_with_plain_loops(void **state)
 static void check_heads_alone(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
     loam__attention_args one = c->a;
-    float alone[300];
+    float alone[WIDEST];
     (void)r;
     isa->attention(&c->a);
     one.heads = 1;
     one.y = alone;
     for (size_t h = 0; h < c->a.heads; h++) {
         one.q = c->q + h * c->a.k_values;
-        memset(c->scratch, 0xff, (c->a.block_tokens + 2) * sizeof *c->scratch);
+        memset(c->scratch, 0xff, loam__attention_scratch(1, c->a.block_tokens, c->a.k_values));
         isa->attention(&one);
         assert_memory_equal(alone, c->y + h * c->a.v_values, c->a.v_values * sizeof *alone);
     }
@@ -716,16 +807,15 @@ static void test_attention__a_head_alone_has_the_same_bits(void **state)
 /* Scores far apart: the largest wins, wherever it stands, and nothing overflows. */
 static void check_large_scores(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    size_t winner = random_size(r, c->a.first, c->a.last);
-    size_t cell = c->a.type == LOAM_TYPE_F16 ? 2 : 4, kn = c->a.k_values;
+    size_t winner = random_size(r, c->a.first, c->a.last), kn = c->a.k_values;
     if (c->a.softcap > 0) return;
     for (size_t p = c->a.first; p <= c->a.last; p++) {
-        float x = p == winner ? 60000.0f : -60000.0f;
-        uint16_t half = loam__f32_to_f16(x);
-        uint8_t *row = c->k_cells + (size_t)c->table[p / c->a.block_tokens] * c->a.k_block_bytes +
-                       c->a.k_head_offset + p % c->a.block_tokens * kn * cell;
+        float x[WIDEST];
         for (size_t j = 0; j < kn; j++)
-            memcpy(row + j * cell, cell == 2 ? (void *)&half : (void *)&x, cell);
+            x[j] = p == winner ? 60000.0f : -60000.0f;
+        put_row(c->k_cells +
+                    cell_at(c, p, c->a.k_block_bytes, c->a.k_head_offset, c->a.k_row_bytes),
+                c->a.k_type, x, c->k + p * kn, kn);
     }
     for (size_t j = 0; j < c->a.heads * kn; j++)
         c->q[j] = 1000;
@@ -741,6 +831,49 @@ static void test_attention__survives_large_scores(void **state)
     walk_attention(check_large_scores);
 }
 
+/* A query that is NaN or infinite gives NaN, for its head alone; blocks of any bytes give something
+ * and no trap. */
+static void check_wild_queries(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    size_t kn = c->a.k_values, vn = c->a.v_values, n = c->a.heads * vn;
+    float *before = malloc(n * sizeof *before);
+    assert_non_null(before);
+    isa->attention(&c->a);
+    memcpy(before, c->y, n * sizeof *before);
+    c->q[random_size(r, 0, kn - 1)] = NAN;
+    isa->attention(&c->a);
+    for (size_t j = 0; j < vn; j++)
+        assert_true(isnan(c->y[j]));
+    assert_memory_equal(c->y + vn, before + vn, (n - vn) * sizeof *before);
+    c->q[random_size(r, 0, kn - 1)] = INFINITY;
+    for (size_t i = 0; i < c->a.k_block_bytes; i++)
+        c->k_cells[i] = (uint8_t)random_u64(r);
+    for (size_t i = 0; i < c->a.v_block_bytes; i++)
+        c->v_cells[i] = (uint8_t)random_u64(r);
+    isa->attention(&c->a);
+    free(before);
+}
+
+static void test_attention__survives_wild_numbers(void **state)
+{
+    (void)state;
+    walk_attention(check_wild_queries);
+}
+
+static void test_cells__are_of_five_types(void **state)
+{
+    const loam__format *f;
+    (void)state;
+    for (size_t i = 0; (f = loam__format_at(i)); i++) {
+        bool listed = false;
+        for (size_t t = 0; t < CELL_TYPES; t++)
+            listed |= f->type == cell_types[t];
+        assert_int_equal(loam__cpu_has_cells(f->type), listed);
+        assert_true(!listed || f->encode);
+    }
+    assert_false(loam__cpu_has_cells(99));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__every_set_agrees_with_scalar),
     cmocka_unit_test(test_matmul__whole_activations_lose_nothing),
@@ -754,10 +887,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_glu__has_the_right_limits),
     cmocka_unit_test(test_elementwise__a_slice_has_the_bits_of_the_whole),
     cmocka_unit_test(test_rope__agrees_with_plain_loops),
-    cmocka_unit_test(test_kv_write__is_bit_exact),
+    cmocka_unit_test(test_kv_write__has_the_bits_of_the_encoders),
     cmocka_unit_test(test_attention__agrees_with_plain_loops),
     cmocka_unit_test(test_attention__a_head_alone_has_the_same_bits),
     cmocka_unit_test(test_attention__survives_large_scores),
+    cmocka_unit_test(test_attention__survives_wild_numbers),
+    cmocka_unit_test(test_cells__are_of_five_types),
 };
 
 RUN(tests)

@@ -88,6 +88,73 @@ static void test_file__counts_layers_weights_and_kv(void **state)
     loam_plan_free(plan);
 }
 
+/* A block of 32 cells of one head: heads of 16 or 24 have no such, and the sentence says what they
+ * can have. */
+static void refuse_cells(const char *path, int32_t k, int32_t v, const char *option,
+                         const char *width)
+{
+    loam_plan *plan = NULL;
+    loam *m = NULL;
+    loam_options options;
+    loam_options_init(&options);
+    options.kv_type = k;
+    options.v_type = v;
+    assert_int_equal(loam_plan_file(path, &options, &plan), LOAM_ERR_ARG);
+    assert_non_null(strstr(loam_plan_error(plan), option));
+    assert_non_null(strstr(loam_plan_error(plan), width));
+    assert_non_null(strstr(loam_plan_error(plan), "LOAM_KV_F16"));
+    assert_int_equal(loam_load(path, &options, &m), LOAM_ERR_ARG);
+    assert_string_equal(loam_error(m), loam_plan_error(plan));
+    loam_plan_free(plan);
+    loam_free(m);
+}
+
+static void test_cells__that_do_not_divide_a_head_are_refused(void **state)
+{
+    (void)state;
+    refuse_cells(OWN("tiny-llama.gguf"), LOAM_KV_Q8_0, LOAM_KV_DEFAULT, "kv_type", "16 wide");
+    refuse_cells(OWN("tiny-llama.gguf"), LOAM_KV_DEFAULT, LOAM_KV_Q4_0, "v_type", "16 wide");
+    refuse_cells(OWN("tiny-gemma3.gguf"), LOAM_KV_BF16, LOAM_KV_Q8_0, "v_type", "24 wide");
+    loam_plan *plan = NULL;
+    loam_options options;
+    loam_options_init(&options);
+    options.kv_type = LOAM_KV_Q4_0 + 1;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &options, &plan), LOAM_ERR_ARG);
+    loam_plan_free(plan);
+    options.kv_type = LOAM_KV_Q8_0;
+    loam_plan_geometry odd = {.struct_size = sizeof odd,
+                              .parameters = 1e6,
+                              .bits_per_weight = 8,
+                              .layers = 1,
+                              .kv_heads = 1,
+                              .head_values = 80};
+    assert_int_equal(loam_plan_describe(&odd, &options, &plan), LOAM_ERR_ARG);
+    assert_non_null(strstr(loam_plan_error(plan), "80 wide"));
+    loam_plan_free(plan);
+}
+
+/* 34 bytes for 32 numbers of Q8_0, 18 for Q4_0. */
+static void test_describe__kv_follows_the_types_of_the_cells(void **state)
+{
+    loam_plan *plan = NULL;
+    loam_options options;
+    (void)state;
+    loam_options_init(&options);
+    options.context_tokens = 8192;
+    options.kv_type = LOAM_KV_Q8_0;
+    options.v_type = LOAM_KV_Q4_0;
+    loam_plan_geometry eight = {.struct_size = sizeof eight,
+                                .parameters = 1e6,
+                                .bits_per_weight = 4.5,
+                                .layers = 32,
+                                .kv_heads = 8,
+                                .head_values = 128};
+    assert_int_equal(loam_plan_describe(&eight, &options, &plan), LOAM_OK);
+    assert_int_equal(totals_of(plan).kv_token_bytes, 32 * 8 * 128 / 32 * (34 + 18));
+    assert_int_equal(totals_of(plan).kv_bytes, (uint64_t)8192 * 32 * 8 * 128 / 32 * (34 + 18));
+    loam_plan_free(plan);
+}
+
 static void test_file__errors_are_those_of_loading(void **state)
 {
     loam_plan *plan = NULL;
@@ -851,6 +918,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_describe__kv_of_llama_3_8b_is_128_kib_a_token),
     cmocka_unit_test(test_describe__says_what_does_not_fit),
     cmocka_unit_test(test_file__counts_layers_weights_and_kv),
+    cmocka_unit_test(test_cells__that_do_not_divide_a_head_are_refused),
+    cmocka_unit_test(test_describe__kv_follows_the_types_of_the_cells),
     cmocka_unit_test(test_file__errors_are_those_of_loading),
     cmocka_unit_test(test_describe__adds_weights_kv_and_overhead),
     cmocka_unit_test(test_describe__weights_of_common_formats),

@@ -424,6 +424,114 @@ static void test_decode__refuses_wrong_arguments(void **state)
     assert_int_equal(loam_quant_decode(LOAM_TYPE_Q8_0, NULL, NULL, 0), LOAM_OK);
 }
 
+/* ---- encoders --------------------------------------------------------------------------- */
+
+static void encode(loam_format type, const float *values, uint8_t *blocks, size_t n)
+{
+    const loam__format *f = loam__format_find(type);
+    assert_non_null(f->encode);
+    f->encode(values, blocks, n);
+}
+
+/* Steps of 0.5: whole ones stay, halves go away from zero. */
+static void test_encode__q8_0(void **state)
+{
+    float x[32] = {-63.5f, 0.25f, -0.25f, 0.75f, 0.2f, 63.0f};
+    const uint8_t want[34] = {F16_HALF, 129, 1, 255, 2, 0, 126};
+    uint8_t block[34];
+    (void)state;
+    encode(LOAM_TYPE_Q8_0, x, block, 32);
+    assert_memory_equal(block, want, sizeof want);
+}
+
+/* The number of largest magnitude is -8 steps, so the step of a positive one is negative. */
+static void test_encode__q4_0(void **state)
+{
+    float x[32] = {1.5f, -24, 24, 22, 0, 4.5f};
+    const uint8_t minus_3[] = {F16_MINUS_3};
+    uint8_t block[18];
+    (void)state;
+    x[16] = 9;
+    x[31] = -23;
+    encode(LOAM_TYPE_Q4_0, x, block, 32); /* the first of two equals is -24: steps of 3 */
+    assert_int_equal(block[0], minus_3[0]);
+    assert_int_equal(block[1], minus_3[1] & 0x7f);
+    const uint8_t want[6] = {9 | 11 << 4, 0 | 8 << 4, 15 | 8 << 4,
+                             15 | 8 << 4, 8 | 8 << 4, 10 | 8 << 4};
+    assert_memory_equal(block + 2, want, sizeof want);
+    assert_int_equal(block[17], 8 | 0 << 4);
+    x[1] = 0;
+    encode(LOAM_TYPE_Q4_0, x, block, 32); /* now 24 is the first */
+    assert_memory_equal(block, minus_3, 2);
+    assert_int_equal(block[4] & 15, 0);
+    assert_int_equal(block[17] >> 4, 15);
+}
+
+static void test_encode__halves_are_the_conversions(void **state)
+{
+    random_state r = {8};
+    float x[64];
+    uint8_t half[128], brain[128], full[256];
+    (void)state;
+    random_floats(&r, x, 64);
+    encode(LOAM_TYPE_F16, x, half, 64);
+    encode(LOAM_TYPE_BF16, x, brain, 64);
+    encode(LOAM_TYPE_F32, x, full, 64);
+    for (size_t i = 0; i < 64; i++) {
+        assert_int_equal(half[2 * i] | half[2 * i + 1] << 8, loam__f32_to_f16(x[i]));
+        assert_int_equal(brain[2 * i] | brain[2 * i + 1] << 8, loam__f32_to_bf16(x[i]));
+    }
+    assert_memory_equal(full, x, sizeof full);
+}
+
+/* Off by at most half a step; by a whole one at the far end of Q4_0, which has 7 steps there. The
+ * step's own rounding to F16 adds 2^-11. */
+static void test_encode__rounds_to_the_nearest_step(void **state)
+{
+    static const struct {
+        loam_format type;
+        float steps, worst;
+    } formats[] = {{LOAM_TYPE_Q8_0, 127, 0.5f}, {LOAM_TYPE_Q4_0, 8, 1.0f}};
+    random_state r = {9};
+    (void)state;
+    for (size_t round = 0; round < 2000; round++) {
+        float x[32], y[32], most = 0, size = ldexpf(1, (int)random_size(&r, 0, 14) - 4);
+        uint8_t block[34];
+        for (size_t i = 0; i < 32; i++) {
+            x[i] = random_float(&r) * size;
+            most = fmaxf(most, fabsf(x[i]));
+        }
+        for (size_t f = 0; f < 2; f++) {
+            encode(formats[f].type, x, block, 32);
+            decode(formats[f].type, block, y, 32);
+            float limit = most / formats[f].steps * formats[f].worst + most * 0x1p-11f;
+            for (size_t i = 0; i < 32; i++)
+                assert_true(fabsf(x[i] - y[i]) <= limit);
+        }
+    }
+}
+
+/* What is no number does not vanish: the whole block becomes NaN. Next to nothing becomes 0. */
+static void test_encode__wild_numbers_stay_visible(void **state)
+{
+    static const float wild[] = {NAN, INFINITY, -INFINITY};
+    static const loam_format types[] = {LOAM_TYPE_Q8_0, LOAM_TYPE_Q4_0};
+    (void)state;
+    for (size_t t = 0; t < 6; t++) {
+        float x[32] = {1, 2, 3}, y[32], tiny[32] = {FLT_MIN / 4, -FLT_MIN};
+        uint8_t block[34];
+        x[t] = wild[t / 2];
+        encode(types[t % 2], x, block, 32);
+        decode(types[t % 2], block, y, 32);
+        for (size_t i = 0; i < 32; i++)
+            assert_true(isnan(y[i]));
+        encode(types[t % 2], tiny, block, 32);
+        decode(types[t % 2], block, y, 32);
+        for (size_t i = 0; i < 32; i++)
+            assert_true(y[i] == 0);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_decode__q4_0),
     cmocka_unit_test(test_decode__q4_1),
@@ -444,6 +552,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bf16__is_the_upper_half_of_a_float),
     cmocka_unit_test(test_describe__tells_what_the_table_has),
     cmocka_unit_test(test_decode__refuses_wrong_arguments),
+    cmocka_unit_test(test_encode__q8_0),
+    cmocka_unit_test(test_encode__q4_0),
+    cmocka_unit_test(test_encode__halves_are_the_conversions),
+    cmocka_unit_test(test_encode__rounds_to_the_nearest_step),
+    cmocka_unit_test(test_encode__wild_numbers_stay_visible),
 };
 
 RUN(tests)

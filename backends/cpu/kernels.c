@@ -31,3 +31,9 @@ const loam__cpu_matmul *loam__cpu_find_matmul(const loam__cpu_isa *isa, loam_for
     }
     return NULL;
 }
+
+bool loam__cpu_has_cells(loam_format type)
+{
+    return type == LOAM_TYPE_F32 || type == LOAM_TYPE_F16 || type == LOAM_TYPE_BF16 ||
+           type == LOAM_TYPE_Q8_0 || type == LOAM_TYPE_Q4_0;
+}

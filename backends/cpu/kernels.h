@@ -36,19 +36,26 @@ typedef struct loam__cpu_matmul {
 
 /* One query token, the heads that share one KV head. Block b of the sequence starts at k + table[b]
  * * k_block_bytes; in it this KV head's 16 or so rows of k_values cells lie together, at
- * k_head_offset. The same for v. */
+ * k_head_offset, k_row_bytes each: whole blocks of their format. The same for v. */
 typedef struct loam__attention_args {
     const float *q; /* [heads][k_values], 4-byte aligned */
     float *y;       /* [heads][v_values] */
     const uint8_t *k, *v;
     const int32_t *table;
-    size_t k_block_bytes, v_block_bytes, k_head_offset, v_head_offset;
+    size_t k_block_bytes, v_block_bytes, k_head_offset, v_head_offset, k_row_bytes, v_row_bytes;
     uint32_t heads, k_values, v_values, block_tokens;
-    uint32_t first, last; /* positions seen: first .. last, both included */
-    loam_format type;     /* of K and V cells: LOAM_TYPE_F32 or LOAM_TYPE_F16 */
+    uint32_t first, last;       /* positions seen: first .. last, both included */
+    loam_format k_type, v_type; /* of the cells: see loam__cpu_has_cells() */
     float scale, softcap;
-    float *scratch; /* heads * (block_tokens + 2) floats */
+    float *scratch; /* loam__attention_scratch() bytes */
 } loam__attention_args;
+
+/* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
+ * where that is how a set multiplies. */
+static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
+{
+    return heads * ((3 + block_tokens) * sizeof(float) + k_values * sizeof(int16_t));
+}
 
 typedef struct loam__cpu_isa {
     const char *name;                /* "scalar", "avx2" */
@@ -63,9 +70,12 @@ typedef struct loam__cpu_isa {
         const float *x, const float *cos_sin, float *y, int32_t style, uint32_t heads,
         uint32_t head_values,
         uint32_t rotary_values); /* cos_sin: [rotary_values / 2][2], times magnitude already */
-    void (*kv_write)(const float *x, void *cells, loam_format type, size_t n); /* F32 to cells */
+    void (*kv_write)(const float *x, void *cells, loam_format type,
+                     size_t n); /* F32 to cells, as the format's reference encoder does */
     void (*attention)(const loam__attention_args
                           *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
+    float digits_err;  /* of attention against scalar where K is Q8_0 or Q4_0, relative to the
+                          largest |v|, for queries and keys of about 1; else it is 2e-6 */
     size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0:
                           2^18 */
 } loam__cpu_isa;
@@ -79,5 +89,7 @@ extern const loam__cpu_isa loam__cpu_avx2;
 const loam__cpu_isa *loam__cpu_isa_at(size_t i);
 /* The best row of a set and those below it; NULL if no set multiplies that format. */
 const loam__cpu_matmul *loam__cpu_find_matmul(const loam__cpu_isa *isa, loam_format type);
+/* Whether KV cells can be of this type: F32, F16, BF16, Q8_0, Q4_0, in every set. */
+bool loam__cpu_has_cells(loam_format type);
 
 #endif

@@ -310,6 +310,8 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
     uint32_t kv_heads = n->u.attention.kv_heads, group = n->u.attention.heads / kv_heads;
     uint32_t t = slice / kv_heads, head = slice % kv_heads;
     uint32_t position = (uint32_t)r->step->positions[t], window = n->u.attention.window;
+    size_t k_row = op->src[1].row_bytes / ((size_t)kv_heads * n->u.attention.block_tokens);
+    size_t v_row = op->src[2].row_bytes / ((size_t)kv_heads * n->u.attention.block_tokens);
     loam__attention_args a = {
         .q = src_row(op, 0, t) + (size_t)head * group * n->u.attention.k_values,
         .y = dst_row(op, t) + (size_t)head * group * n->u.attention.v_values,
@@ -318,15 +320,18 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
         .table = table_of(r->step, n->u.attention.group, t),
         .k_block_bytes = op->src[1].row_bytes,
         .v_block_bytes = op->src[2].row_bytes,
-        .k_head_offset = op->src[1].row_bytes / kv_heads * head,
-        .v_head_offset = op->src[2].row_bytes / kv_heads * head,
+        .k_head_offset = k_row * n->u.attention.block_tokens * head,
+        .v_head_offset = v_row * n->u.attention.block_tokens * head,
+        .k_row_bytes = k_row,
+        .v_row_bytes = v_row,
         .heads = group,
         .k_values = n->u.attention.k_values,
         .v_values = n->u.attention.v_values,
         .block_tokens = n->u.attention.block_tokens,
         .first = window && position >= window ? position - window + 1 : 0,
         .last = position,
-        .type = op->src[1].type,
+        .k_type = op->src[1].type,
+        .v_type = op->src[2].type,
         .scale = n->u.attention.scale,
         .softcap = n->u.attention.softcap,
         .scratch = (float *)(void *)(op->scratch + worker * op->scratch_stride),
@@ -375,6 +380,10 @@ int32_t loam__cpu_supports(const loam__cpu *cpu, const loam_graph *g, const loam
         return loam__cpu_find_matmul(cpu->set, value_of(g, node->src[0])->type) != NULL;
     if (node->op == LOAM_OP_EMBED)
         return loam__format_find(value_of(g, node->src[0])->type) != NULL;
+    if (node->op == LOAM_OP_KV_WRITE) return loam__cpu_has_cells(value_of(g, node->dst)->type);
+    if (node->op == LOAM_OP_ATTENTION)
+        return loam__cpu_has_cells(value_of(g, node->src[1])->type) &&
+               loam__cpu_has_cells(value_of(g, node->src[2])->type);
     return 1;
 }
 
@@ -476,8 +485,8 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
 static void emit_attention(emitter *e, const loam_node *node)
 {
     uint32_t group = node->u.attention.heads / node->u.attention.kv_heads;
-    uint64_t space =
-        loam__align_up((uint64_t)group * (node->u.attention.block_tokens + 2) * sizeof(float));
+    uint64_t space = loam__align_up(
+        loam__attention_scratch(group, node->u.attention.block_tokens, node->u.attention.k_values));
     uint64_t all = space * loam__pool_threads(e->cpu->pool);
     if (all > e->attention_bytes) e->attention_bytes = all;
     cpu_op *op = emit(e, &attention_kind, node);

@@ -1,8 +1,9 @@
-/* loam bench MODEL: prefill and decode speed.
+/* loam bench MODEL: prefill and decode speed, at one batch size or at several.
  *
- * Prefill is that of a prompt into an empty sequence, after one warm-up. Decode starts behind a
- * prompt of one token and steps all sequences in one call. The tokens are fixed, so that nothing is
- * sampled. Of the repetitions the best counts. */
+ * Prefill is that of a prompt into an empty sequence, after one warm-up; in a sweep its tokens are
+ * shared out over as many prompts as the batch has sequences. Decode starts behind a prompt of one
+ * token and steps all sequences in one call. The tokens are fixed, so that nothing is sampled, and
+ * nothing is taken from prompts that were computed before. Of the repetitions the best counts. */
 #include "command.h"
 #include "model.h"
 
@@ -10,16 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KNEE_SHARE 0.8 /* of the best speed of a sweep */
+
+typedef struct speeds {
+    uint32_t parallel, prompts, prompt; /* sequences of a step; prompts, and the tokens of each */
+    double prefill_tok_s, decode_tok_s; /* of all sequences together */
+} speeds;
+
 typedef struct bench {
     common shared;
     const char *places[1];
     uint32_t prompt, generate, parallel, reps;
     double bandwidth; /* GB/s; 0: not given */
+    ids batches;      /* of the sweep; none: one measurement, of `parallel` */
     loam *m;
     loam_info info;
-    loam_seq *seqs;
+    loam_seq *seqs; /* [parallel] */
     ids tokens;
-    double prefill_tok_s, decode_tok_s, bound_tok_s;
+    speeds *rows;
+    size_t n_rows;
+    double bound_tok_s; /* of one sequence, EQ OM2.1; 0: unknown */
 } bench;
 
 static loam_token prompt_token(const bench *b, size_t i)
@@ -34,60 +45,60 @@ static loam_token decode_token(const bench *b, size_t i, size_t s)
     return (loam_token)((11 + 13 * i + s) % n);
 }
 
-static loam_status measure_prefill(bench *b)
+/* Empty the first n sequences, then give each the same prompt of the listed tokens. */
+static loam_status prefill_all(bench *b, uint32_t n, const loam_token *tokens, size_t n_tokens)
 {
-    loam_status status;
-
-    b->tokens.n = 0;
-    for (size_t i = 0; i < b->prompt; i++)
-        ids_add(&b->tokens, prompt_token(b, i));
-    for (uint32_t r = 0; r <= b->reps; r++) {
-        double start, speed;
-        if ((status = loam_seq_truncate(b->m, 0, 0)) != LOAM_OK) return status;
-        start = seconds_now();
-        if ((status = loam_prefill(b->m, 0, b->tokens.p, b->tokens.n)) != LOAM_OK) return status;
-        speed = b->prompt / (seconds_now() - start);
-        if (r > 0 && speed > b->prefill_tok_s) b->prefill_tok_s = speed;
-    }
-    return LOAM_OK;
-}
-
-/* Every sequence to a prompt of one token. */
-static loam_status start_decode(bench *b)
-{
-    const loam_token first = b->info.vocabulary_tokens > 1 ? 1 : 0;
     loam_status status = LOAM_OK;
 
-    for (uint32_t s = 0; s < b->parallel && status == LOAM_OK; s++) {
+    for (uint32_t s = 0; s < n && status == LOAM_OK; s++)
         status = loam_seq_truncate(b->m, b->seqs[s], 0);
-        if (status == LOAM_OK) status = loam_prefill(b->m, b->seqs[s], &first, 1);
-    }
+    for (uint32_t s = 0; s < n && status == LOAM_OK; s++)
+        status = loam_prefill(b->m, b->seqs[s], tokens, n_tokens);
     return status;
 }
 
-static loam_status measure_decode(bench *b)
+static loam_status measure_prefill(bench *b, speeds *row)
 {
     loam_status status;
 
     b->tokens.n = 0;
-    ids_reserve(&b->tokens, b->parallel);
-    for (uint32_t r = 0; r < b->reps; r++) {
-        double start, speed;
-        if ((status = start_decode(b)) != LOAM_OK) return status;
-        start = seconds_now();
-        for (uint32_t i = 0; i < b->generate; i++) {
-            for (uint32_t s = 0; s < b->parallel; s++)
-                b->tokens.p[s] = decode_token(b, i, s);
-            if ((status = loam_decode(b->m, b->seqs, b->tokens.p, b->parallel)) != LOAM_OK)
-                return status;
-        }
-        speed = (double)b->parallel * b->generate / (seconds_now() - start);
-        if (speed > b->decode_tok_s) b->decode_tok_s = speed;
+    for (size_t i = 0; i < row->prompt; i++)
+        ids_add(&b->tokens, prompt_token(b, i));
+    for (uint32_t r = 0; r <= b->reps; r++) {
+        double start = seconds_now(), speed;
+        status = prefill_all(b, row->prompts, b->tokens.p, b->tokens.n);
+        if (status != LOAM_OK) return status;
+        speed = (double)row->prompts * row->prompt / (seconds_now() - start);
+        if (r > 0 && speed > row->prefill_tok_s) row->prefill_tok_s = speed;
     }
     return LOAM_OK;
 }
 
-/* EQ OM2.1 for all sequences together: one pass over the weights serves a step of all of them. */
+static loam_status measure_decode(bench *b, speeds *row)
+{
+    const loam_token first = b->info.vocabulary_tokens > 1 ? 1 : 0;
+    loam_status status;
+
+    b->tokens.n = 0;
+    ids_reserve(&b->tokens, row->parallel);
+    for (uint32_t r = 0; r < b->reps; r++) {
+        double start, speed;
+        if ((status = prefill_all(b, row->parallel, &first, 1)) != LOAM_OK) return status;
+        start = seconds_now();
+        for (uint32_t i = 0; i < b->generate; i++) {
+            for (uint32_t s = 0; s < row->parallel; s++)
+                b->tokens.p[s] = decode_token(b, i, s);
+            if ((status = loam_decode(b->m, b->seqs, b->tokens.p, row->parallel)) != LOAM_OK)
+                return status;
+        }
+        speed = (double)row->parallel * b->generate / (seconds_now() - start);
+        if (speed > row->decode_tok_s) row->decode_tok_s = speed;
+    }
+    return LOAM_OK;
+}
+
+/* One pass over the weights serves a step of all sequences, so the bound of a batch is that of one
+ * sequence times its size. */
 static int find_bound(bench *b, const loam_options *options)
 {
     loam_plan *plan = NULL;
@@ -97,7 +108,7 @@ static int find_bound(bench *b, const loam_options *options)
     loam_plan_totals_init(&totals);
     if (status == LOAM_OK) status = loam_plan_get_totals(plan, &totals);
     if (status == LOAM_OK && totals.token_read_bytes)
-        b->bound_tok_s = b->bandwidth * 1e9 / (double)totals.token_read_bytes * b->parallel;
+        b->bound_tok_s = b->bandwidth * 1e9 / (double)totals.token_read_bytes;
     if (status != LOAM_OK) complain("%s", loam_plan_error(plan));
     loam_plan_free(plan);
     return status == LOAM_OK ? EXIT_DONE : EXIT_FAILED;
@@ -111,51 +122,162 @@ static loam_status measure(bench *b)
     if ((status = loam_get_info(b->m, &b->info)) != LOAM_OK) return status;
     for (uint32_t s = 1; s < b->parallel; s++) /* sequence 0 is open after loading */
         if ((status = loam_seq_open(b->m, &b->seqs[s])) != LOAM_OK) return status;
-    if (b->prompt && (status = measure_prefill(b)) != LOAM_OK) return status;
-    return b->generate ? measure_decode(b) : LOAM_OK;
+    for (size_t i = 0; i < b->n_rows && status == LOAM_OK; i++) {
+        speeds *row = &b->rows[i];
+        if (row->prompt) status = measure_prefill(b, row);
+        if (status == LOAM_OK && b->generate) status = measure_decode(b, row);
+    }
+    return status;
+}
+
+/* ---- what was measured ---- */
+
+static double step_ms(const speeds *row)
+{
+    return row->decode_tok_s > 0 ? 1e3 * row->parallel / row->decode_tok_s : 0;
+}
+
+/* The smallest batch that comes near the best speed of the sweep. 0: that is the last one, so the
+ * speed may rise on. */
+static uint32_t find_knee(const bench *b)
+{
+    double best = 0;
+    size_t i = 0;
+
+    for (size_t k = 0; k < b->n_rows; k++)
+        if (b->rows[k].decode_tok_s > best) best = b->rows[k].decode_tok_s;
+    while (b->rows[i].decode_tok_s < best * KNEE_SHARE)
+        i++;
+    return i + 1 < b->n_rows ? b->rows[i].parallel : 0;
+}
+
+static json_t *json_row(const bench *b, const speeds *row)
+{
+    json_t *object = must(json_object());
+
+    put_count(object, "parallel", row->parallel);
+    put(object, "decode_tok_s", json_real(row->decode_tok_s));
+    put(object, "step_ms", json_real(step_ms(row)));
+    put(object, "prefill_tok_s", json_real(row->prefill_tok_s));
+    put_count(object, "prompt", row->prompt);
+    if (b->bound_tok_s > 0)
+        put(object, "decode_bound_tok_s", json_real(b->bound_tok_s * row->parallel));
+    return object;
+}
+
+static void put_sweep(const bench *b, json_t *object)
+{
+    json_t *rows = must(json_array());
+    uint32_t knee = find_knee(b);
+
+    for (size_t i = 0; i < b->n_rows; i++)
+        append(rows, json_row(b, &b->rows[i]));
+    put(object, "sweep", rows);
+    put(object, "knee", knee ? json_integer(knee) : json_null());
+    put_count(object, "prompt", b->prompt);
+}
+
+static void put_speeds(const bench *b, json_t *object)
+{
+    const speeds *row = b->rows;
+
+    put(object, "prefill_tok_s", json_real(row->prefill_tok_s));
+    put(object, "decode_tok_s", json_real(row->decode_tok_s));
+    put_count(object, "prompt", row->prompt);
+    put_count(object, "parallel", row->parallel);
+    if (b->bound_tok_s > 0) {
+        put(object, "decode_bound_tok_s", json_real(b->bound_tok_s * row->parallel));
+        put(object, "decode_bound_share",
+            json_real(row->decode_tok_s / (b->bound_tok_s * row->parallel)));
+    }
+}
+
+static void report_json(const bench *b)
+{
+    json_t *object = must(json_object());
+
+    if (b->batches.n) put_sweep(b, object);
+    else put_speeds(b, object);
+    put_count(object, "generate", b->generate);
+    put_count(object, "threads", b->info.threads);
+    put(object, "isa", json_string(b->info.isa));
+    put(object, "model", json_text(b->places[0], strlen(b->places[0])));
+    print_json(object);
+}
+
+static void print_sweep(const bench *b)
+{
+    uint32_t knee = find_knee(b);
+
+    printf("  batch   decode tok/s   of each   ms a step   prefill tok/s\n");
+    for (size_t i = 0; i < b->n_rows; i++) {
+        const speeds *row = &b->rows[i];
+        printf("  %5u   %12.1f  %8.1f   %9.2f   %13.1f\n", row->parallel, row->decode_tok_s,
+               row->decode_tok_s / row->parallel, step_ms(row), row->prefill_tok_s);
+    }
+    if (knee)
+        printf("  knee at %u: it reaches %.0f %% of the best speed\n", knee, 100 * KNEE_SHARE);
+    else printf("  no knee: the speed still rises with the batch\n");
+}
+
+static void print_speeds(const bench *b)
+{
+    const speeds *row = b->rows;
+    double bound = b->bound_tok_s * row->parallel;
+
+    printf("  prefill  %10.1f tok/s  (%u tokens)\n", row->prefill_tok_s, row->prompt);
+    printf("  decode   %10.1f tok/s  (%u tokens, %u in parallel)\n", row->decode_tok_s, b->generate,
+           row->parallel);
+    if (bound > 0)
+        printf("  bound    %10.1f tok/s  (decode reaches %.2f of it)\n", bound,
+               row->decode_tok_s / bound);
 }
 
 static void report(const bench *b)
 {
-    json_t *object;
-
-    if (!b->shared.json) {
-        printf("%s, %u threads, %s\n", b->info.name[0] ? b->info.name : b->places[0],
-               b->info.threads, b->info.isa);
-        printf("  prefill  %10.1f tok/s  (%u tokens)\n", b->prefill_tok_s, b->prompt);
-        printf("  decode   %10.1f tok/s  (%u tokens, %u in parallel)\n", b->decode_tok_s,
-               b->generate, b->parallel);
-        if (b->bound_tok_s > 0)
-            printf("  bound    %10.1f tok/s  (decode reaches %.2f of it)\n", b->bound_tok_s,
-                   b->decode_tok_s / b->bound_tok_s);
+    if (b->shared.json) {
+        report_json(b);
         return;
     }
-    object = must(json_object());
-    put(object, "prefill_tok_s", json_real(b->prefill_tok_s));
-    put(object, "decode_tok_s", json_real(b->decode_tok_s));
-    put_count(object, "prompt", b->prompt);
-    put_count(object, "generate", b->generate);
-    put_count(object, "parallel", b->parallel);
-    put_count(object, "threads", b->info.threads);
-    put(object, "isa", json_string(b->info.isa));
-    put(object, "model", json_text(b->places[0], strlen(b->places[0])));
-    if (b->bound_tok_s > 0) {
-        put(object, "decode_bound_tok_s", json_real(b->bound_tok_s));
-        put(object, "decode_bound_share", json_real(b->decode_tok_s / b->bound_tok_s));
+    printf("%s, %u threads, %s\n", b->info.name[0] ? b->info.name : b->places[0], b->info.threads,
+           b->info.isa);
+    if (b->batches.n) print_sweep(b);
+    else print_speeds(b);
+}
+
+/* ---- the verb ---- */
+
+/* One row, or one a batch size of the sweep, whose largest is how many sequences there are. */
+static int list_rows(bench *b)
+{
+    if (b->batches.n && b->parallel > 1)
+        return misuse("bench", "give --parallel or --sweep-batch, not both");
+    b->n_rows = b->batches.n ? b->batches.n : 1;
+    b->rows = must(calloc(b->n_rows, sizeof *b->rows));
+    b->rows[0] = (speeds){.parallel = b->parallel, .prompts = 1, .prompt = b->prompt};
+    for (size_t i = 0; i < b->batches.n; i++) {
+        uint32_t n = (uint32_t)b->batches.p[i];
+        if (!n || (i && n <= b->parallel))
+            return misuse("bench", "--sweep-batch takes rising batch sizes, such as 1,2,4,8");
+        b->rows[i] =
+            (speeds){.parallel = n, .prompts = n, .prompt = b->prompt / n + (b->prompt % n != 0)};
+        b->parallel = n;
     }
-    print_json(object);
+    return EXIT_DONE;
 }
 
 static int run_bench(bench *b, loam_options *options)
 {
     uint64_t needed = (uint64_t)b->generate + 1;
-    int status = EXIT_DONE;
+    int status;
 
     if (needed < b->prompt) needed = b->prompt;
     if (needed > UINT32_MAX || !b->parallel || !b->reps)
         return misuse("bench", "--parallel and --reps are at least 1, --generate below 2^32 - 1");
+    if ((status = list_rows(b)) != EXIT_DONE) return status;
     if (!options->context_tokens) options->context_tokens = (uint32_t)needed;
     options->sequences = b->parallel;
+    options->flags |= LOAM_LOAD_NO_SHARING; /* or all but the first prompt would cost nothing */
     if (b->bandwidth > 0 && (status = find_bound(b, options)) != EXIT_DONE) return status;
     if (!(b->m = model_open(b->places[0], options))) return EXIT_FAILED;
     b->seqs = must(calloc(b->parallel, sizeof *b->seqs));
@@ -173,14 +295,18 @@ int verb_bench(int argc, char **argv)
         {"prompt", OPTION_COUNT, &b.prompt, "N", "tokens to prefill (512)"},
         {"generate", OPTION_COUNT, &b.generate, "N", "tokens to decode (64)"},
         {"parallel", OPTION_COUNT, &b.parallel, "N", "sequences that decode together (1)"},
+        {"sweep-batch", OPTION_BATCHES, &b.batches, "N,N,...",
+         "measure each of these batch sizes (" BATCHES_USUAL ")"},
         {"reps", OPTION_COUNT, &b.reps, "N", "repetitions, the best counts (3)"},
         {"bandwidth", OPTION_REAL, &b.bandwidth, "GB/S",
          "compare decode with this read bandwidth's bound"},
     };
     const usage u = {
         .synopsis = "bench MODEL",
-        .about = "Measure prefill (a prompt into an empty sequence, after one warm-up) and\n"
-                 "decode (behind a prompt of one token; all sequences together).",
+        .about =
+            "Measure prefill (a prompt into an empty sequence, after one warm-up) and\n"
+            "decode (behind a prompt of one token; all sequences together), at one batch size or,\n"
+            "with one load, at several.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &b.shared,
         .places = b.places,
@@ -193,6 +319,8 @@ int verb_bench(int argc, char **argv)
 
     if (status == READ_ON) status = model_options(&b.shared, &hooks, &options);
     if (status == READ_ON) status = run_bench(&b, &options);
+    free(b.rows);
+    ids_free(&b.batches);
     ids_free(&b.tokens);
     return status;
 }

@@ -92,6 +92,7 @@ bool option_value(const option *o, const char *given)
         texts_add(o->value, given);
         break;
     case OPTION_TOKENS:
+    case OPTION_BATCHES:
         ok = read_tokens(given, o->value);
         break;
     }
@@ -111,6 +112,8 @@ static const char *kind_words(option_kind kind)
         return "a number that is not negative";
     case OPTION_TOKENS:
         return "token ids, such as 1,2,3";
+    case OPTION_BATCHES:
+        return "batch sizes, such as 1,2,4,8";
     case OPTION_FLAG:
     case OPTION_TEXT:
     case OPTION_TEXTS:
@@ -161,6 +164,19 @@ static const option *find_option(const option_group *groups, size_t n_groups, co
     return NULL;
 }
 
+/* The value of an option that was given without '=': the next argument, unless it takes none. Only
+ * a list of numbers is that of an option whose value may be left out. */
+static const char *next_value(const option *o, int argc, char **argv, int *i)
+{
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+
+    if (o->kind == OPTION_FLAG) return NULL;
+    if (o->kind == OPTION_BATCHES && (!next || strspn(next, "0123456789,") != strlen(next)))
+        return BATCHES_USUAL;
+    if (next) (*i)++;
+    return next;
+}
+
 /* Read the option at argv[*i], which begins with two dashes, and its value, which may be the next
  * argument. */
 static int read_option(const option_group *groups, size_t n_groups, int argc, char **argv, int *i)
@@ -175,8 +191,7 @@ static int read_option(const option_group *groups, size_t n_groups, int argc, ch
                  (int)(n_name < 60 ? n_name : 60), name);
         return misuse(argv[0], sentence);
     }
-    if (value) value++;
-    else if (o->kind != OPTION_FLAG && *i + 1 < argc) value = argv[++*i];
+    value = value ? value + 1 : next_value(o, argc, argv, i);
     if ((o->kind == OPTION_FLAG) != !value) {
         snprintf(sentence, sizeof sentence, "--%s %s", o->name,
                  value ? "takes no value" : "needs a value");
@@ -218,6 +233,8 @@ static int read_all(const usage *u, const option_group *groups, size_t n_groups,
     return n_places < u->least_places ? misuse(argv[0], "the model is missing") : READ_ON;
 }
 
+#define KV_NAMES "f32, f16, bf16, q8_0, q4_0"
+
 int options_read(const usage *u, int argc, char **argv)
 {
     common *c = u->shared;
@@ -225,7 +242,8 @@ int options_read(const usage *u, int argc, char **argv)
         {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
         {"isa", OPTION_TEXT, &c->isa, "NAME", "instruction set: scalar, avx2 (the best there is)"},
         {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
-        {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: f32 or f16 (f16)"},
+        {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: " KV_NAMES " (f16)"},
+        {"kv-v", OPTION_TEXT, &c->kv_v, "TYPE", "cells of the values, apart (as --kv)"},
         {"ctx", OPTION_COUNT, &c->context, "N",
          "tokens of context (the model's own, at most 4096)"},
         {"memory-limit", OPTION_BYTES, &c->memory_limit, "BYTES", "refuse to use more; 512M, 4G"},
@@ -243,21 +261,31 @@ int options_read(const usage *u, int argc, char **argv)
 
 /* ---- to the library ---- */
 
+static int read_kv(const char *name, const char *given, int32_t *type)
+{
+    static const char *const names[] = {
+        [LOAM_KV_F32] = "f32",   [LOAM_KV_F16] = "f16",   [LOAM_KV_BF16] = "bf16",
+        [LOAM_KV_Q8_0] = "q8_0", [LOAM_KV_Q4_0] = "q4_0",
+    };
+
+    *type = LOAM_KV_DEFAULT;
+    if (!given) return READ_ON;
+    for (size_t i = LOAM_KV_F32; i < COUNT(names); i++)
+        if (strcmp(given, names[i]) == 0) *type = (int32_t)i;
+    if (*type != LOAM_KV_DEFAULT) return READ_ON;
+    return complain("--%s takes one of " KV_NAMES ", not '%.60s'", name, given), EXIT_USAGE;
+}
+
 int common_apply(const common *c, loam_options *options)
 {
+    int status;
+
     options->flags = c->pack ? LOAM_LOAD_PACK : 0u;
     options->threads = c->threads;
     options->context_tokens = c->context;
     options->memory_limit_bytes = c->memory_limit;
     options->isa = c->isa;
     options->backend = c->backend;
-    options->kv_type = LOAM_KV_DEFAULT;
-    if (!c->kv) return READ_ON;
-    if (strcmp(c->kv, "q8_0") == 0 || strcmp(c->kv, "q4_0") == 0)
-        return complain("a KV cache of %s is not built into this version; use --kv f16 or f32",
-                        c->kv);
-    if (strcmp(c->kv, "f32") == 0) options->kv_type = LOAM_KV_F32;
-    else if (strcmp(c->kv, "f16") == 0) options->kv_type = LOAM_KV_F16;
-    else return complain("--kv takes f16 or f32, not '%.60s'", c->kv), EXIT_USAGE;
-    return READ_ON;
+    status = read_kv("kv", c->kv, &options->kv_type);
+    return status == READ_ON ? read_kv("kv-v", c->kv_v, &options->v_type) : status;
 }

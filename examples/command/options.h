@@ -9,15 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define BATCHES_USUAL "1,2,4,8,16,32"
+
 typedef enum option_kind {
-    OPTION_FLAG,   /* bool */
-    OPTION_COUNT,  /* uint32_t */
-    OPTION_NUMBER, /* uint64_t, up to INT64_MAX */
-    OPTION_BYTES,  /* uint64_t; 64K, 512M, 4G count in 1024s */
-    OPTION_REAL,   /* double, finite, at least 0 */
-    OPTION_TEXT,   /* const char * */
-    OPTION_TEXTS,  /* texts: one more each time that the option is given */
-    OPTION_TOKENS, /* ids: 1,2,3 */
+    OPTION_FLAG,    /* bool */
+    OPTION_COUNT,   /* uint32_t */
+    OPTION_NUMBER,  /* uint64_t, up to INT64_MAX */
+    OPTION_BYTES,   /* uint64_t; 64K, 512M, 4G count in 1024s */
+    OPTION_REAL,    /* double, finite, at least 0 */
+    OPTION_TEXT,    /* const char * */
+    OPTION_TEXTS,   /* texts: one more each time that the option is given */
+    OPTION_TOKENS,  /* ids: 1,2,3 */
+    OPTION_BATCHES, /* ids: 1,2,3; without a value BATCHES_USUAL */
 } option_kind;
 
 typedef struct option {
@@ -38,7 +41,7 @@ typedef struct option_group {
 typedef struct common {
     uint32_t threads, context;
     uint64_t memory_limit;
-    const char *isa, *backend, *kv;
+    const char *isa, *backend, *kv, *kv_v;
     bool pack, json;
 } common;
 
@@ -66,7 +69,7 @@ bool option_value(const option *o, const char *given);
 /* Say what is wrong with how the verb was called; returns EXIT_USAGE. */
 int misuse(const char *verb, const char *sentence);
 
-/* Fill the library's options. READ_ON, or the exit status after a complaint about the KV type. */
+/* Fill the library's options. READ_ON, or the exit status after a complaint about the KV types. */
 int common_apply(const common *c, loam_options *options);
 
 #endif

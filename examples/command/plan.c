@@ -4,6 +4,7 @@
 #include "command.h"
 #include "machine.h"
 #include "model.h"
+#include "page.h"
 
 #include <loam/plan.h>
 #include <math.h>
@@ -22,6 +23,8 @@ typedef struct planning {
     uint32_t at, mean;   /* tokens; 0: the planned context */
     texts devices, pins; /* as they were given */
     bool measured;
+    const char *html, *sweep; /* the page to write; what bench --sweep-batch measured */
+    double gflops;
     loam_plan *plan;
     loam_plan_totals totals;
     loam_plan_bound bound;
@@ -308,14 +311,17 @@ static int check(planning *p)
     if (!p->kv_heads != !p->head_values || (p->kv_heads && !p->layers))
         return misuse("plan",
                       "a KV cache needs --layers, --kv-heads and --head-dim, or --kv-bytes");
+    if ((p->sweep || p->gflops > 0) && !p->html)
+        return misuse("plan", "--measured and --gflops are for the page of --html");
+    if (p->html && (p->devices.n || p->pins.n))
+        return misuse("plan", "the page of --html is for one memory, without --device and --pin");
     return READ_ON;
 }
 
-static loam_status make_plan(planning *p, const loam_options *options, const machine *m)
+static loam_plan_geometry geometry_of(const planning *p)
 {
     loam_plan_geometry geometry;
 
-    if (p->places[0]) return loam_plan_place_file(p->places[0], options, &m->machine, &p->plan);
     loam_plan_geometry_init(&geometry);
     geometry.parameters = p->params;
     geometry.bits_per_weight = p->bpw;
@@ -329,7 +335,32 @@ static loam_status make_plan(planning *p, const loam_options *options, const mac
     geometry.experts_used = p->experts_used;
     geometry.vocabulary_tokens = p->vocabulary;
     geometry.embedding_values = p->embedding;
-    return loam_plan_place_describe(&geometry, options, &m->machine, &p->plan);
+    return geometry;
+}
+
+static loam_status make_plan(planning *p, const loam_options *options, const machine *m)
+{
+    loam_plan_geometry geometry = geometry_of(p);
+
+    return p->places[0] ? loam_plan_place_file(p->places[0], options, &m->machine, &p->plan)
+                        : loam_plan_place_describe(&geometry, options, &m->machine, &p->plan);
+}
+
+static int write_page(const planning *p, const loam_options *options)
+{
+    loam_plan_geometry geometry = geometry_of(p);
+    page_request r = {
+        .model = p->places[0],
+        .geometry = p->places[0] ? NULL : &geometry,
+        .options = options,
+        .plan = p->plan,
+        .bandwidth = p->bandwidth,
+        .bandwidth_measured = p->measured,
+        .gflops = p->gflops,
+        .measured = p->sweep,
+    };
+
+    return page_write(&r, p->html);
 }
 
 /* A plan that does not fit is an answer, not a failure. */
@@ -354,7 +385,7 @@ static int answer(planning *p, const loam_options *options, const machine *m)
     }
     if (p->shared.json) print_plan_json(p);
     else print_plan(p);
-    return EXIT_DONE;
+    return p->html ? write_page(p, options) : EXIT_DONE;
 }
 
 int verb_plan(int argc, char **argv)
@@ -376,6 +407,13 @@ int verb_plan(int argc, char **argv)
          "may follow (25)"},
         {"pin", OPTION_TEXTS, &p.pins, "LAYERS=NAME",
          "layers that go to a device: 3=gpu or 0-9=gpu; again for more"},
+    };
+    const option page[] = {
+        {"html", OPTION_TEXT, &p.html, "FILE", "write a page with the plan's instruments"},
+        {"measured", OPTION_TEXT, &p.sweep, "FILE",
+         "show what bench --sweep-batch --json printed beside the model's curve"},
+        {"gflops", OPTION_REAL, &p.gflops, "GFLOP/S",
+         "what the machine multiplies at (the best of --measured)"},
     };
     const option geometry[] = {
         {"params", OPTION_REAL, &p.params, "N", "weights, such as 8e9"},
@@ -400,6 +438,7 @@ int verb_plan(int argc, char **argv)
                  "best (EQ OM2.1: read bandwidth over bytes read a token), from its header or\n"
                  "from its geometry alone; and where it does not fit, what would make it.",
         .groups = {{NULL, own, COUNT(own)},
+                   {"A page for a browser, in one file", page, COUNT(page)},
                    {"A model that is only described", geometry, COUNT(geometry)}},
         .shared = &p.shared,
         .places = p.places,

@@ -156,8 +156,9 @@ enum {
                                 blocks of other sequences and of those that were closed lately */
 };
 
-/* Cell types of the KV cache; the default is F16. Q8_0 and Q4_0 want heads of a multiple of 32
- * values. */
+/* Cell types of the KV cache; the default is F16. Q8_0 and Q4_0 take 8.5 and 4.5 bits a number and
+ * want heads of a multiple of 32 values. Q4_0 hurts keys far more than values, so set it as v_type.
+ */
 enum {
     LOAM_KV_DEFAULT = 0,
     LOAM_KV_F32 = 1,

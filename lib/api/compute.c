@@ -146,21 +146,27 @@ loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens)
     return loam__leave(m, st);
 }
 
-loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampling)
+loam_status loam__read_sampling(loam *m, const loam_sampling *sampling, loam__sampler *sampler)
 {
     loam_sampling how;
+    loam_status st =
+        loam__options_read(&how, sizeof how, LOAM__UP_TO(loam_sampling, reserved), sampling);
+    if (st != LOAM_OK)
+        return loam__fail(&m->base, st,
+                          "sampling: struct_size or a field is not of this version; call "
+                          "loam_sampling_init() first");
+    return loam__sampler_init(&m->base, sampler, &how);
+}
+
+loam_status loam_seq_sampling(loam *m, loam_seq seq, const loam_sampling *sampling)
+{
     loam__sampler sampler;
     uint32_t slot;
     if (!m) return LOAM_ERR_ARG;
     loam_status st = loam__enter(m, true);
     if (st != LOAM_OK) return st;
-    if ((st = loam__options_read(&how, sizeof how, LOAM__UP_TO(loam_sampling, reserved),
-                                 sampling)) != LOAM_OK)
-        loam__fail(&m->base, st,
-                   "sampling: struct_size or a field is not of this version; call "
-                   "loam_sampling_init() first");
-    else if ((st = loam__run_slot(&m->run, seq, &slot)) == LOAM_OK &&
-             (st = loam__sampler_init(&m->base, &sampler, &how)) == LOAM_OK)
+    if ((st = loam__run_slot(&m->run, seq, &slot)) == LOAM_OK &&
+        (st = loam__read_sampling(m, sampling, &sampler)) == LOAM_OK)
         m->run.sequences[slot].sampler = sampler;
     return loam__leave(m, st);
 }

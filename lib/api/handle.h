@@ -21,7 +21,9 @@ struct loam {
     loam_backend_host host;
     loam__plan plan;
     loam__run run;
-    bool runs; /* loaded for computing, not for its vocabulary alone */
+    uint32_t queues; /* open: the handle stays until they are closed */
+    bool freed;      /* by loam_free(), and waits for them */
+    bool runs;       /* loaded for computing, not for its vocabulary alone */
     char *architecture, *name, *chat_template; /* copies that end in NUL */
     size_t n_chat_template;
     uint64_t parameters, weights_bytes;
@@ -43,6 +45,12 @@ loam_status loam__backend_find(loam__base *b, const char *name, const loam_backe
 /* Open a backend; host is kept. Its errors come out in b. */
 loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
                                loam_backend_host *host, void **self);
+
+/* Unload, and give back the handle itself. */
+void loam__handle_free(loam *m);
+
+/* compute.c: read and check a caller's sampling of any age; NULL: greedy. */
+loam_status loam__read_sampling(loam *m, const loam_sampling *sampling, loam__sampler *sampler);
 
 /* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is
  * true. */

@@ -48,13 +48,19 @@ static void unload(loam *m)
     m->architecture = m->name = m->chat_template = NULL;
 }
 
-void loam_free(loam *m)
+void loam__handle_free(loam *m)
 {
-    if (!m) return;
     unload(m);
     if (m->has_lock) loam__mutex_destroy(&m->lock);
     loam__base b = m->base;
     loam__free(&b, m);
+}
+
+void loam_free(loam *m)
+{
+    if (!m) return;
+    m->freed = true;
+    if (m->queues == 0) loam__handle_free(m);
 }
 
 /* ---- loading ---- */

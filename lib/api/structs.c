@@ -2,6 +2,7 @@
 #include <loam/gguf.h>
 #include <loam/plan.h>
 #include <loam/quant.h>
+#include <loam/queue.h>
 #include <string.h>
 
 static void init(void *p, size_t n)
@@ -85,6 +86,22 @@ void loam_plan_change_init(loam_plan_change *p)
     init(p, sizeof *p);
 }
 void loam_quality_init(loam_quality *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_options_init(loam_queue_options *p)
+{
+    init(p, sizeof *p);
+}
+void loam_submission_init(loam_submission *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_event_init(loam_queue_event *p)
+{
+    init(p, sizeof *p);
+}
+void loam_queue_stats_init(loam_queue_stats *p)
 {
     init(p, sizeof *p);
 }

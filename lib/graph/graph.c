@@ -155,12 +155,14 @@ loam__v loam__graph_constant(loam__graph *g, uint64_t columns, int64_t tensor, i
 
 loam__v loam__graph_cells(loam__graph *g, loam__cells_shape s)
 {
+    const loam__format *f = loam__format_find(s.type);
     loam_value value = {.kind = LOAM_VALUE_KV,
                         .type = s.type,
                         .row_count = LOAM_ROWS_FIXED,
                         .rows = s.blocks,
                         .cols = (uint64_t)s.heads * s.head_values};
-    if (!check(g, loam__mul_u64(value.cols, s.block_tokens, &value.cols), "the KV cache"))
+    bool whole = f && s.head_values % f->block_values == 0; /* one head at one position */
+    if (!check(g, whole && loam__mul_u64(value.cols, s.block_tokens, &value.cols), "the KV cache"))
         return -1;
     return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1, .group = s.group});
 }

@@ -43,7 +43,8 @@ loam_graph loam__graph_view(const loam__graph *g); /* as backends see it */
 loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t cols,
                            int64_t tensor);
 loam__v loam__graph_constant(loam__graph *g, uint64_t cols, int64_t tensor, int32_t rope);
-/* Cells of one layer: one row for each block of block_tokens positions. */
+/* Cells of one layer: one row for each block of block_tokens positions. A head's values at one
+ * position are whole blocks of the type. */
 typedef struct loam__cells_shape {
     loam_format type;
     uint32_t heads, head_values, block_tokens;

@@ -44,7 +44,7 @@ loam_status loam__plan_geometry_check(loam__base *b, const loam_plan_geometry *g
                           "%g parameters of experts, embedding and output are more than the %g in "
                           "all",
                           geo->expert_parameters + ends, geo->parameters);
-    return LOAM_OK;
+    return loam__plan_check_cells(b, o, geo->head_values, geo->head_values);
 }
 
 loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, const loam_options *o,

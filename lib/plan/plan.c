@@ -28,11 +28,11 @@ loam_status loam__options_check(loam__base *b, loam_options *o)
     if (o->context_tokens > (1u << 28))
         return loam__fail(b, LOAM_ERR_ARG, "options.context_tokens is %u; at most %u",
                           o->context_tokens, 1u << 28);
-    if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_F16 || o->v_type < LOAM_KV_DEFAULT ||
-        o->v_type > LOAM_KV_F16)
+    if (o->kv_type < LOAM_KV_DEFAULT || o->kv_type > LOAM_KV_Q4_0 || o->v_type < LOAM_KV_DEFAULT ||
+        o->v_type > LOAM_KV_Q4_0)
         return loam__fail(b, LOAM_ERR_ARG,
-                          "options.kv_type is %d and v_type %d; this version knows LOAM_KV_F32 and "
-                          "LOAM_KV_F16",
+                          "options.kv_type is %d and v_type %d; the types are LOAM_KV_F32, F16, "
+                          "BF16, Q8_0 and Q4_0, which are 1 to 5",
                           o->kv_type, o->v_type);
     if (o->kv_tokens && o->context_tokens > o->kv_tokens)
         return loam__fail(b, LOAM_ERR_ARG,
@@ -65,6 +65,25 @@ static double cell_bits(int32_t kv)
 {
     const loam__format *f = loam__format_find(kv_format(kv));
     return 8.0 * f->block_bytes / f->block_values;
+}
+
+/* A head's cells at one position are whole blocks of their format. */
+static loam_status check_cells(loam__base *b, const char *option, int32_t kv, const char *what,
+                               uint32_t values)
+{
+    const loam__format *f = loam__format_find(kv_format(kv));
+    if (values % f->block_values == 0) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_ARG,
+                      "options.%s is %s, whose cells come in blocks of %u, but the heads of the "
+                      "model's %s are %u wide; set LOAM_KV_F32, LOAM_KV_F16 or LOAM_KV_BF16",
+                      option, f->name, f->block_values, what, values);
+}
+
+loam_status loam__plan_check_cells(loam__base *b, const loam_options *o, uint32_t k_values,
+                                   uint32_t v_values)
+{
+    loam_status st = check_cells(b, "kv_type", o->kv_type, "keys", k_values);
+    return st != LOAM_OK ? st : check_cells(b, "v_type", o->v_type, "values", v_values);
 }
 
 double loam__plan_cell_bits(const loam_options *o)
@@ -421,7 +440,9 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
     *p = (loam__plan){.base = b, .backend = backend, .self = self, .records = records};
     p->device.struct_size = sizeof p->device;
     if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK ||
-        (st = loam__model_open(b, g, &p->model)) != LOAM_OK)
+        (st = loam__model_open(b, g, &p->model)) != LOAM_OK ||
+        (st = loam__plan_check_cells(b, o, p->model.geometry.k_values,
+                                     p->model.geometry.v_values)) != LOAM_OK)
         return st;
     settle_sizes(p, o);
     loam__model_group(&p->model, p->context_tokens);

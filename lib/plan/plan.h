@@ -107,6 +107,9 @@ double loam__plan_kv_token(const loam_plan_geometry *geometry, const loam_option
 loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geometry,
                                const loam_options *o, double kv_token_bytes,
                                loam_plan_totals *totals);
+/* Whether heads of that width have cells of the options' types. */
+loam_status loam__plan_check_cells(loam__base *b, const loam_options *o, uint32_t k_values,
+                                   uint32_t v_values);
 double loam__plan_cell_bits(const loam_options *o); /* of a key and a value together */
 
 uint32_t loam__plan_context(const loam_options *o, uint32_t trained_tokens);

@@ -1,6 +1,6 @@
 /* Blocks of 256 numbers, the K formats. Products of a scale, a group's scale and a digit fit into
  * 24 bits, so they are exact in F32 and only the final subtraction rounds. */
-#include "decode.h"
+#include "codec.h"
 
 enum { BLOCK = 256 };
 

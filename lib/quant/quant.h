@@ -1,5 +1,5 @@
-/* Number formats: one table, and for each the reference decoder that defines what its bytes mean.
- */
+/* Number formats: one table, and for each the reference decoder that defines what its bytes mean,
+ * and the reference encoder where there is one. */
 #ifndef LOAM__QUANT_H
 #define LOAM__QUANT_H
 
@@ -14,6 +14,7 @@ typedef struct loam__format {
     const char *name;
     void (*decode)(const void *blocks, float *values,
                    size_t n); /* n a multiple of block_values; any alignment */
+    void (*encode)(const float *values, void *blocks, size_t n); /* NULL: none yet */
 } loam__format;
 
 /* The formats, lowest type number first; NULL for a type that loam does not know. */

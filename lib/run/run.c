@@ -166,13 +166,13 @@ void loam__run_free(loam__run *run)
 
 /* ---- checking a request ---- */
 
-static loam_status check_tokens(const loam__run *run, const loam__item *item)
+loam_status loam__run_check_tokens(const loam__run *run, const loam_token *tokens, size_t n)
 {
     uint32_t vocab = run->plan->model.geometry.n_vocab;
-    for (size_t i = 0; i < item->n; i++)
-        if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= vocab)
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
             return loam__fail(run->base, LOAM_ERR_TOKEN,
-                              "token %zu is %d; the vocabulary has ids 0 to %u", i, item->tokens[i],
+                              "token %zu is %d; the vocabulary has ids 0 to %u", i, tokens[i],
                               vocab - 1);
     return LOAM_OK;
 }
@@ -193,9 +193,10 @@ static loam_status check_request(loam__run *run, const loam__request *q)
     loam_status st;
     uint32_t slot;
     for (size_t i = 0; i < q->n_items; i++) {
-        if ((st = check_tokens(run, &q->items[i])) != LOAM_OK ||
-            (st = loam__run_slot(run, q->items[i].seq, &slot)) != LOAM_OK ||
-            (st = check_room(run, slot, q->items[i].n)) != LOAM_OK)
+        const loam__item *item = &q->items[i];
+        if ((st = loam__run_check_tokens(run, item->tokens, item->n)) != LOAM_OK ||
+            (st = loam__run_slot(run, item->seq, &slot)) != LOAM_OK ||
+            (st = check_room(run, slot, item->n)) != LOAM_OK)
             return st;
         for (size_t j = 0; j < i; j++)
             if (q->items[j].seq == q->items[i].seq)

@@ -84,9 +84,10 @@ static inline uint32_t loam__slot_of(loam_seq seq)
 loam_status loam__run_open_seq(loam__run *run, loam_seq *seq);
 loam_status loam__run_close_seq(loam__run *run, loam_seq seq);
 loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork);
-/* Give up a sequence's cells, but not its tokens: they are computed again when they are needed. */
-void loam__run_suspend_seq(loam__run *run, uint32_t slot);
 loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens);
+/* Append to a sequence what the KV cache has of tokens[0, n), which begin with its own; gives how
+ * many. No call is unfinished. */
+uint32_t loam__run_share_seq(loam__run *run, uint32_t slot, const loam_token *tokens, uint32_t n);
 /* The slot of an open sequence, or LOAM_ERR_SEQ with a sentence. */
 loam_status loam__run_slot(loam__run *run, loam_seq seq, uint32_t *slot);
 /* Forget an interrupted call: its blocks go back. */
@@ -101,6 +102,7 @@ loam_status loam__run_restore_seq(loam__run *run, const void *state, size_t n, l
 uint64_t loam__state_hash(uint64_t h, const void *bytes, size_t n);
 
 /* ---- compute (run.c) ---- */
+loam_status loam__run_check_tokens(const loam__run *run, const loam_token *tokens, size_t n);
 loam_status loam__run_compute(loam__run *run, const loam__request *request);
 const float *loam__run_logits(loam__run *run, uint32_t slot); /* NULL: none */
 loam_status loam__run_sample(loam__run *run, loam_seq seq, loam_token *token);

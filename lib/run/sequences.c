@@ -93,12 +93,6 @@ loam_status loam__run_fork_seq(loam__run *run, loam_seq seq, loam_seq *fork)
     return LOAM_OK;
 }
 
-void loam__run_suspend_seq(loam__run *run, uint32_t slot)
-{
-    loam__run_drop_pending(run);
-    run->sequences[slot].n_computed = loam__kv_truncate(&run->kv, slot, 0);
-}
-
 loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens)
 {
     uint32_t slot;
@@ -114,6 +108,20 @@ loam_status loam__run_truncate_seq(loam__run *run, loam_seq seq, size_t n_tokens
     cut_cells(run, slot);
     s->has_logits = false;
     return LOAM_OK;
+}
+
+uint32_t loam__run_share_seq(loam__run *run, uint32_t slot, const loam_token *tokens, uint32_t n)
+{
+    loam__sequence *s = &run->sequences[slot];
+    uint32_t had = s->n_tokens;
+    if (s->n_computed < had || n <= had) return 0;
+    uint32_t found = loam__kv_match(&run->kv, slot, tokens, had, n);
+    if (found <= had) return 0;
+    memcpy(run->history + (size_t)slot * run->plan->context_tokens + had, tokens + had,
+           (found - had) * sizeof *tokens);
+    s->n_tokens = s->n_computed = found;
+    s->has_logits = false;
+    return found - had;
 }
 
 void loam__run_drop_pending(loam__run *run)

@@ -107,10 +107,11 @@ class Usage(Case):
 
     def test_help__of_a_verb_names_its_options(self):
         own = {"run": ["raw", "system", "tokens", "predict", "temp", "top-k", "top-p", "min-p", "repeat-penalty", "seed"],
-               "plan": ["params", "bpw", "format", "layers", "kv-heads", "head-dim", "device", "pin", "fill", "at"], "logits": ["out", "chunk"],
-               "bench": ["prompt", "generate", "parallel", "reps"], "tokenize": ["detokenize"],
+               "plan": ["html", "measured", "gflops", "params", "bpw", "format", "layers", "kv-heads", "head-dim", "device",
+                        "pin", "fill", "at"], "logits": ["out", "chunk"],
+               "bench": ["prompt", "generate", "parallel", "reps", "sweep-batch"], "tokenize": ["detokenize"],
                "render": ["template", "now"], "inspect": ["full"], "chat": ["system"]}
-        common = ["threads", "isa", "backend", "kv", "ctx", "memory-limit", "json", "help"]
+        common = ["threads", "isa", "backend", "kv", "kv-v", "ctx", "memory-limit", "json", "help"]
         for verb in VERBS:
             text = self.loam(verb, "--help").text
             self.assertTrue(text.startswith(f"usage: loam {verb}"))
@@ -136,6 +137,7 @@ class Usage(Case):
                  ["run", "m", "--tokens", "2147483648"], ["run", "m", "p", "--tokens", "1"],
                  ["run", "m", "p", "--raw", "--system", "s"], ["run", "m", "p", "--memory-limit", "4X"],
                  ["run", "m", "p", "--memory-limit", "99999999999T"], ["run", "m", "p", "--kv", "f64"],
+                 ["run", "m", "p", "--kv-v", "q5_0"], ["run", "m", "p", "--kv", ""],
                  ["logits", "m"], ["logits", "m", "--tokens", "1"], ["plan"], ["plan", "--params", "8e9"], ["plan", "--bpw", "4"],
                  ["plan", "--params", "8e9", "--bpw", "4", "--format", "Q8_0"], ["plan", "--params", "8e9", "--format", "Q9"],
                  ["plan", "--params", "8e9", "--bpw", "4", "--kv-heads", "8"], ["plan", "m", "--device", "gpu:24G"],
@@ -143,15 +145,13 @@ class Usage(Case):
                  ["plan", "m", "--device", "gpu:1:1", "--pin", "a=gpu"], ["plan", "m", "--device", "gpu:1:1", "--pin", "gpu"],
                  ["plan", "m", *["--device", "g:1:1"] * 10],
                  ["plan", "m", "--params", "8e9"], ["bench", "m", "--reps", "0"], ["bench", "m", "--parallel", "0"],
+                 ["bench", "m", "--sweep-batch=1,x"], ["plan", "m", "--gflops", "1"], ["plan", "m", "--measured", "f"],
+                 ["plan", "m", "--html", "f", "--device", "gpu:1:1"],
                  ["render", "--now", "2025-02-29T00:00:00"], ["render", "--now", "2025-03-14 09:26:53"],
                  ["render", "m", "--template", "t"], ["inspect"], ["tokenize"], ["chat"]]
         for args in wrong:
             with self.subTest(args=args):
                 self.refused(*args, status=USAGE)
-
-    def test_kv__quantised_cells_are_refused_for_now(self):
-        for kv in ["q8_0", "q4_0"]:
-            self.refused("run", "m", "p", "--kv", kv, says="not built into this version")
 
     def test_model__that_is_missing_fails_in_every_verb(self):
         missing = self.folder / "missing.gguf"
@@ -223,6 +223,15 @@ class Plan(Case):
         self.assertGreater(got["peak_resident_bytes"], 0)
         for device in got["devices"]:
             self.assertLessEqual({"name", "bytes", "limit_bytes", "layers"}, set(device))
+
+    def test_kv__follows_the_types_of_keys_and_values(self):
+        bits = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q4_0": 4.5}
+        for k in bits:
+            self.assertEqual(self.json("plan", *self.GEOMETRY, "--kv", k)["kv_token_bytes"],
+                             32 * 8 * 128 * 2 * bits[k] / 8)
+            for v in bits:
+                got = self.json("plan", *self.GEOMETRY, "--kv", k, "--kv-v", v)
+                self.assertEqual(got["kv_token_bytes"], 32 * 8 * 128 * (bits[k] + bits[v]) / 8)
 
     def test_limit__that_is_too_low_is_an_answer(self):
         got = self.json("plan", *self.GEOMETRY, "--bandwidth", "90", "--memory-limit", "1G")
@@ -513,6 +522,24 @@ class Bench(Case):
             self.assertGreater(got["decode_tok_s"], 0)
         self.assertGreater(got["decode_bound_share"], 0)
 
+    def test_sweep__measures_each_batch_size(self):
+        path, _ = self.tiny("llama-gqa")
+        quick = ["bench", path, "--prompt", "20", "--generate", "3", "--reps", "1"]
+        got = self.json(*quick, "--sweep-batch", "1,3,8", "--bandwidth", "10")
+        self.assertEqual([row["parallel"] for row in got["sweep"]], [1, 3, 8])
+        self.assertEqual([row["prompt"] for row in got["sweep"]], [20, 7, 3])
+        for row in got["sweep"]:
+            self.assertGreater(row["prefill_tok_s"], 0)
+            self.assertAlmostEqual(row["step_ms"], 1e3 * row["parallel"] / row["decode_tok_s"], places=6)
+            self.assertAlmostEqual(row["decode_bound_tok_s"], got["sweep"][0]["decode_bound_tok_s"] * row["parallel"])
+        self.assertIn(got["knee"], [None, 1, 3])
+        self.assertEqual([row["parallel"] for row in self.json(*quick, "--sweep-batch")["sweep"]], [1, 2, 4, 8, 16, 32])
+        self.assertRegex(self.loam(*quick, "--sweep-batch=1,2").text, r"(?m)^ +2 +\d")
+
+    def test_sweep__wants_rising_batch_sizes(self):
+        for args in [["1,1"], ["4,2"], ["0,1"], ["1,2", "--parallel", "2"]]:
+            self.refused("bench", "m", "--sweep-batch", *args, status=USAGE)
+
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(verbosity=2)

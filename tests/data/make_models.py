@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write small models with what they compute: make_models.py FOLDER.
 
-For each NAME: NAME.gguf; NAME.tokens (ids, as text); NAME.logits.bin (float32, a row for each token), computed here in
+For each NAME: NAME.gguf; NAME.tokens (ids, as text); NAME.logits.bin (float32, a row for each token), and where its heads
+are wide enough, NAME.q8_0-q4_0.logits.bin and the like: with cells of those types for keys and values. Computed here in
 double precision by plain loops that share nothing with loam but the formulas: Llama (Touvron et al. 2023), Gemma 3 (Gemma
 Team 2025). Weights are seeded, so the files are the same everywhere. Python's standard library only."""
 import math
@@ -44,6 +45,23 @@ def encode(kind, row):
             data += struct.pack("<e", d) + bytes((q[j] + 8) | (q[j + 16] + 8) << 4 for j in range(16))
         meant += [d * x for x in q]
     return data, meant
+
+
+def cells(kind, row):
+    """What a head's row means after a stay in cells of that kind; as the reference encoders of the formats round."""
+    meant = []
+    for i in range(0, len(row), 32):
+        block = row[i:i + 32]
+        peak = max(block, key=abs)
+        if kind == TYPE_Q8_0:
+            d = abs(peak) / 127
+            meant += [half(d) * math.copysign(math.floor(abs(x) / d + 0.5), x) for x in block]
+        elif kind == TYPE_Q4_0:
+            d = peak / -8
+            meant += [half(d) * (min(15, math.floor(x / d + 8.5)) - 8) for x in block]
+        else:
+            meant += block
+    return meant
 
 
 class Model:
@@ -148,7 +166,7 @@ def gelu(x):
     return 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
 
 
-def attention(m, geo, layer, x, position, cache):
+def attention(m, geo, layer, x, position, cache, kinds):
     """One layer's attention of one token; cache: (keys, values) of each position so far, as lists of heads."""
     w = lambda name: m.rows[f"blk.{layer}.{name}.weight"]
     q, k, v = (times(w(name), x) for name in ("attn_q", "attn_k", "attn_v"))
@@ -159,7 +177,7 @@ def attention(m, geo, layer, x, position, cache):
     window, base = geo["layer"](layer)
     q = [rotate(h, position, base, geo["halves"]) for h in q]
     k = [rotate(h, position, base, geo["halves"]) for h in k]
-    cache[layer].append((k, v))
+    cache[layer].append(([cells(kinds[0], h) for h in k], [cells(kinds[1], h) for h in v]))
     seen = cache[layer][-window:] if window else cache[layer]
     group, out = geo["heads"] // geo["kv_heads"], []
     for i, h in enumerate(q):
@@ -168,15 +186,15 @@ def attention(m, geo, layer, x, position, cache):
     return times(w("attn_output"), out)
 
 
-def forward(m, geo, tokens):
-    """Logits after each token."""
+def forward(m, geo, tokens, kinds=(TYPE_F32, TYPE_F32)):
+    """Logits after each token; kinds: the cells of keys and of values."""
     cache = [[] for _ in range(geo["layers"])]
     act, eps, logits = gelu if geo["gemma"] else silu, geo["eps"], []
     for position, token in enumerate(tokens):
         x = [v * geo["embed_scale"] for v in m.rows["token_embd.weight"][token]]
         for layer in range(geo["layers"]):
             w = lambda name: m.rows[f"blk.{layer}.{name}.weight"]
-            h = attention(m, geo, layer, norm(x, w("attn_norm")[0], eps), position, cache)
+            h = attention(m, geo, layer, norm(x, w("attn_norm")[0], eps), position, cache, kinds)
             x = plus(x, norm(h, w("post_attention_norm")[0], eps) if geo["gemma"] else h)
             h = norm(x, w("ffn_norm")[0], eps)
             inner = [act(a) * b for a, b in zip(times(w("ffn_gate"), h), times(w("ffn_up"), h))]
@@ -189,20 +207,22 @@ def forward(m, geo, tokens):
 
 # ---- the models ----
 
-def llama():
-    m, width, inner, kv = Model("llama", 1), 64, 96, 32
+def llama(head=16):
+    m, width, inner = Model("llama", 1), 64, 96
     vocab = m.vocabulary()
     m.hyper(context_length=256, embedding_length=width, block_count=2, feed_forward_length=inner,
             attention__head_count=4, attention__head_count_kv=2, attention__layer_norm_rms_epsilon=1e-3,
             rope__freq_base=10000.0)
+    if head != width // 4:
+        m.hyper(attention__key_length=head, attention__value_length=head)
     m.matrix("token_embd.weight", TYPE_F16, vocab, width)
     for i in range(2):
         b = f"blk.{i}."
         m.vector(b + "attn_norm.weight", width)
-        m.matrix(b + "attn_q.weight", TYPE_Q8_0, width, width)
-        m.matrix(b + "attn_k.weight", TYPE_Q4_0, kv, width)
-        m.matrix(b + "attn_v.weight", TYPE_F16, kv, width)
-        m.matrix(b + "attn_output.weight", TYPE_F32, width, width)
+        m.matrix(b + "attn_q.weight", TYPE_Q8_0, 4 * head, width)
+        m.matrix(b + "attn_k.weight", TYPE_Q4_0, 2 * head, width)
+        m.matrix(b + "attn_v.weight", TYPE_F16, 2 * head, width)
+        m.matrix(b + "attn_output.weight", TYPE_F32, width, 4 * head)
         m.vector(b + "ffn_norm.weight", width)
         m.matrix(b + "ffn_gate.weight", TYPE_Q4_0, inner, width)
         m.matrix(b + "ffn_up.weight", TYPE_Q8_0, inner, width)
@@ -213,9 +233,9 @@ def llama():
                    layer=lambda i: (0, 10000.0))
 
 
-def gemma3(slides=None):
+def gemma3(slides=None, head=24):
     """slides: which layers have the window, as a list in the file; else all but each sixth."""
-    m, width, inner, head = Model("gemma3", 2), 32, 48, 24
+    m, width, inner = Model("gemma3", 2), 32, 48
     vocab = m.vocabulary()
     m.hyper(context_length=256, embedding_length=width, block_count=6, feed_forward_length=inner,
             attention__head_count=2, attention__head_count_kv=1, attention__key_length=head,
@@ -244,18 +264,26 @@ def gemma3(slides=None):
                    layer=lambda i: (5, 1e4) if slides[i] else (0, 1e6))
 
 
+def write_logits(path, logits):
+    path.write_bytes(b"".join(struct.pack(f"<{len(row)}f", *row) for row in logits))
+
+
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in {"tiny-llama": llama, "tiny-gemma3": gemma3,
-                       "tiny-gemma3-listed": lambda: gemma3([1, 0, 1, 1, 0, 1])}.items():
+                       "tiny-gemma3-listed": lambda: gemma3([1, 0, 1, 1, 0, 1]),
+                       "tiny-llama-wide": lambda: llama(head=64),
+                       "tiny-gemma3-wide": lambda: gemma3(head=32)}.items():
         m, geo = make()
         draw = random.Random(7)
         tokens = [1] + [draw.randrange(5, 298) for _ in range(23)]
-        logits = forward(m, geo, tokens)
         (folder / f"{name}.gguf").write_bytes(m.bytes())
         (folder / f"{name}.tokens").write_text(" ".join(map(str, tokens)) + "\n")
-        (folder / f"{name}.logits.bin").write_bytes(b"".join(struct.pack(f"<{len(r)}f", *r) for r in logits))
+        write_logits(folder / f"{name}.logits.bin", forward(m, geo, tokens))
+        if name.endswith("-wide"):
+            write_logits(folder / f"{name}.q8_0-q4_0.logits.bin", forward(m, geo, tokens, (TYPE_Q8_0, TYPE_Q4_0)))
+            write_logits(folder / f"{name}.q4_0-q8_0.logits.bin", forward(m, geo, tokens, (TYPE_Q4_0, TYPE_Q8_0)))
 
 
 if __name__ == "__main__":

@@ -21,16 +21,27 @@ static void random_tokens(uint64_t seed, loam_token *tokens, size_t n)
 }
 
 typedef struct setting {
-    const char *path, *isa;
+    const char *path;
+    model_options options; /* the instruction set and the types of the KV cells */
     uint32_t vocab;
     float *expected; /* [N_TOKENS][vocab]: one thread, one piece, alone */
     loam_token tokens[N_TOKENS];
 } setting;
 
-static void open_setting(setting *s, const char *path, const char *isa)
+static loam *load(const setting *s, uint32_t threads, uint32_t step, uint32_t sequences)
 {
-    loam *m = load_model(path, (model_options){.isa = isa, .step = 64});
-    *s = (setting){.path = path, .isa = isa, .vocab = vocabulary_of(m)};
+    model_options options = s->options;
+    options.threads = threads;
+    options.step = step;
+    options.sequences = sequences;
+    return load_model(s->path, options);
+}
+
+static void open_setting(setting *s, const char *path, model_options options)
+{
+    *s = (setting){.path = path, .options = options};
+    loam *m = load(s, 1, 64, 1);
+    s->vocab = vocabulary_of(m);
     random_tokens(11, s->tokens, N_TOKENS);
     s->expected = malloc(sizeof(float) * N_TOKENS * s->vocab);
     assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, s->expected), LOAM_OK);
@@ -40,7 +51,8 @@ static void open_setting(setting *s, const char *path, const char *isa)
 static void expect_row(const setting *s, const float *logits, size_t position, const char *how)
 {
     if (memcmp(logits, s->expected + position * s->vocab, s->vocab * sizeof(float)) != 0)
-        fail_msg("%s on %s, %s: other bits at position %zu", s->path, s->isa, how, position);
+        fail_msg("%s on %s, %s: other bits at position %zu", s->path, s->options.isa, how,
+                 position);
 }
 
 static void check_threads_and_steps(const setting *s)
@@ -49,8 +61,7 @@ static void check_threads_and_steps(const setting *s)
     float *logits = malloc(sizeof(float) * N_TOKENS * s->vocab);
     for (size_t t = 0; t < 4; t++) {
         for (size_t w = 0; w < 5; w++) {
-            loam *m = load_model(
-                s->path, (model_options){.isa = s->isa, .threads = threads[t], .step = steps[w]});
+            loam *m = load(s, threads[t], steps[w], 1);
             assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, logits), LOAM_OK);
             for (size_t i = 0; i < N_TOKENS; i++)
                 expect_row(s, logits + i * s->vocab, i, "threads and step width");
@@ -63,7 +74,7 @@ static void check_threads_and_steps(const setting *s)
 static void check_chunks(const setting *s)
 {
     uint64_t seed = 5;
-    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2});
+    loam *m = load(s, 2, 0, 1);
     for (int round = 0; round < 10; round++) {
         assert_int_equal(loam_seq_truncate(m, 0, draw(&seed) % 2 ? 0 : draw(&seed) % (round + 1)),
                          LOAM_OK);
@@ -85,7 +96,7 @@ static void check_batches(const setting *s)
 {
     uint64_t seed = 9;
     loam_seq seqs[5] = {0};
-    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2, .sequences = 5});
+    loam *m = load(s, 2, 0, 5);
     assert_int_equal(loam_prefill(m, 0, s->tokens, 1), LOAM_OK);
     for (int i = 1; i < 5; i++)
         assert_int_equal(loam_seq_open(m, &seqs[i]), LOAM_OK);
@@ -124,7 +135,7 @@ static void check_fork(const setting *s, loam *m, size_t cut, bool fork_follows)
 
 static void check_forks(const setting *s)
 {
-    loam *m = load_model(s->path, (model_options){.isa = s->isa, .threads = 2, .sequences = 2});
+    loam *m = load(s, 2, 0, 2);
     for (size_t cut = 1; cut < N_TOKENS; cut += 5) {
         check_fork(s, m, cut, true);
         check_fork(s, m, cut, false);
@@ -134,11 +145,20 @@ static void check_forks(const setting *s)
 
 static void check(const char *isa)
 {
-    static const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
+    static const struct {
+        const char *path;
+        int32_t k, v;
+    } models[] = {
+        {OWN("tiny-llama.gguf"), LOAM_KV_F32, LOAM_KV_F32},
+        {OWN("tiny-gemma3.gguf"), LOAM_KV_F32, LOAM_KV_BF16},
+        {OWN("tiny-llama-wide.gguf"), LOAM_KV_Q8_0, LOAM_KV_Q4_0},
+        {OWN("tiny-gemma3-wide.gguf"), LOAM_KV_Q4_0, LOAM_KV_Q8_0},
+    };
     if (!has_isa(isa)) skip();
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         setting s;
-        open_setting(&s, paths[i], isa);
+        open_setting(&s, models[i].path,
+                     (model_options){.isa = isa, .kv = models[i].k, .v = models[i].v});
         check_threads_and_steps(&s);
         check_chunks(&s);
         check_batches(&s);

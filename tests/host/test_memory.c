@@ -326,6 +326,46 @@ static void test_limit__is_checked_before_the_vocabulary_is_read(void **state)
     loam_free(m);
 }
 
+/* Bytes of n cells. */
+static uint64_t bytes_of(int32_t kv, uint64_t n)
+{
+    static const uint64_t of_32[] = {[LOAM_KV_F32] = 128,
+                                     [LOAM_KV_F16] = 64,
+                                     [LOAM_KV_BF16] = 64,
+                                     [LOAM_KV_Q8_0] = 34,
+                                     [LOAM_KV_Q4_0] = 18};
+    return n / 32 * of_32[kv];
+}
+
+/* Every pair of types, to the byte. 4 blocks of 16 positions hold one sequence of 64; all six
+ * layers of gemma have one head of 32, five with the blocks that a window of 5 and a step of 8
+ * need, which are no fewer. */
+static void test_plan__follows_the_types_of_the_cells(void **state)
+{
+    (void)state;
+    for (int32_t k = LOAM_KV_F32; k <= LOAM_KV_Q4_0; k++) {
+        for (int32_t v = LOAM_KV_F32; v <= LOAM_KV_Q4_0; v++) {
+            loam_options options;
+            loam_plan_totals totals;
+            uint64_t working;
+            init_options(&options, 1);
+            options.kv_type = k;
+            options.v_type = v;
+            options.sequences = 1;
+            plan_of(OWN("tiny-llama-wide.gguf"), &options, &totals, &working);
+            uint64_t llama = bytes_of(k, 2 * 2 * 64) + bytes_of(v, 2 * 2 * 64);
+            assert_int_equal(totals.kv_token_bytes, llama);
+            assert_int_equal(totals.kv_bytes, 64 * llama);
+            plan_of(OWN("tiny-gemma3-wide.gguf"), &options, &totals, &working);
+            uint64_t gemma = bytes_of(k, 6 * 32) + bytes_of(v, 6 * 32);
+            assert_int_equal(totals.kv_token_bytes, gemma);
+            assert_int_equal(totals.kv_bytes, 64 * gemma);
+            check_plan(OWN("tiny-llama-wide.gguf"), &options);
+            check_plan(OWN("tiny-gemma3-wide.gguf"), &options);
+        }
+    }
+}
+
 /* The least limit that is enough is the plan's total; no limit is ever exceeded, nor met by another
  * status than NOFIT. */
 static void check_limits(const char *path, uint32_t flags)
@@ -396,6 +436,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plan__is_what_is_allocated_for_reference_models),
     cmocka_unit_test(test_plan__is_what_is_allocated_for_smollm2),
     cmocka_unit_test(test_plan__is_what_is_allocated_for_gemma3),
+    cmocka_unit_test(test_plan__follows_the_types_of_the_cells),
     cmocka_unit_test(test_limit__is_never_exceeded),
     cmocka_unit_test(test_limit__is_checked_before_the_vocabulary_is_read),
     cmocka_unit_test(test_load__survives_every_failed_allocation),

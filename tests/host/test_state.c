@@ -82,6 +82,8 @@ static void test_state__goes_on_with_the_same_bits(void **state)
     check_goes_on(LLAMA, 100, LOAM_KV_F32);
     check_goes_on(GEMMA, 3, LOAM_KV_F16);
     check_goes_on(GEMMA, 180, LOAM_KV_F16);
+    check_goes_on(OWN("tiny-llama-wide.gguf"), 70, LOAM_KV_Q8_0);
+    check_goes_on(OWN("tiny-gemma3-wide.gguf"), 70, LOAM_KV_Q4_0);
 }
 
 static void test_state__of_an_empty_sequence_is_one_too(void **state)

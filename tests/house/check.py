@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A room may include base and the rooms before it (DESIGN: the rooms of the house).
-ROOMS = "base gguf quant text chat graph model kv plan sample run api".split()
+ROOMS = "base gguf quant text chat graph model kv plan sample run queue api".split()
 BASE_DOORS = {"lib/base/base.h", "lib/base/os.h", "lib/base/compiler.h",
               "lib/base/utf8.h"}
 # What a backend may take from the library, and who may name the built-in backend.

@@ -18,16 +18,14 @@ typedef struct heads_state {
     float *scores;      /* [heads][block_tokens] */
 } heads_state;
 
-static span find_span(const loam__attention_args *a, const loam__format *f, uint32_t first)
+static span find_span(const loam__attention_args *a, uint32_t first)
 {
     size_t block = first / a->block_tokens, row = first % a->block_tokens;
     size_t table = (size_t)a->table[block], left = a->block_tokens - row;
     size_t wanted = (size_t)(a->last - first) + 1;
     return (span){
-        .k =
-            a->k + table * a->k_block_bytes + a->k_head_offset + row * a->k_values * f->block_bytes,
-        .v =
-            a->v + table * a->v_block_bytes + a->v_head_offset + row * a->v_values * f->block_bytes,
+        .k = a->k + table * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes,
+        .v = a->v + table * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes,
         .positions = (uint32_t)(wanted < left ? wanted : left),
     };
 }
@@ -41,7 +39,7 @@ static void dot_heads(const loam__attention_args *a, const loam__format *f, cons
         scores[(size_t)h * a->block_tokens] = 0;
     for (size_t at = 0; at < a->k_values; at += LOAM__PIECE) {
         size_t n = a->k_values - at < LOAM__PIECE ? a->k_values - at : LOAM__PIECE;
-        f->decode(k + at * f->block_bytes, piece, n);
+        f->decode(k + at / f->block_values * f->block_bytes, piece, n);
         for (size_t h = 0; h < a->heads; h++)
             scores[h * a->block_tokens] += loam__scalar_dot(a->q + h * a->k_values + at, piece, n);
     }
@@ -79,7 +77,7 @@ static void add_heads(const loam__attention_args *a, const loam__format *f, cons
     float piece[LOAM__PIECE];
     for (size_t at = 0; at < a->v_values; at += LOAM__PIECE) {
         size_t n = a->v_values - at < LOAM__PIECE ? a->v_values - at : LOAM__PIECE;
-        f->decode(v + at * f->block_bytes, piece, n);
+        f->decode(v + at / f->block_values * f->block_bytes, piece, n);
         for (size_t h = 0; h < a->heads; h++) {
             float factor = factors[h * a->block_tokens], *y = a->y + h * a->v_values + at;
             for (size_t j = 0; j < n; j++)
@@ -90,7 +88,7 @@ static void add_heads(const loam__attention_args *a, const loam__format *f, cons
 
 void loam__scalar_attention(const loam__attention_args *a)
 {
-    const loam__format *f = loam__format_find(a->type);
+    const loam__format *k = loam__format_find(a->k_type), *v = loam__format_find(a->v_type);
     heads_state s = {a->scratch, a->scratch + a->heads, a->scratch + 2 * (size_t)a->heads};
     for (size_t h = 0; h < a->heads; h++) {
         s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
@@ -99,13 +97,13 @@ void loam__scalar_attention(const loam__attention_args *a)
     for (size_t j = 0; j < (size_t)a->heads * a->v_values; j++)
         a->y[j] = 0;
     for (size_t done = 0, all = (size_t)(a->last - a->first) + 1; done < all;) {
-        span part = find_span(a, f, a->first + (uint32_t)done);
+        span part = find_span(a, a->first + (uint32_t)done);
         for (size_t i = 0; i < part.positions; i++)
-            dot_heads(a, f, part.k + i * a->k_values * f->block_bytes, s.scores + i);
+            dot_heads(a, k, part.k + i * a->k_row_bytes, s.scores + i);
         for (size_t h = 0; h < a->heads; h++)
             soften(a, &s, h, part.positions);
         for (size_t i = 0; i < part.positions; i++)
-            add_heads(a, f, part.v + i * a->v_values * f->block_bytes, s.scores + i);
+            add_heads(a, v, part.v + i * a->v_row_bytes, s.scores + i);
         done += part.positions;
     }
     for (size_t h = 0; h < a->heads; h++)

@@ -59,12 +59,5 @@ void loam__scalar_rope(const float *x, const float *cos_sin, float *y, int32_t s
 
 void loam__scalar_kv_write(const float *x, void *cells, loam_format type, size_t n)
 {
-    if (type == LOAM_TYPE_F32) {
-        memcpy(cells, x, n * sizeof *x);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        uint16_t h = loam__f32_to_f16(x[i]);
-        memcpy((char *)cells + i * sizeof h, &h, sizeof h);
-    }
+    loam__format_find(type)->encode(x, cells, n);
 }

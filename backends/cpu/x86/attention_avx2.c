@@ -2,26 +2,50 @@
  * heads share what is loaded of K and V; what a head gets does not depend on its companions. Its y
  * is the sum of exp(score - max) * V over the positions so far, total the sum of the factors, max
  * the largest score. */
-#include "inline_avx2.h"
+#include "cells_avx2.h"
 
 enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
+
+_Static_assert(VECTORS *WIDTH == CELL_BLOCK, "a tile is as wide as a block of cells");
 
 typedef struct span { /* the part of a KV block that is seen */
     const uint8_t *k, *v;
     size_t positions;
     float *max, *total; /* [heads] */
     float *scores;      /* [heads][block_tokens], then the factors */
+    float *steps;       /* [heads] where K has digits: what 1 in q_digits means */
+    int16_t *q_digits;  /* [heads][k_values] */
 } span;
 
 static void find_span(const loam__attention_args *a, size_t first, span *s)
 {
     const size_t row = first % a->block_tokens, block = (size_t)a->table[first / a->block_tokens];
     const size_t left = a->block_tokens - row, wanted = a->last - first + 1;
-    s->k = a->k + block * a->k_block_bytes + a->k_head_offset +
-           row * a->k_values * type_bytes(a->type);
-    s->v = a->v + block * a->v_block_bytes + a->v_head_offset +
-           row * a->v_values * type_bytes(a->type);
+    s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+    s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
     s->positions = wanted < left ? wanted : left;
+}
+
+LOAM__INLINE __m256i to_digits(const float *q, float per_step)
+{
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(q), _mm256_set1_ps(per_step)));
+}
+
+/* A query as 16-bit digits, which are multiplied with those of K as they are: its largest number
+ * becomes 32767. One that has an infinity or NaN gets a step of that kind, and so such scores. */
+static void prepare_query(const float *q, size_t n, float *step, int16_t *digits)
+{
+    __m256i most = _mm256_setzero_si256();
+    for (size_t i = 0; i < n; i += WIDTH)
+        most = _mm256_max_epi32(most, magnitudes(_mm256_loadu_ps(q + i)));
+    *step = largest_of(most) / 32767;
+    const float per_step = inverse(*step);
+    memset(digits, 0, n * sizeof *digits);
+    for (size_t i = 0; i < n && per_step != 0; i += 2 * WIDTH) {
+        const __m256i lanes =
+            _mm256_packs_epi32(to_digits(q + i, per_step), to_digits(q + i + WIDTH, per_step));
+        _mm256_storeu_si256((__m256i *)(digits + i), _mm256_permute4x64_epi64(lanes, 0xD8));
+    }
 }
 
 /* The sum of each vector's lanes, all in the same order. */
@@ -31,35 +55,66 @@ LOAM__INLINE __m128 add_lanes_of_four(const __m256 v[POSITIONS])
     return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
 
+/* Add the products of a vector of each q, from value at on, and of the rows of K, in floats. */
+LOAM__INLINE void dot_vector(loam_format type, size_t n_heads, const float *q, size_t n,
+                             const uint8_t *const k[POSITIONS], size_t at,
+                             __m256 sum[MAX_HEADS][POSITIONS])
+{
+    for (size_t p = 0; p < POSITIONS; p++) {
+        const __m256 v = load_typed(type, k[p] + cell_bytes(type, at));
+        for (size_t j = 0; j < n_heads; j++)
+            sum[j][p] = _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at), v, sum[j][p]);
+    }
+}
+
+/* The same for a block of digits, in whole numbers but for its scale. */
+LOAM__INLINE void dot_digits(loam_format type, size_t n_heads, const int16_t *q, size_t n,
+                             const uint8_t *const k[POSITIONS], size_t at,
+                             __m256 sum[MAX_HEADS][POSITIONS])
+{
+    for (size_t p = 0; p < POSITIONS; p++) {
+        const uint8_t *cells = k[p] + cell_bytes(type, at);
+        const __m256 scale = cell_scale(cells);
+        const __m256i k0 = load_digits(type, cells, 0), k1 = load_digits(type, cells, 1);
+        for (size_t j = 0; j < n_heads; j++) {
+            const __m256i *qj = (const __m256i *)(q + j * n + at);
+            const __m256i products =
+                _mm256_add_epi32(_mm256_madd_epi16(_mm256_loadu_si256(qj), k0),
+                                 _mm256_madd_epi16(_mm256_loadu_si256(qj + 1), k1));
+            sum[j][p] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, sum[j][p]);
+        }
+    }
+}
+
 /* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond
  * the last row that row again, and nothing stored. */
 LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a,
                            const span *s, size_t h, size_t i)
 {
-    const size_t n = a->k_values, whole = n / WIDTH * WIDTH;
+    const size_t n = a->k_values;
     const float *q = a->q + h * n;
     const uint8_t *k[POSITIONS];
     __m256 sum[MAX_HEADS][POSITIONS];
+    size_t at = 0;
     for (size_t p = 0; p < POSITIONS; p++) {
-        k[p] = s->k + (i + p < s->positions ? i + p : s->positions - 1) * n * type_bytes(type);
+        k[p] = s->k + (i + p < s->positions ? i + p : s->positions - 1) * a->k_row_bytes;
         for (size_t j = 0; j < n_heads; j++)
             sum[j][p] = _mm256_setzero_ps();
     }
-    for (size_t at = 0; at < whole; at += WIDTH)
-        for (size_t p = 0; p < POSITIONS; p++) {
-            const __m256 v = load_typed(type, k[p] + at * type_bytes(type));
-            for (size_t j = 0; j < n_heads; j++)
-                sum[j][p] = _mm256_fmadd_ps(_mm256_loadu_ps(q + j * n + at), v, sum[j][p]);
-        }
-    for (size_t p = 0; p < POSITIONS && whole < n; p++) {
-        const __m256 v = load_first_typed(type, k[p] + whole * type_bytes(type), n - whole);
+    for (; at < n && in_blocks(type); at += CELL_BLOCK)
+        dot_digits(type, n_heads, s->q_digits + h * n, n, k, at, sum);
+    for (; at + WIDTH <= n; at += WIDTH)
+        dot_vector(type, n_heads, q, n, k, at, sum);
+    for (size_t p = 0; p < POSITIONS && at < n; p++) {
+        const __m256 v = load_first_typed(type, k[p] + cell_bytes(type, at), n - at);
         for (size_t j = 0; j < n_heads; j++)
-            sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + whole, n - whole), v, sum[j][p]);
+            sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + at, n - at), v, sum[j][p]);
     }
     const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
     for (size_t j = 0; j < n_heads; j++) {
         float lanes[POSITIONS];
-        _mm_storeu_ps(lanes, add_lanes_of_four(sum[j]));
+        const __m128 step = _mm_set1_ps(in_blocks(type) ? s->steps[h + j] : 1.0f);
+        _mm_storeu_ps(lanes, _mm_mul_ps(add_lanes_of_four(sum[j]), step));
         memcpy(s->scores + (h + j) * a->block_tokens + i, lanes, wanted * sizeof *lanes);
     }
 }
@@ -125,14 +180,16 @@ LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
         for (size_t w = 0; w < n_vectors; w++)
             sum[j][w] = _mm256_loadu_ps(y + j * n + w * WIDTH);
     for (size_t i = 0; i < s->positions; i++) {
-        const uint8_t *v = s->v + (i * n + at) * type_bytes(type);
+        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
         __m256 factor[MAX_HEADS];
-        for (size_t j = 0; j < n_heads; j++)
+        for (size_t j = 0; j < n_heads; j++) {
             factor[j] = _mm256_set1_ps(factors[j * a->block_tokens + i]);
+            if (in_blocks(type)) factor[j] = _mm256_mul_ps(factor[j], cell_scale(cells));
+        }
         for (size_t w = 0; w < n_vectors; w++) {
-            const __m256 values = load_typed(type, v + w * WIDTH * type_bytes(type));
+            const __m256 v = load_cells(type, cells, w);
             for (size_t j = 0; j < n_heads; j++)
-                sum[j][w] = _mm256_fmadd_ps(factor[j], values, sum[j][w]);
+                sum[j][w] = _mm256_fmadd_ps(factor[j], v, sum[j][w]);
         }
     }
     for (size_t j = 0; j < n_heads; j++)
@@ -148,64 +205,117 @@ LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, cons
     float *y = a->y + h * n + at;
     __m256 sum = load_first(y, some);
     for (size_t i = 0; i < s->positions; i++) {
-        const __m256 values = load_first_typed(type, s->v + (i * n + at) * type_bytes(type), some);
-        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]), values, sum);
+        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
+        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]),
+                              load_first_typed(type, cells, some), sum);
     }
     store_first(y, some, sum);
 }
 
-LOAM__INLINE void some_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
-                             const span *s, size_t h)
+LOAM__INLINE void dot_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
+                            const span *s, size_t h)
 {
-    size_t at = 0;
     for (size_t i = 0; i < s->positions; i += POSITIONS)
         dot_tile(type, n_heads, a, s, h, i);
-    for (size_t j = 0; j < n_heads; j++)
-        soften(a, s, h + j);
-    for (; at + VECTORS * WIDTH <= a->v_values; at += VECTORS * WIDTH)
+}
+
+LOAM__INLINE void add_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
+                            const span *s, size_t h)
+{
+    size_t at = 0;
+    for (; at + CELL_BLOCK <= a->v_values; at += CELL_BLOCK)
         add_tile(type, n_heads, VECTORS, a, s, h, at);
-    for (; at + WIDTH <= a->v_values; at += WIDTH)
+    for (; at + WIDTH <= a->v_values && !in_blocks(type); at += WIDTH)
         add_tile(type, n_heads, 1, a, s, h, at);
-    for (size_t j = 0; j < n_heads && at < a->v_values; j++)
+    for (size_t j = 0; j < n_heads && at < a->v_values && !in_blocks(type); j++)
         add_last(type, a, s, h + j, at);
 }
 
-LOAM__INLINE void all_heads(loam_format type, const loam__attention_args *a, const span *s)
+typedef enum phase { DOT, ADD } phase; /* scores from K; V into y */
+
+LOAM__INLINE void some_heads(phase what, loam_format type, size_t n_heads,
+                             const loam__attention_args *a, const span *s, size_t h)
+{
+    if (what == DOT) dot_heads(type, n_heads, a, s, h);
+    else add_heads(type, n_heads, a, s, h);
+}
+
+LOAM__INLINE void all_heads(phase what, loam_format type, const loam__attention_args *a,
+                            const span *s)
 {
     for (size_t h = 0; h < a->heads;) {
         const size_t left = a->heads - h;
         const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
-        if (n == 3) some_heads(type, 3, a, s, h);
-        else if (n == 2) some_heads(type, 2, a, s, h);
-        else some_heads(type, 1, a, s, h);
+        if (n == 3) some_heads(what, type, 3, a, s, h);
+        else if (n == 2) some_heads(what, type, 2, a, s, h);
+        else some_heads(what, type, 1, a, s, h);
         h += n;
     }
 }
 
-static void f32_heads(const loam__attention_args *a, const span *s)
+/* A loop of its own for each type, in which the type is a constant. */
+LOAM__INLINE void all_of_type(phase what, loam_format type, const loam__attention_args *a,
+                              const span *s)
 {
-    all_heads(LOAM_TYPE_F32, a, s);
+    switch (type) {
+    case LOAM_TYPE_F32:
+        all_heads(what, LOAM_TYPE_F32, a, s);
+        break;
+    case LOAM_TYPE_F16:
+        all_heads(what, LOAM_TYPE_F16, a, s);
+        break;
+    case LOAM_TYPE_BF16:
+        all_heads(what, LOAM_TYPE_BF16, a, s);
+        break;
+    case LOAM_TYPE_Q8_0:
+        all_heads(what, LOAM_TYPE_Q8_0, a, s);
+        break;
+    default:
+        all_heads(what, LOAM_TYPE_Q4_0, a, s);
+        break;
+    }
 }
 
-static void f16_heads(const loam__attention_args *a, const span *s)
+static void dot_span(const loam__attention_args *a, const span *s)
 {
-    all_heads(LOAM_TYPE_F16, a, s);
+    all_of_type(DOT, a->k_type, a, s);
+}
+
+static void add_span(const loam__attention_args *a, const span *s)
+{
+    all_of_type(ADD, a->v_type, a, s);
+}
+
+static span lay_out(const loam__attention_args *a)
+{
+    float *scores = a->scratch + 2 * (size_t)a->heads;
+    float *steps = scores + (size_t)a->heads * a->block_tokens;
+    return (span){
+        .max = a->scratch,
+        .total = a->scratch + a->heads,
+        .scores = scores,
+        .steps = steps,
+        .q_digits = (int16_t *)(void *)(steps + a->heads),
+    };
 }
 
 void loam__avx2_attention(const loam__attention_args *a)
 {
-    span s = {.max = a->scratch,
-              .total = a->scratch + a->heads,
-              .scores = a->scratch + 2 * (size_t)a->heads};
+    span s = lay_out(a);
     for (size_t h = 0; h < a->heads; h++) {
         s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
         s.total[h] = 0;
+        if (in_blocks(a->k_type))
+            prepare_query(a->q + h * a->k_values, a->k_values, s.steps + h,
+                          s.q_digits + h * a->k_values);
     }
     memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
     for (size_t first = a->first; first <= a->last; first += s.positions) {
         find_span(a, first, &s);
-        if (a->type == LOAM_TYPE_F16) f16_heads(a, &s);
-        else f32_heads(a, &s);
+        dot_span(a, &s);
+        for (size_t h = 0; h < a->heads; h++)
+            soften(a, &s, h);
+        add_span(a, &s);
     }
     for (size_t h = 0; h < a->heads; h++)
         for (size_t j = 0; j < a->v_values; j++)

@@ -1,4 +1,4 @@
-/* What is done number by number: norms, sums, activations, rotations, KV cells. */
+/* What is done number by number: norms, sums, activations, rotations. */
 #include "inline_avx2.h"
 
 #include <math.h>
@@ -114,24 +114,5 @@ void loam__avx2_rope(const float *x, const float *cos_sin, float *y, int32_t sty
         if (style == LOAM_ROPE_PAIRS) rope_pairs(x, cos_sin, y, 2 * half);
         else rope_halves(x, cos_sin, y, half);
         memcpy(y + 2 * half, x + 2 * half, (head_values - 2 * half) * sizeof *y);
-    }
-}
-
-void loam__avx2_kv_write(const float *x, void *cells, loam_format type, size_t n)
-{
-    uint8_t *out = cells;
-    size_t i = 0;
-    if (type == LOAM_TYPE_F32) {
-        memcpy(cells, x, n * sizeof *x);
-        return;
-    }
-    for (; i + WIDTH <= n; i += WIDTH)
-        _mm_storeu_si128((__m128i *)(out + 2 * i),
-                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-    if (i < n) {
-        uint16_t last[WIDTH];
-        _mm_storeu_si128((__m128i *)last,
-                         _mm256_cvtps_ph(load_first(x + i, n - i), _MM_FROUND_TO_NEAREST_INT));
-        memcpy(out + 2 * i, last, 2 * (n - i));
     }
 }
