@@ -482,6 +482,47 @@ static void test_line__is_by_priority_and_then_as_they_came(void **state)
     loam_free(m);
 }
 
+static int in_line(const void *a, const void *b)
+{
+    const request *x = *(const request *const *)a, *y = *(const request *const *)b;
+    if (x->priority != y->priority) return x->priority > y->priority ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Requests leave the line from its middle, and the others keep their places. */
+static void test_line__keeps_its_order_when_some_are_cancelled(void **state)
+{
+    uint64_t seed = 6;
+    (void)state;
+    loam *m = open_model(models[0], (setting){.sequences = 1});
+    loam_queue *q = open_queue(m, 0);
+    request *requests = malloc(REQUESTS * sizeof *requests), *line[REQUESTS];
+    for (size_t round = 0; round < 30; round++) {
+        size_t n = 0;
+        for (size_t i = 0; i < REQUESTS; i++) {
+            tokens_of(&requests[i], 1, i);
+            requests[i].priority = (int32_t)(draw(&seed) % 9);
+            requests[i].max_tokens = 1;
+            submit(q, &requests[i]);
+        }
+        for (size_t i = 0; i < REQUESTS; i++) {
+            if (draw(&seed) % 3) line[n++] = &requests[i];
+            else assert_int_equal(loam_queue_cancel(q, requests[i].id), LOAM_OK);
+        }
+        qsort(line, n, sizeof line[0], in_line);
+        take_events(q);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(line[i]->queued.n_tokens, 0);
+            assert_int_equal(loam_queue_step(q), LOAM_OK);
+            take_events(q);
+            assert_int_equal(line[i]->queued.n_tokens, 1);
+        }
+    }
+    free(requests);
+    loam_queue_close(q);
+    loam_free(m);
+}
+
 /* The first in line waits for many blocks: the small one behind it does not overtake it. */
 static void test_big_request__is_not_overtaken(void **state)
 {
@@ -645,28 +686,37 @@ static void test_stop__ends_the_text_where_a_stop_string_begins(void **state)
 
 /* ---- the handle beside the queue ---- */
 
+/* The open sequence of a slot, whose number anybody can find out; -1: it is not open. */
+static loam_seq find_open(loam *m, uint32_t slot)
+{
+    size_t n;
+    for (loam_seq seq = (loam_seq)slot; seq < 200 << 12; seq += 1 << 12)
+        if (loam_seq_length(m, seq, &n) == LOAM_OK) return seq;
+    return -1;
+}
+
 static void meddle(loam *m, uint64_t *seed, loam_seq *own)
 {
     loam_token tokens[9];
-    loam_seq any = (loam_seq)(draw(seed) % 4), fork;
+    loam_seq any = find_open(m, draw(seed) % 4), fork;
     for (size_t i = 0; i < 9; i++)
         tokens[i] = (loam_token)(draw(seed) % 298);
-    switch (draw(seed) % 9) {
+    switch (draw(seed) % 10) {
     case 0:
         if (*own < 0 && loam_seq_open(m, own) != LOAM_OK) *own = -1;
         break;
     case 1:
-        if (*own >= 0) loam_prefill(m, *own, tokens, 9);
+        loam_prefill(m, *own, tokens, 9);
         break;
     case 2:
-        if (*own >= 0) loam_seq_close(m, *own);
+        loam_seq_close(m, *own);
         *own = -1;
         break;
     case 3:
         loam_seq_truncate(m, any, draw(seed) % 20);
         break;
     case 4:
-        loam_seq_close(m, any);
+        if (any != *own) loam_seq_close(m, any);
         break;
     case 5:
         loam_prefill(m, any, tokens, 3);
@@ -676,6 +726,10 @@ static void meddle(loam *m, uint64_t *seed, loam_seq *own)
         break;
     case 7:
         loam_decode(m, &any, tokens, 1);
+        break;
+    case 8: /* as many tokens or fewer, but others */
+        loam_seq_truncate(m, any, 1);
+        loam_prefill(m, any, tokens, 1 + draw(seed) % 3);
         break;
     default:
         loam_set_budget(m, draw(seed) % 3 ? 0 : 1000);
@@ -698,8 +752,7 @@ static void test_other_calls__change_no_answer(void **state)
         loam_queue *q = open_queue(m, 0);
         submit_all(q, requests, 12);
         while (!loam_queue_idle(q)) {
-            for (uint32_t n = draw(&seed) % 3; n > 0; n--)
-                meddle(m, &seed, &own);
+            if (draw(&seed) % 4 == 0) meddle(m, &seed, &own);
             loam_status st = loam_queue_step(q);
             if (st == LOAM_ERR_FULL && own >= 0) {
                 loam_seq_close(m, own);
@@ -1099,6 +1152,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_prompt__goes_in_pieces_beside_answers),
     cmocka_unit_test(test_common_beginning__is_computed_once),
     cmocka_unit_test(test_line__is_by_priority_and_then_as_they_came),
+    cmocka_unit_test(test_line__keeps_its_order_when_some_are_cancelled),
     cmocka_unit_test(test_big_request__is_not_overtaken),
     cmocka_unit_test(test_suspension__takes_the_youngest_of_the_lowest_priority),
     cmocka_unit_test(test_cancel__ends_a_request_that_waits_runs_or_is_in_its_prompt),

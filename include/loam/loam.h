@@ -215,7 +215,8 @@ LOAM_API loam_status loam_load(const char *path, const loam_options *options, lo
 LOAM_API loam_status loam_load_sources(const loam_source *const *parts, size_t n_parts,
                                        const loam_options *options, loam **out);
 
-/* Free a handle and all that belongs to it; NULL is fine.
+/* Free a handle and all that belongs to it; NULL is fine. While queues (queue.h) are open on it, it
+ * stays until the last of them is closed.
  * Threads  no other call on this handle may be running
  * Since    0.1 */
 LOAM_API void loam_free(loam *m);

@@ -171,15 +171,11 @@ static bool is_under_way(const loam__queue *q, const loam__entry *entry)
     return false;
 }
 
-/* How many rows of an entry go into what is left of the step. A piece that does not end its tokens
- * ends a block if it can: only there the cache goes on with another's. */
+/* How many rows of an entry go into what is left of the step. */
 static uint32_t piece_of(const loam__queue *q, const loam__entry *entry, const step_room *room)
 {
-    uint32_t had = sequence_of(q, entry)->n_tokens, end = entry->n_tokens;
-    if (end - had > room->rows) {
-        end = (had + room->rows) / BLOCK * BLOCK;
-        if (end <= had) end = had + room->rows;
-    }
+    uint32_t had = sequence_of(q, entry)->n_tokens, rows = missing(q, entry);
+    uint32_t end = had + (rows < room->rows ? rows : room->rows);
     while (end > had && blocks_to(q, entry, end) > room->blocks)
         end = (end - 1) / BLOCK * BLOCK;
     return end > had ? end - had : 0;
