@@ -13,7 +13,8 @@ static loam__kv kv;
 /* A cache with room for so many blocks; window 0: no second group. */
 static void open_kv(uint32_t blocks, uint32_t window, uint32_t window_blocks)
 {
-    loam__kv_shape shape = {.n_tables = TABLES,
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = TABLES,
                             .blocks_per_table = CONTEXT,
                             .n_groups = window ? 2 : 1,
                             .windows = {0, window},
@@ -327,7 +328,8 @@ static void test_random_use__holds_where_all_layers_have_windows(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
-        loam__kv_shape shape = {.n_tables = TABLES,
+        loam__kv_shape shape = {.block_tokens = BLOCK,
+                                .n_tables = TABLES,
                                 .blocks_per_table = CONTEXT,
                                 .n_groups = 1,
                                 .windows = {24},
@@ -347,7 +349,8 @@ static void test_waste__is_below_4_percent_on_a_mixed_trace(void **state)
 {
     enum { MANY = 64, LONGEST = 512 };
     static const loam_token tokens[LONGEST];
-    loam__kv_shape shape = {.n_tables = MANY,
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = MANY,
                             .blocks_per_table = LONGEST / BLOCK,
                             .n_groups = 1,
                             .blocks = {(uint64_t)MANY * LONGEST / BLOCK}};
@@ -380,7 +383,8 @@ static void test_waste__is_below_4_percent_on_a_mixed_trace(void **state)
 static void test_init__takes_what_it_says_or_nothing(void **state)
 {
     loam_hooks hooks;
-    loam__kv_shape shape = {.n_tables = 3,
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = 3,
                             .blocks_per_table = 5,
                             .n_groups = 2,
                             .windows = {0, 40},

@@ -261,7 +261,7 @@ static loam_status no_blocks(loam__run *run, uint64_t needed)
     return loam__fail(run->base, LOAM_ERR_FULL,
                       "the KV cache has %u free blocks of %u tokens and the call needs %llu; close "
                       "or truncate a sequence, or load with more options.kv_tokens",
-                      loam__kv_available(&run->kv), LOAM__KV_BLOCK_TOKENS,
+                      loam__kv_available(&run->kv), run->kv.shape.block_tokens,
                       (unsigned long long)needed);
 }
 
