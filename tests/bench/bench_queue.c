@@ -75,7 +75,7 @@ static void make_trace(trace *t, uint32_t vocabulary)
 
 static loam *load(const setting *s, uint32_t flags)
 {
-    loam *m;
+    loam *m = NULL;
     loam_options options;
     loam_options_init(&options);
     options.flags = flags;
@@ -84,7 +84,8 @@ static loam *load(const setting *s, uint32_t flags)
     options.sequences = s->sequences;
     options.threads = s->threads;
     options.kv_block_tokens = s->block_tokens;
-    must(m, loam_load(s->path, &options, &m));
+    const loam_status st = loam_load(s->path, &options, &m);
+    must(m, st);
     return m;
 }
 
