@@ -13,7 +13,8 @@ static loam__kv kv;
 /* A cache with room for so many blocks; window 0: no second group. */
 static void open_kv(uint32_t blocks, uint32_t window, uint32_t window_blocks)
 {
-    loam__kv_shape shape = {.n_tables = TABLES,
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = TABLES,
                             .blocks_per_table = CONTEXT,
                             .n_groups = window ? 2 : 1,
                             .windows = {0, window},
@@ -327,7 +328,8 @@ static void test_random_use__holds_where_all_layers_have_windows(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
-        loam__kv_shape shape = {.n_tables = TABLES,
+        loam__kv_shape shape = {.block_tokens = BLOCK,
+                                .n_tables = TABLES,
                                 .blocks_per_table = CONTEXT,
                                 .n_groups = 1,
                                 .windows = {24},
@@ -340,10 +342,49 @@ static void test_random_use__holds_where_all_layers_have_windows(void **state)
     }
 }
 
+/* EQ OM2.3: a sequence wastes less than a block. 64 conversations of 16 to 128 + 200 tokens grow
+ * one by one and give place to others; contiguous allocation would hold a whole context for each.
+ */
+static void test_waste__is_below_4_percent_on_a_mixed_trace(void **state)
+{
+    enum { MANY = 64, LONGEST = 512 };
+    static const loam_token tokens[LONGEST];
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = MANY,
+                            .blocks_per_table = LONGEST / BLOCK,
+                            .n_groups = 1,
+                            .blocks = {(uint64_t)MANY * LONGEST / BLOCK}};
+    uint32_t n[MANY] = {0}, end[MANY] = {0};
+    uint64_t seed = 3, cells = 0, used = 0;
+    (void)state;
+    loam__base_init(&base, NULL);
+    assert_int_equal(loam__kv_init(&kv, &base, &shape), LOAM_OK);
+    for (uint32_t step = 0; step < 500; step++) {
+        for (uint32_t t = 0; t < MANY; t++) {
+            uint32_t had = n[t];
+            if (had == end[t]) {
+                loam__kv_truncate(&kv, t, 0);
+                had = 0;
+                n[t] = 200 + 16 + draw(&seed, 113);
+                end[t] = n[t] + 16 + draw(&seed, 113);
+            } else {
+                n[t]++;
+            }
+            assert_int_equal(loam__kv_reserve(&kv, t, had, n[t], copies), LOAM_OK);
+            loam__kv_advance(&kv, t, tokens, n[t]);
+            used += n[t];
+        }
+        cells += (uint64_t)(shape.blocks[0] - left()) * BLOCK;
+    }
+    assert_true((double)(cells - used) < 0.04 * (double)cells);
+    assert_true((double)cells < 0.7 * MANY * LONGEST * 500);
+}
+
 static void test_init__takes_what_it_says_or_nothing(void **state)
 {
     loam_hooks hooks;
-    loam__kv_shape shape = {.n_tables = 3,
+    loam__kv_shape shape = {.block_tokens = BLOCK,
+                            .n_tables = 3,
                             .blocks_per_table = 5,
                             .n_groups = 2,
                             .windows = {0, 40},
@@ -379,6 +420,7 @@ static const struct CMUnitTest tests[] = {
     CASE(test_adopt__is_never_found_by_others),
     CASE(test_random_use__never_shows_a_foreign_cell),
     CASE(test_random_use__holds_where_all_layers_have_windows),
+    CASE(test_waste__is_below_4_percent_on_a_mixed_trace),
     CASE(test_init__takes_what_it_says_or_nothing),
 };
 

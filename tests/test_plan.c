@@ -109,6 +109,21 @@ static void refuse_cells(const char *path, int32_t k, int32_t v, const char *opt
     loam_free(m);
 }
 
+static void test_blocks__of_the_kv_cache_are_powers_of_two(void **state)
+{
+    static const uint32_t wrong[] = {1, 4, 12, 24, 512, 1u << 31};
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        loam_plan *plan = NULL;
+        loam_options options;
+        loam_options_init(&options);
+        options.kv_block_tokens = wrong[i];
+        assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &options, &plan), LOAM_ERR_ARG);
+        assert_non_null(strstr(loam_plan_error(plan), "kv_block_tokens"));
+        loam_plan_free(plan);
+    }
+}
+
 static void test_cells__that_do_not_divide_a_head_are_refused(void **state)
 {
     (void)state;
@@ -918,6 +933,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_describe__kv_of_llama_3_8b_is_128_kib_a_token),
     cmocka_unit_test(test_describe__says_what_does_not_fit),
     cmocka_unit_test(test_file__counts_layers_weights_and_kv),
+    cmocka_unit_test(test_blocks__of_the_kv_cache_are_powers_of_two),
     cmocka_unit_test(test_cells__that_do_not_divide_a_head_are_refused),
     cmocka_unit_test(test_describe__kv_follows_the_types_of_the_cells),
     cmocka_unit_test(test_file__errors_are_those_of_loading),

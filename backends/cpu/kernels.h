@@ -50,11 +50,14 @@ typedef struct loam__attention_args {
     float *scratch; /* loam__attention_scratch() bytes */
 } loam__attention_args;
 
+#define LOAM__ATTENTION_BLOCKS 4u /* KV blocks whose scores a set may have at once */
+
 /* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
  * where that is how a set multiplies. */
 static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
 {
-    return heads * ((3 + block_tokens) * sizeof(float) + k_values * sizeof(int16_t));
+    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens;
+    return heads * ((3 + scores) * sizeof(float) + k_values * sizeof(int16_t));
 }
 
 typedef struct loam__cpu_isa {

@@ -22,30 +22,41 @@ static bool read_number(const char *given, uint64_t most, uint64_t *value, const
     return true;
 }
 
-static bool read_bytes(const char *given, uint64_t *value)
+/* A number in front of *end; no sign, hex, inf or nan. */
+static bool read_front(const char *given, double *value, char **end)
 {
-    static const char units[] = "KMGT";
-    const char *end, *unit;
-    unsigned shift;
+    size_t n = strspn(given, "0123456789.eE+-");
 
-    if (!read_number(given, UINT64_MAX, value, &end)) return false;
-    if (!*end) return true;
-    unit = strchr(units, *end);
-    if (!unit || end[1]) return false;
-    shift = 10 * (unsigned)(unit - units + 1);
-    if (*value > UINT64_MAX >> shift) return false;
-    *value <<= shift;
-    return true;
+    if (given[0] == '-' || given[0] == '+') return false;
+    *value = strtod(given, end);
+    return *end != given && *end == given + n && isfinite(*value);
 }
 
 static bool read_real(const char *given, double *value)
 {
-    char *stop;
+    char *end;
 
-    if (given[0] == '-' || given[0] == '+') return false;
-    if (strspn(given, "0123456789.eE+-") != strlen(given)) return false; /* no hex, inf or nan */
-    *value = strtod(given, &stop);
-    return stop != given && !*stop && isfinite(*value);
+    return read_front(given, value, &end) && !*end;
+}
+
+#define MOST_BYTES 0x1p62
+
+static bool read_bytes(const char *given, uint64_t *value)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    char *end;
+    double bytes;
+
+    if (!read_front(given, &bytes, &end)) return false;
+    if (*end) {
+        unit = strchr(units, *end);
+        if (!unit || end[1]) return false;
+        bytes = ldexp(bytes, 10 * (int)(unit - units + 1));
+    }
+    if (bytes > MOST_BYTES) return false;
+    *value = (uint64_t)llround(bytes);
+    return true;
 }
 
 static bool read_tokens(const char *given, ids *list)
@@ -107,7 +118,7 @@ static const char *kind_words(option_kind kind)
     case OPTION_NUMBER:
         return "a whole number";
     case OPTION_BYTES:
-        return "a number of bytes, such as 2000000000, 512M or 4G";
+        return "a number of bytes, such as 2000000000, 2e9, 512M or 1.5G";
     case OPTION_REAL:
         return "a number that is not negative";
     case OPTION_TOKENS:

@@ -119,7 +119,7 @@ loam_status loam_get_usage(loam *m, loam_usage *usage)
     if (st != LOAM_OK) return st;
     const loam__kv_pool *p = &m->run.kv.pools[0];
     loam_usage u = {
-        .kv_block_tokens = LOAM__KV_BLOCK_TOKENS,
+        .kv_block_tokens = m->run.kv.shape.block_tokens,
         .kv_blocks = p->n_blocks,
         .kv_blocks_used = p->n_blocks - p->n_free - p->n_idle,
         .kv_blocks_idle = p->n_idle,

@@ -4,18 +4,11 @@
 
 #include "inside.h"
 
-#define BLOCK LOAM__KV_BLOCK_TOKENS
-
-uint32_t loam__kv_blocks_for(uint32_t tokens)
-{
-    return tokens / BLOCK + (tokens % BLOCK != 0);
-}
-
 /* ---- making ---- */
 
 /* Where everything lies in one allocation. */
 typedef struct layout {
-    size_t block_tables, paths, tables, nodes, buckets;
+    size_t block_tables, paths, tables, nodes, tokens, buckets;
     size_t free[LOAM__KV_GROUPS], users[LOAM__KV_GROUPS], owners[LOAM__KV_GROUPS],
         links[LOAM__KV_GROUPS];
     size_t n_nodes, n_buckets, bytes;
@@ -51,6 +44,7 @@ static layout lay_out(const loam__kv_shape *s)
     l.paths = reserve(&l, cells, sizeof(int32_t));
     l.tables = reserve(&l, s->n_tables, sizeof(loam__kv_table));
     l.nodes = reserve(&l, l.n_nodes, sizeof(loam__kv_node));
+    l.tokens = reserve(&l, l.n_nodes, s->block_tokens * sizeof(loam_token));
     l.buckets = reserve(&l, l.n_buckets, sizeof(int32_t));
     for (uint32_t g = 0; g < s->n_groups; g++) {
         l.free[g] = reserve(&l, (size_t)s->blocks[g], sizeof(int32_t));
@@ -99,6 +93,7 @@ loam_status loam__kv_init(loam__kv *kv, loam__base *b, const loam__kv_shape *sha
     kv->paths = (void *)(memory + l.paths);
     kv->tables = (void *)(memory + l.tables);
     kv->nodes = (void *)(memory + l.nodes);
+    kv->tokens = (void *)(memory + l.tokens);
     kv->buckets = (void *)(memory + l.buckets);
     kv->n_nodes = (uint32_t)l.n_nodes;
     kv->n_buckets = (uint32_t)l.n_buckets;
@@ -120,6 +115,11 @@ void loam__kv_free(loam__kv *kv)
 
 /* ---- tables ---- */
 
+static uint32_t blocks_for(const loam__kv *kv, uint32_t tokens)
+{
+    return (uint32_t)loam__blocks_for(tokens, kv->shape.block_tokens);
+}
+
 static int32_t *row_of(const loam__kv *kv, uint32_t group, uint32_t table)
 {
     return kv->pools[group].tables + (size_t)table * kv->shape.blocks_per_table;
@@ -134,7 +134,7 @@ static int32_t *path_of(const loam__kv *kv, uint32_t table)
 static uint32_t first_seen(const loam__kv *kv, uint32_t group, uint32_t n)
 {
     uint32_t window = kv->shape.windows[group];
-    return window && n >= window ? (n - window + 1) / BLOCK : 0;
+    return window && n >= window ? (n - window + 1) / kv->shape.block_tokens : 0;
 }
 
 /* A block that is written only if no other table holds it and the tree does not own it. */
@@ -161,7 +161,7 @@ static int32_t whole_group(const loam__kv *kv)
 
 uint32_t loam__kv_needed(const loam__kv *kv, uint32_t table, uint32_t want)
 {
-    uint32_t held = kv->tables[table].n_blocks, needed = loam__kv_blocks_for(want);
+    uint32_t held = kv->tables[table].n_blocks, needed = blocks_for(kv, want);
     return whole_group(kv) >= 0 && needed > held ? needed - held : 0;
 }
 
@@ -176,7 +176,7 @@ uint32_t loam__kv_available(const loam__kv *kv)
 static void part_tail_from_tree(loam__kv *kv, uint32_t table, uint32_t have)
 {
     for (uint32_t g = 0; g < kv->shape.n_groups; g++) {
-        int32_t block = row_of(kv, g, table)[have / BLOCK];
+        int32_t block = row_of(kv, g, table)[have / kv->shape.block_tokens];
         if (block < 0 || kv->pools[g].users[block] > 1) continue;
         int32_t node = kv->pools[g].owners[block];
         if (node >= 0 && kv->nodes[node].users == 0) loam__kv_cut(kv, node);
@@ -186,10 +186,11 @@ static void part_tail_from_tree(loam__kv *kv, uint32_t table, uint32_t have)
 /* Whether each group has the blocks that a table lacks for [have, want). */
 static bool can_reserve(const loam__kv *kv, uint32_t table, uint32_t have, uint32_t want)
 {
-    uint32_t held = kv->tables[table].n_blocks, needed = loam__kv_blocks_for(want);
+    uint32_t held = kv->tables[table].n_blocks, needed = blocks_for(kv, want);
     for (uint32_t g = 0; g < kv->shape.n_groups; g++) {
         uint32_t more = needed > held ? needed - held : 0;
-        if (have % BLOCK) more += is_shared(kv, g, row_of(kv, g, table)[have / BLOCK]);
+        if (have % kv->shape.block_tokens)
+            more += is_shared(kv, g, row_of(kv, g, table)[have / kv->shape.block_tokens]);
         if (more > kv->pools[g].n_free + kv->pools[g].n_idle) return false;
     }
     return true;
@@ -199,15 +200,16 @@ loam_status loam__kv_reserve(loam__kv *kv, uint32_t table, uint32_t have, uint32
                              loam__kv_copy copies[LOAM__KV_GROUPS])
 {
     loam__kv_table *t = &kv->tables[table];
-    uint32_t needed = loam__kv_blocks_for(want);
+    uint32_t needed = blocks_for(kv, want);
     for (uint32_t g = 0; g < LOAM__KV_GROUPS; g++)
         copies[g] = (loam__kv_copy){-1, -1};
     if (needed > kv->shape.blocks_per_table) return LOAM_ERR_FULL;
-    if (have % BLOCK && !can_reserve(kv, table, have, want)) part_tail_from_tree(kv, table, have);
+    if (have % kv->shape.block_tokens && !can_reserve(kv, table, have, want))
+        part_tail_from_tree(kv, table, have);
     if (!can_reserve(kv, table, have, want)) return LOAM_ERR_FULL;
     for (uint32_t g = 0; g < kv->shape.n_groups; g++) {
-        int32_t *row = row_of(kv, g, table), *tail = &row[have / BLOCK];
-        if (have % BLOCK && is_shared(kv, g, *tail)) {
+        int32_t *row = row_of(kv, g, table), *tail = &row[have / kv->shape.block_tokens];
+        if (have % kv->shape.block_tokens && is_shared(kv, g, *tail)) {
             copies[g] = (loam__kv_copy){.from = *tail, .to = loam__kv_take(kv, g)};
             loam__kv_release(kv, g, *tail);
             *tail = copies[g].to;
@@ -244,10 +246,10 @@ static void seal(loam__kv *kv, uint32_t table, const loam_token *tokens, uint32_
     loam__kv_table *t = &kv->tables[table];
     int32_t *path = path_of(kv, table);
     if (t->foreign || kv->n_nodes == 0) return;
-    for (uint32_t i = t->n_sealed; i < n / BLOCK; i++) {
+    for (uint32_t i = t->n_sealed; i < n / kv->shape.block_tokens; i++) {
         int32_t parent = i ? path[i - 1] : -1;
-        int32_t node = loam__kv_find(kv, parent, tokens + (size_t)i * BLOCK);
-        if (node < 0) node = loam__kv_grow(kv, parent, tokens + (size_t)i * BLOCK);
+        int32_t node = loam__kv_find(kv, parent, tokens + (size_t)i * kv->shape.block_tokens);
+        if (node < 0) node = loam__kv_grow(kv, parent, tokens + (size_t)i * kv->shape.block_tokens);
         if (node < 0) return;
         kv->nodes[node].users++;
         merge_block(kv, table, i, node);
@@ -287,8 +289,10 @@ static int32_t block_left(const loam__kv *kv, uint32_t group, uint32_t table, ui
 static uint32_t usable(const loam__kv *kv, uint32_t table, uint32_t n)
 {
     uint32_t best = 0, run[LOAM__KV_GROUPS] = {0};
-    for (uint32_t i = 0; i < loam__kv_blocks_for(n); i++) {
-        uint32_t end = n - i * BLOCK < BLOCK ? n : (i + 1) * BLOCK;
+    for (uint32_t i = 0; i < blocks_for(kv, n); i++) {
+        uint32_t end = n - i * kv->shape.block_tokens < kv->shape.block_tokens
+                           ? n
+                           : (i + 1) * kv->shape.block_tokens;
         bool good = true;
         for (uint32_t g = 0; g < kv->shape.n_groups; g++) {
             run[g] = block_left(kv, g, table, i) >= 0 ? run[g] + 1 : 0;
@@ -303,7 +307,7 @@ static uint32_t usable(const loam__kv *kv, uint32_t table, uint32_t n)
 static void settle(loam__kv *kv, uint32_t table, uint32_t n)
 {
     loam__kv_table *t = &kv->tables[table];
-    uint32_t keep = loam__kv_blocks_for(n);
+    uint32_t keep = blocks_for(kv, n);
     for (uint32_t g = 0; g < kv->shape.n_groups; g++) {
         uint32_t first = first_seen(kv, g, n);
         int32_t *row = row_of(kv, g, table);
@@ -316,7 +320,7 @@ static void settle(loam__kv *kv, uint32_t table, uint32_t n)
             if (i < first || i >= keep) drop_block(kv, g, table, i);
         t->first[g] = first;
     }
-    while (t->n_sealed > n / BLOCK)
+    while (t->n_sealed > n / kv->shape.block_tokens)
         loam__kv_leave(kv, path_of(kv, table)[--t->n_sealed]);
     t->n_blocks = keep;
     if (n == 0) t->foreign = false;
@@ -335,9 +339,10 @@ uint32_t loam__kv_match(loam__kv *kv, uint32_t table, const loam_token *tokens, 
     loam__kv_table *t = &kv->tables[table];
     int32_t *path = path_of(kv, table), g = whole_group(kv);
     uint32_t i = t->n_sealed;
-    if (have != i * BLOCK || t->n_blocks != i) return have;
-    for (; (i + 1) * BLOCK <= n; i++) {
-        int32_t node = loam__kv_find(kv, i ? path[i - 1] : -1, tokens + (size_t)i * BLOCK);
+    if (have != i * kv->shape.block_tokens || t->n_blocks != i) return have;
+    for (; (i + 1) * kv->shape.block_tokens <= n; i++) {
+        int32_t node =
+            loam__kv_find(kv, i ? path[i - 1] : -1, tokens + (size_t)i * kv->shape.block_tokens);
         if (node < 0) break;
         kv->nodes[node].users++;
         path[i] = node;
@@ -346,7 +351,7 @@ uint32_t loam__kv_match(loam__kv *kv, uint32_t table, const loam_token *tokens, 
         loam__kv_hold(kv, (uint32_t)g, kv->nodes[node].blocks[g]);
     }
     t->n_sealed = t->n_blocks = i;
-    return loam__kv_truncate(kv, table, i * BLOCK);
+    return loam__kv_truncate(kv, table, i * kv->shape.block_tokens);
 }
 
 /* ---- copies ---- */
@@ -368,7 +373,7 @@ void loam__kv_share(loam__kv *kv, uint32_t from, uint32_t to)
 loam_status loam__kv_adopt(loam__kv *kv, uint32_t table, uint32_t n)
 {
     loam__kv_table *t = &kv->tables[table];
-    uint32_t end = loam__kv_blocks_for(n);
+    uint32_t end = blocks_for(kv, n);
     if (end > kv->shape.blocks_per_table) return LOAM_ERR_FULL;
     for (uint32_t g = 0; g < kv->shape.n_groups; g++)
         if (end - first_seen(kv, g, n) > kv->pools[g].n_free + kv->pools[g].n_idle)

@@ -14,11 +14,11 @@
 
 #include "lib/graph/graph.h"
 
-#define LOAM__KV_BLOCK_TOKENS 16u
+#define LOAM__KV_BLOCK_TOKENS 16u /* where nobody says; powers of two from 8 to 256 are fine */
 
 /* How large everything is. */
 typedef struct loam__kv_shape {
-    uint32_t n_tables, blocks_per_table;
+    uint32_t block_tokens, n_tables, blocks_per_table;
     uint32_t n_groups;
     uint32_t windows[LOAM__KV_GROUPS]; /* positions that a group sees; 0: all */
     uint64_t blocks[LOAM__KV_GROUPS];  /* at most INT32_MAX */
@@ -46,7 +46,6 @@ typedef struct loam__kv_node {
     int32_t next;                    /* in its bucket, or in the list of unused nodes */
     uint32_t users;                  /* children, and tables whose path holds it */
     int32_t blocks[LOAM__KV_GROUPS]; /* -1: no longer there */
-    loam_token tokens[LOAM__KV_BLOCK_TOKENS];
 } loam__kv_node;
 
 typedef struct loam__kv_table {
@@ -65,6 +64,7 @@ typedef struct loam__kv {
     loam__kv_table *tables; /* [n_tables] */
     int32_t *paths;         /* [n_tables][blocks_per_table] the nodes of the sealed blocks */
     loam__kv_node *nodes;   /* [n_nodes] */
+    loam_token *tokens;     /* [n_nodes][block_tokens] of the nodes */
     int32_t *buckets;       /* [n_buckets] */
     uint32_t n_nodes, n_buckets;
     int32_t unused_node; /* first of the list; -1: none */
@@ -76,7 +76,12 @@ typedef struct loam__kv_copy {
     int32_t from, to;
 } loam__kv_copy;
 
-uint32_t loam__kv_blocks_for(uint32_t tokens);      /* ceil(tokens / LOAM__KV_BLOCK_TOKENS) */
+/* ceil(tokens / block_tokens) */
+static inline uint64_t loam__blocks_for(uint64_t tokens, uint32_t block_tokens)
+{
+    return tokens / block_tokens + (tokens % block_tokens != 0);
+}
+
 size_t loam__kv_bytes(const loam__kv_shape *shape); /* what init allocates, as the hook sees it */
 
 loam_status loam__kv_init(loam__kv *kv, loam__base *b, const loam__kv_shape *shape);
@@ -112,7 +117,7 @@ loam_status loam__kv_adopt(loam__kv *kv, uint32_t table, uint32_t n);
 static inline int32_t loam__kv_block(const loam__kv *kv, uint32_t group, uint32_t table,
                                      uint32_t position)
 {
-    size_t at = (size_t)table * kv->shape.blocks_per_table + position / LOAM__KV_BLOCK_TOKENS;
+    size_t at = (size_t)table * kv->shape.blocks_per_table + position / kv->shape.block_tokens;
     return kv->pools[group].tables[at];
 }
 

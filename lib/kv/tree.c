@@ -14,9 +14,19 @@ static uint64_t mix(uint64_t x)
 static int32_t *bucket_of(const loam__kv *kv, int32_t parent, const loam_token *tokens)
 {
     uint64_t h = mix((uint64_t)(uintptr_t)kv->memory ^ (uint32_t)parent);
-    for (uint32_t i = 0; i < LOAM__KV_BLOCK_TOKENS; i += 2)
+    for (uint32_t i = 0; i < kv->shape.block_tokens; i += 2)
         h = mix(h ^ ((uint64_t)(uint32_t)tokens[i] << 32 | (uint32_t)tokens[i + 1]));
     return &kv->buckets[h % kv->n_buckets];
+}
+
+static loam_token *tokens_of(const loam__kv *kv, int32_t node)
+{
+    return kv->tokens + (size_t)node * kv->shape.block_tokens;
+}
+
+static size_t tokens_bytes(const loam__kv *kv)
+{
+    return kv->shape.block_tokens * sizeof *kv->tokens;
 }
 
 int32_t loam__kv_find(const loam__kv *kv, int32_t parent, const loam_token *tokens)
@@ -24,7 +34,7 @@ int32_t loam__kv_find(const loam__kv *kv, int32_t parent, const loam_token *toke
     if (kv->n_nodes == 0) return -1;
     int32_t i = *bucket_of(kv, parent, tokens);
     while (i >= 0 && (kv->nodes[i].parent != parent ||
-                      memcmp(kv->nodes[i].tokens, tokens, sizeof kv->nodes[i].tokens) != 0))
+                      memcmp(tokens_of(kv, i), tokens, tokens_bytes(kv)) != 0))
         i = kv->nodes[i].next;
     return i;
 }
@@ -49,7 +59,7 @@ int32_t loam__kv_grow(loam__kv *kv, int32_t parent, const loam_token *tokens)
     loam__kv_node *node = &kv->nodes[i];
     kv->unused_node = node->next;
     *node = (loam__kv_node){.parent = parent, .next = *bucket, .blocks = {-1, -1}};
-    memcpy(node->tokens, tokens, sizeof node->tokens);
+    memcpy(tokens_of(kv, i), tokens, tokens_bytes(kv));
     *bucket = i;
     if (parent >= 0) kv->nodes[parent].users++;
     return i;
@@ -57,7 +67,7 @@ int32_t loam__kv_grow(loam__kv *kv, int32_t parent, const loam_token *tokens)
 
 static void remove_from_bucket(loam__kv *kv, int32_t i)
 {
-    int32_t *at = bucket_of(kv, kv->nodes[i].parent, kv->nodes[i].tokens);
+    int32_t *at = bucket_of(kv, kv->nodes[i].parent, tokens_of(kv, i));
     while (*at != i)
         at = &kv->nodes[*at].next;
     *at = kv->nodes[i].next;

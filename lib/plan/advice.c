@@ -19,9 +19,9 @@ typedef struct advisor {
     loam_status broken;   /* no memory */
 } advisor;
 
-static uint64_t blocks(uint64_t tokens)
+static uint64_t blocks(const loam__plan_wish *w, uint64_t tokens)
 {
-    return tokens / LOAM__KV_BLOCK_TOKENS + (tokens % LOAM__KV_BLOCK_TOKENS != 0);
+    return loam__blocks_for(tokens, w->block_tokens);
 }
 
 /* LOAM_OK: it fits; NOFIT: it does not; else there is no plan with these numbers. */
@@ -71,14 +71,14 @@ static double sequences_of(const loam__plan_wish *w)
 /* Less than a whole context for each sequence, but at least one. */
 static uint64_t count_kv_tokens(const loam__plan_wish *now)
 {
-    uint64_t all = blocks(now->context_tokens) * now->sequences;
-    if (now->kv_tokens && blocks(now->kv_tokens) < all) all = blocks(now->kv_tokens);
-    return all - blocks(now->context_tokens);
+    uint64_t all = blocks(now, now->context_tokens) * now->sequences;
+    if (now->kv_tokens && blocks(now, now->kv_tokens) < all) all = blocks(now, now->kv_tokens);
+    return all - blocks(now, now->context_tokens);
 }
 
 static const char *set_kv_tokens(loam__plan_wish *w, uint64_t i)
 {
-    w->kv_tokens = (blocks(w->context_tokens) + i) * LOAM__KV_BLOCK_TOKENS;
+    w->kv_tokens = (blocks(w, w->context_tokens) + i) * w->block_tokens;
     return NULL;
 }
 
@@ -341,6 +341,7 @@ static loam_status begin(advisor *a, const loam__plan_case *c, const loam__base 
         .context_tokens = t->context_tokens,
         .sequences = t->sequences,
         .kv_tokens = c->options.kv_tokens,
+        .block_tokens = c->options.kv_block_tokens,
         .kv_type = c->options.kv_type,
         .v_type = c->options.v_type,
         .bits = t->bits_per_weight,
@@ -378,7 +379,7 @@ loam_status loam__plan_most_sequences(const loam__plan_case *c, loam__base *b,
         loam__plan_wish w = a.now;
         uint32_t n = low + (high - low) / 2;
         w.sequences = n;
-        w.kv_tokens = n * blocks(mean_tokens) * LOAM__KV_BLOCK_TOKENS;
+        w.kv_tokens = n * blocks(&w, mean_tokens) * w.block_tokens;
         if (w.kv_tokens < w.context_tokens) w.kv_tokens = w.context_tokens;
         if (fits(&a, &w)) low = n;
         else high = n;

@@ -30,6 +30,7 @@ static loam_status vary_options(const loam__plan_case *c, loam__base *b, const l
     o->context_tokens = w->context_tokens;
     o->sequences = w->sequences;
     o->kv_tokens = w->kv_tokens;
+    o->kv_block_tokens = w->block_tokens;
     o->kv_type = w->kv_type;
     o->v_type = w->v_type;
     return loam__options_check(b, o);

@@ -38,6 +38,7 @@ loam__place_problem loam__plan_problem(const loam__plan_machine *machine,
 typedef struct loam__plan_wish {
     uint32_t context_tokens, sequences;
     uint64_t kv_tokens;
+    uint32_t block_tokens;
     int32_t kv_type, v_type;
     double bits; /* a weight */
 } loam__plan_wish;

@@ -68,9 +68,9 @@ loam_status loam__plan_formula(loam__base *b, const loam_plan_geometry *geo, con
         .bits_per_weight = geo->bits_per_weight,
         .context_tokens = loam__plan_context(o, ANY_CONTEXT),
         .sequences = o->sequences,
-        .block_tokens = LOAM__KV_BLOCK_TOKENS,
+        .block_tokens = o->kv_block_tokens,
     };
-    t->blocks_per_sequence = loam__kv_blocks_for(t->context_tokens);
+    t->blocks_per_sequence = (uint32_t)loam__blocks_for(t->context_tokens, t->block_tokens);
     t->total_bytes = t->weights_bytes + t->kv_bytes + t->overhead_bytes;
     t->peak_resident_bytes = t->private_bytes = t->total_bytes;
     return LOAM_OK;

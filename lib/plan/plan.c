@@ -39,7 +39,12 @@ loam_status loam__options_check(loam__base *b, loam_options *o)
                           "options.kv_tokens is %llu, less than the %u of context_tokens; the KV "
                           "cache holds at least one whole context",
                           (unsigned long long)o->kv_tokens, o->context_tokens);
-    if (o->reserved_pointer)
+    if (o->kv_block_tokens && (o->kv_block_tokens < 8 || o->kv_block_tokens > 256 ||
+                               (o->kv_block_tokens & (o->kv_block_tokens - 1))))
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.kv_block_tokens is %u; it must be 8, 16, 32, 64, 128 or 256",
+                          o->kv_block_tokens);
+    if (o->reserved || o->reserved_pointer)
         return loam__fail(b, LOAM_ERR_NEWER,
                           "a reserved option is set; call loam_options_init() first");
     if (o->threads == 0) o->threads = loam__cpu_count() < 64 ? loam__cpu_count() : 64;
@@ -47,6 +52,7 @@ loam_status loam__options_check(loam__base *b, loam_options *o)
     if (o->step_tokens == 0) o->step_tokens = DEFAULT_STEP_TOKENS;
     if (o->kv_type == LOAM_KV_DEFAULT) o->kv_type = LOAM_KV_F16;
     if (o->v_type == LOAM_KV_DEFAULT) o->v_type = o->kv_type;
+    if (o->kv_block_tokens == 0) o->kv_block_tokens = LOAM__KV_BLOCK_TOKENS;
     return LOAM_OK;
 }
 
@@ -349,12 +355,12 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->private_bytes = t->total_bytes - t->shared_bytes;
     t->context_tokens = p->context_tokens;
     t->sequences = p->sequences;
-    t->block_tokens = LOAM__KV_BLOCK_TOKENS;
-    t->blocks_per_sequence = p->blocks_per_table;
+    t->block_tokens = p->kv.block_tokens;
+    t->blocks_per_sequence = p->kv.blocks_per_table;
     t->token_read_bytes = loam__plan_token_read(g, 0).weights_bytes;
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)
-            t->kv_token_bytes += g->values[i].row_bytes / LOAM__KV_BLOCK_TOKENS;
+            t->kv_token_bytes += g->values[i].row_bytes / p->kv.block_tokens;
 }
 
 loam_status loam__plan_judge(loam__base *b, const loam_options *o, uint64_t available_bytes,
@@ -393,15 +399,17 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 static loam_status settle_blocks(loam__plan *p, const loam_options *o)
 {
     const loam__geometry *geo = &p->model.geometry;
-    uint64_t all = (uint64_t)p->sequences * p->blocks_per_table;
+    uint32_t block = o->kv_block_tokens;
+    p->kv.block_tokens = block;
+    p->kv.blocks_per_table = (uint32_t)loam__blocks_for(p->context_tokens, block);
+    uint64_t all = (uint64_t)p->sequences * p->kv.blocks_per_table;
     for (uint32_t g = 0; g < geo->n_groups; g++) {
         uint32_t window = geo->group_windows[g];
         uint64_t n = all;
         if (window)
-            n = (uint64_t)p->sequences * ((window - 1) / LOAM__KV_BLOCK_TOKENS + 3) +
-                loam__kv_blocks_for(p->step_tokens);
-        else if (o->kv_tokens)
-            n = o->kv_tokens / LOAM__KV_BLOCK_TOKENS + (o->kv_tokens % LOAM__KV_BLOCK_TOKENS != 0);
+            n = (uint64_t)p->sequences * ((window - 1) / block + 3) +
+                loam__blocks_for(p->step_tokens, block);
+        else if (o->kv_tokens) n = loam__blocks_for(o->kv_tokens, block);
         p->kv.blocks[g] = n < all ? n : all;
         if (p->kv.blocks[g] > INT32_MAX)
             return loam__fail(p->base, LOAM_ERR_LIMIT,
@@ -411,7 +419,6 @@ static loam_status settle_blocks(loam__plan *p, const loam_options *o)
     }
     p->kv.n_groups = geo->n_groups;
     p->kv.n_tables = p->sequences;
-    p->kv.blocks_per_table = p->blocks_per_table;
     p->kv.share = !(o->flags & LOAM_LOAD_NO_SHARING);
     return LOAM_OK;
 }
@@ -425,7 +432,6 @@ static void settle_sizes(loam__plan *p, const loam_options *o)
     p->step_tokens = smaller(o->step_tokens, p->context_tokens);
     if (p->step_tokens < p->sequences)
         p->step_tokens = p->sequences; /* a decode of all is one step */
-    p->blocks_per_table = loam__kv_blocks_for(p->context_tokens);
     if (p->context_tokens > trained)
         loam__log(p->base, LOAM_LOG_WARN,
                   "the context of %u tokens is longer than the %u of training", p->context_tokens,
@@ -451,7 +457,7 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         .max_tokens = p->step_tokens,
         .max_outputs =
             p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
-        .block_tokens = LOAM__KV_BLOCK_TOKENS,
+        .block_tokens = p->kv.block_tokens,
         .k_type = kv_format(o->kv_type),
         .v_type = kv_format(o->v_type),
     };

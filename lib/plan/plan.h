@@ -46,7 +46,6 @@ typedef struct loam__plan {
     loam_device_info device;
     loam__model model;
     uint32_t threads, context_tokens, sequences, step_tokens;
-    uint32_t blocks_per_table;
     loam__kv_shape kv;
     loam__plan_arena *arenas; /* compile() gets them in this order; the scratch is apart */
     uint32_t n_arenas;

@@ -167,9 +167,10 @@ void loam__queue_stats(const loam__queue *q, loam_queue_stats *stats)
         .answer_tokens = q->answered,
         .suspensions = q->suspensions,
     };
+    uint32_t block = q->run->kv.shape.block_tokens;
     for (uint32_t i = 0; i < q->n_running; i++) {
         uint32_t n = q->run->sequences[loam__slot_of(q->running[i]->seq)].n_computed;
-        stats->unused_cells += loam__kv_blocks_for(n) * LOAM__KV_BLOCK_TOKENS - n;
+        stats->unused_cells += loam__blocks_for(n, block) * block - n;
     }
 }
 

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define BLOCK LOAM__KV_BLOCK_TOKENS
-
 static loam__sequence *sequence_of(const loam__queue *q, const loam__entry *entry)
 {
     return &q->run->sequences[loam__slot_of(entry->seq)];
@@ -159,12 +157,13 @@ static void add_item(loam__queue *q, loam__entry *entry, uint32_t rows, step_roo
  * the entry finds it in the cache in the next step. */
 static bool is_under_way(const loam__queue *q, const loam__entry *entry)
 {
-    uint32_t had = sequence_of(q, entry)->n_tokens, end = had + BLOCK;
-    if (!q->run->kv.shape.share || had % BLOCK || end >= entry->n_tokens) return false;
+    const uint32_t block = q->run->kv.shape.block_tokens;
+    uint32_t had = sequence_of(q, entry)->n_tokens, end = had + block;
+    if (!q->run->kv.shape.share || had % block || end >= entry->n_tokens) return false;
     for (uint32_t i = 0; i < q->n_items; i++) {
         const loam__entry *other = q->stepping[i];
         uint32_t first = sequence_of(q, other)->n_tokens;
-        if (first / BLOCK == had / BLOCK && first + q->items[i].n >= end &&
+        if (first / block == had / block && first + q->items[i].n >= end &&
             memcmp(other->tokens, entry->tokens, end * sizeof *entry->tokens) == 0)
             return true;
     }
@@ -174,10 +173,11 @@ static bool is_under_way(const loam__queue *q, const loam__entry *entry)
 /* How many rows of an entry go into what is left of the step. */
 static uint32_t piece_of(const loam__queue *q, const loam__entry *entry, const step_room *room)
 {
+    const uint32_t block = q->run->kv.shape.block_tokens;
     uint32_t had = sequence_of(q, entry)->n_tokens, rows = missing(q, entry);
     uint32_t end = had + (rows < room->rows ? rows : room->rows);
     while (end > had && blocks_to(q, entry, end) > room->blocks)
-        end = (end - 1) / BLOCK * BLOCK;
+        end = (end - 1) / block * block;
     return end > had ? end - had : 0;
 }
 

@@ -261,7 +261,7 @@ static loam_status no_blocks(loam__run *run, uint64_t needed)
     return loam__fail(run->base, LOAM_ERR_FULL,
                       "the KV cache has %u free blocks of %u tokens and the call needs %llu; close "
                       "or truncate a sequence, or load with more options.kv_tokens",
-                      loam__kv_available(&run->kv), LOAM__KV_BLOCK_TOKENS,
+                      loam__kv_available(&run->kv), run->kv.shape.block_tokens,
                       (unsigned long long)needed);
 }
 
@@ -422,6 +422,8 @@ static loam_status run_piece(loam__run *run, uint32_t n_outputs)
 {
     loam_step step = step_now(run, n_outputs);
     const loam__plan *p = run->plan;
+    /* a backend asks between slices, of which a small piece may have one an op */
+    if (atomic_load_explicit(run->cancel, memory_order_relaxed)) return LOAM_ERR_CANCELLED;
     loam_status st =
         p->backend->run(p->self, run->programs[run->pending.phase], &step, &run->pending.position);
     if (st == LOAM_OK) run->pending.position = 0;

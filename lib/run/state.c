@@ -168,7 +168,7 @@ static loam_status begin_header(const loam__run *run, state_header *h)
     memset(h, 0, sizeof *h);
     h->magic = MAGIC;
     h->version = VERSION;
-    h->block_tokens = LOAM__KV_BLOCK_TOKENS;
+    h->block_tokens = run->kv.shape.block_tokens;
     h->k_type = (uint32_t)model->options.k_type;
     h->v_type = (uint32_t)model->options.v_type;
     h->n_vocab = model->geometry.n_vocab;

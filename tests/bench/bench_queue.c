@@ -1,8 +1,8 @@
 /* Continuous batching against its alternatives, on one trace and in the same KV memory: bench_queue
- * MODEL [KV tokens [sequences [threads [mode]]]], 0 for a default. 64 requests come at once: a
- * common beginning of 200 tokens, 16 to 128 of their own, answers of 16 to 128. One at a time, with
- * and without sharing beginnings; static batches, which begin together and are over when the last
- * is; continuous. Prints JSON. Other programs take time too: run it on an idle machine. */
+ * MODEL [KV tokens [sequences [threads [block tokens [mode]]]]], 0 for a default. 64 requests come
+ * at once: a common beginning of 200 tokens, 16 to 128 of their own, answers of 16 to 128. One at a
+ * time, with and without sharing beginnings; static batches, which begin together and are over when
+ * the last is; continuous. Prints JSON. Other programs take time too: run it on an idle machine. */
 #define _POSIX_C_SOURCE 200809L
 #include <loam/queue.h>
 
@@ -24,7 +24,7 @@ typedef struct trace {
 typedef struct setting {
     const char *path, *mode; /* NULL: all */
     uint64_t kv_tokens;
-    uint32_t sequences, threads;
+    uint32_t sequences, threads, block_tokens;
 } setting;
 
 typedef struct result {
@@ -75,7 +75,7 @@ static void make_trace(trace *t, uint32_t vocabulary)
 
 static loam *load(const setting *s, uint32_t flags)
 {
-    loam *m;
+    loam *m = NULL;
     loam_options options;
     loam_options_init(&options);
     options.flags = flags;
@@ -83,7 +83,9 @@ static loam *load(const setting *s, uint32_t flags)
     options.context_tokens = CONTEXT;
     options.sequences = s->sequences;
     options.threads = s->threads;
-    must(m, loam_load(s->path, &options, &m));
+    options.kv_block_tokens = s->block_tokens;
+    const loam_status st = loam_load(s->path, &options, &m);
+    must(m, st);
     return m;
 }
 
@@ -278,11 +280,12 @@ static uint32_t number(int argc, char **argv, int i, uint32_t standard)
 int main(int argc, char **argv)
 {
     static trace t;
-    setting s = {.path = argc > 1 ? argv[1] : "", .mode = argc > 5 ? argv[5] : NULL};
+    setting s = {.path = argc > 1 ? argv[1] : "", .mode = argc > 6 ? argv[6] : NULL};
     loam_info info;
     s.kv_tokens = number(argc, argv, 2, 4096);
-    s.sequences = number(argc, argv, 3, 32);
+    s.sequences = number(argc, argv, 3, 64);
     s.threads = number(argc, argv, 4, 0);
+    s.block_tokens = number(argc, argv, 5, 16);
     loam *m = load(&s, 0);
     loam_info_init(&info);
     must(m, loam_get_info(m, &info));

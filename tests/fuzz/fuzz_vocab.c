@@ -30,7 +30,7 @@ static bool fuzz_is_utf8(const char *p, size_t n)
 
 static void fuzz_stream(const loam__vocab *v, loam_stream *stream, loam_token token)
 {
-    size_t need, got;
+    size_t need, got = 0;
     loam_stream before = *stream;
     if (!loam__stream_push(v, stream, token, NULL, 0, &need))
         fuzz_require(memcmp(&before, stream, sizeof before) == 0);

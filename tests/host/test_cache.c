@@ -7,7 +7,7 @@
 
 typedef struct setting {
     const char *path;
-    uint32_t vocab, flags, kv_tokens;
+    uint32_t vocab, flags, block_tokens;
     loam_token tokens[N_TOKENS];
     float *expected; /* [N_TOKENS][vocab] */
 } setting;
@@ -23,13 +23,14 @@ static loam *open_model(const setting *s, uint32_t sequences, uint64_t kv_tokens
     options.sequences = sequences;
     options.kv_tokens = kv_tokens;
     options.step_tokens = step;
+    options.kv_block_tokens = s->block_tokens;
     if (loam_load(s->path, &options, &m) != LOAM_OK) fail_msg("%s: %s", s->path, loam_error(m));
     return m;
 }
 
-static void open_setting(setting *s, const char *path)
+static void open_blocks(setting *s, const char *path, uint32_t block_tokens)
 {
-    *s = (setting){.path = path, .flags = LOAM_LOAD_NO_SHARING};
+    *s = (setting){.path = path, .flags = LOAM_LOAD_NO_SHARING, .block_tokens = block_tokens};
     loam *m = open_model(s, 1, 0, 64);
     s->vocab = vocabulary_of(m);
     for (uint32_t i = 0; i < N_TOKENS; i++)
@@ -38,6 +39,11 @@ static void open_setting(setting *s, const char *path)
     assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, s->expected), LOAM_OK);
     loam_free(m);
     s->flags = 0;
+}
+
+static void open_setting(setting *s, const char *path)
+{
+    open_blocks(s, path, 0);
 }
 
 static void expect_at(const setting *s, loam *m, loam_seq seq, uint32_t n, const char *how)
@@ -252,9 +258,10 @@ static void test_random_use__leaves_the_right_bits(void **state)
 {
     static const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3.gguf")};
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < 6; i++) {
+        static const uint32_t block_tokens[] = {16, 8, 64};
         setting s;
-        open_setting(&s, paths[i]);
+        open_blocks(&s, paths[i % 2], block_tokens[i / 2]);
         for (uint64_t seed = 1; seed < 4; seed++) {
             use_at_random(&s, seed, 0);
             use_at_random(&s, seed, 208 + 32 * seed);

@@ -233,6 +233,7 @@ static void check_plans(const char *path, const uint32_t *contexts, size_t n_con
         options.threads = 1 + i % 2;
         options.isa = i % 5 == 2 ? "scalar" : NULL;
         options.step_tokens = i % 3 ? 8 : 0;
+        options.kv_block_tokens = i % 7 == 3 ? 8 : i % 7 == 5 ? 64 : 0;
         check_plan(path, &options);
     }
 }

@@ -6,6 +6,7 @@
 #include "models.h"
 
 #include <loam/gguf.h>
+#include <loam/plan.h>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -465,7 +466,41 @@ static void test_handles__run_side_by_side(void **state)
     loam_gguf_close(g);
 }
 
+static void *plan_again_and_again(void *arg)
+{
+    loam_plan_totals *first = arg;
+    for (int i = 0; i < 40; i++) {
+        loam_options options;
+        loam_plan_totals totals;
+        loam_plan *plan;
+        loam_options_init(&options);
+        options.memory_limit_bytes = i % 2 ? 1 : 0; /* with and without advice */
+        loam_plan_file(model, &options, &plan);
+        loam_plan_totals_init(&totals);
+        loam_plan_get_totals(plan, &totals);
+        loam_plan_free(plan);
+        if (i == 0) *first = totals;
+        else if (totals.total_bytes != first->total_bytes) first->total_bytes = 0;
+    }
+    return NULL;
+}
+
+static void test_plans__are_made_side_by_side(void **state)
+{
+    pthread_t threads[4];
+    loam_plan_totals totals[4];
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, plan_again_and_again, &totals[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(totals[i].total_bytes > 0);
+        assert_int_equal(totals[i].total_bytes, totals[0].total_bytes);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_plans__are_made_side_by_side),
     cmocka_unit_test(test_free__leaves_no_thread_and_no_file),
     cmocka_unit_test(test_idle__threads_sleep),
     cmocka_unit_test(test_threads__take_no_signal_of_the_hosts),

@@ -1,7 +1,7 @@
-/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). The
- * heads share what is loaded of K and V; what a head gets does not depend on its companions. Its y
- * is the sum of exp(score - max) * V over the positions so far, total the sum of the factors, max
- * the largest score. */
+/* Attention of one token: online softmax, a run of blocks after the other (Milakov and Gimelshein
+ * 2018). The heads share what is loaded of K and V; what a head gets does not depend on its
+ * companions. Its y is the sum of exp(score - max) * V over the positions so far, total the sum of
+ * the factors, max the largest score. */
 #include "cells_avx2.h"
 
 enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
@@ -10,20 +10,34 @@ _Static_assert(VECTORS *WIDTH == CELL_BLOCK, "a tile is as wide as a block of ce
 
 typedef struct span { /* the part of a KV block that is seen */
     const uint8_t *k, *v;
-    size_t positions;
-    float *max, *total; /* [heads] */
-    float *scores;      /* [heads][block_tokens], then the factors */
-    float *steps;       /* [heads] where K has digits: what 1 in q_digits means */
-    int16_t *q_digits;  /* [heads][k_values] */
+    size_t first, positions; /* in the run */
 } span;
 
-static void find_span(const loam__attention_args *a, size_t first, span *s)
+typedef struct run { /* some blocks, one after the other: the softmax is done for all at once */
+    span spans[LOAM__ATTENTION_BLOCKS];
+    size_t n_spans, positions;
+    size_t stride;      /* of the scores of a head */
+    float *max, *total; /* [heads] */
+    float *scores;      /* [heads][stride], then the factors */
+    float *steps;       /* [heads] where K has digits: what 1 in q_digits means */
+    int16_t *q_digits;  /* [heads][k_values] */
+} run;
+
+static void find_run(const loam__attention_args *a, size_t first, run *r)
 {
-    const size_t row = first % a->block_tokens, block = (size_t)a->table[first / a->block_tokens];
-    const size_t left = a->block_tokens - row, wanted = a->last - first + 1;
-    s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
-    s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
-    s->positions = wanted < left ? wanted : left;
+    r->n_spans = r->positions = 0;
+    while (r->n_spans < LOAM__ATTENTION_BLOCKS && first <= a->last) {
+        const size_t row = first % a->block_tokens, left = a->block_tokens - row;
+        const size_t block = (size_t)a->table[first / a->block_tokens];
+        const size_t wanted = a->last - first + 1;
+        span *s = &r->spans[r->n_spans++];
+        s->k = a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+        s->v = a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
+        s->first = r->positions;
+        s->positions = wanted < left ? wanted : left;
+        r->positions += s->positions;
+        first += s->positions;
+    }
 }
 
 LOAM__INLINE __m256i to_digits(const float *q, float per_step)
@@ -89,7 +103,7 @@ LOAM__INLINE void dot_digits(loam_format type, size_t n_heads, const int16_t *q,
 /* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond
  * the last row that row again, and nothing stored. */
 LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a,
-                           const span *s, size_t h, size_t i)
+                           const run *r, const span *s, size_t h, size_t i)
 {
     const size_t n = a->k_values;
     const float *q = a->q + h * n;
@@ -102,7 +116,7 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
             sum[j][p] = _mm256_setzero_ps();
     }
     for (; at < n && in_blocks(type); at += CELL_BLOCK)
-        dot_digits(type, n_heads, s->q_digits + h * n, n, k, at, sum);
+        dot_digits(type, n_heads, r->q_digits + h * n, n, k, at, sum);
     for (; at + WIDTH <= n; at += WIDTH)
         dot_vector(type, n_heads, q, n, k, at, sum);
     for (size_t p = 0; p < POSITIONS && at < n; p++) {
@@ -113,9 +127,9 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
     const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
     for (size_t j = 0; j < n_heads; j++) {
         float lanes[POSITIONS];
-        const __m128 step = _mm_set1_ps(in_blocks(type) ? s->steps[h + j] : 1.0f);
+        const __m128 step = _mm_set1_ps(in_blocks(type) ? r->steps[h + j] : 1.0f);
         _mm_storeu_ps(lanes, _mm_mul_ps(add_lanes_of_four(sum[j]), step));
-        memcpy(s->scores + (h + j) * a->block_tokens + i, lanes, wanted * sizeof *lanes);
+        memcpy(r->scores + (h + j) * r->stride + s->first + i, lanes, wanted * sizeof *lanes);
     }
 }
 
@@ -127,69 +141,90 @@ LOAM__INLINE __m256 soft_cap(__m256 x, float cap)
     return _mm256_mul_ps(caps, _mm256_sub_ps(one, _mm256_div_ps(two, _mm256_add_ps(e, one))));
 }
 
+LOAM__INLINE float largest_lane(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* Eight scores from i on; where there are fewer, what makes a factor of 0 stands behind them. */
+LOAM__INLINE __m256 load_scores(const float *scores, size_t n, size_t i)
+{
+    float lanes[WIDTH];
+    if (n - i >= WIDTH) return _mm256_loadu_ps(scores + i);
+    for (size_t j = 0; j < WIDTH; j++)
+        lanes[j] = i + j < n ? scores[i + j] : -INFINITY;
+    return _mm256_loadu_ps(lanes);
+}
+
+LOAM__INLINE void store_scores(float *scores, size_t n, size_t i, __m256 v)
+{
+    if (n - i >= WIDTH) _mm256_storeu_ps(scores + i, v);
+    else store_first(scores + i, n - i, v);
+}
+
+/* Scale the scores; gives the largest of them and of max. A NaN is no largest. */
 static float scale_scores(const loam__attention_args *a, float *scores, size_t n, float max)
 {
+    __m256 most = _mm256_set1_ps(max);
     for (size_t i = 0; i < n; i += WIDTH) {
-        const size_t some = n - i < WIDTH ? n - i : WIDTH;
-        __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
-        v = _mm256_mul_ps(v, _mm256_set1_ps(a->scale));
+        __m256 v = _mm256_mul_ps(load_scores(scores, n, i), _mm256_set1_ps(a->scale));
         if (a->softcap > 0) v = soft_cap(v, a->softcap);
-        if (some == WIDTH) _mm256_storeu_ps(scores + i, v);
-        else store_first(scores + i, some, v);
+        store_scores(scores, n, i, v);
+        most = _mm256_max_ps(load_scores(scores, n, i), most);
     }
-    for (size_t i = 0; i < n; i++)
-        max = scores[i] > max ? scores[i] : max;
-    return max;
+    return largest_lane(most);
 }
 
 /* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the
  * new one. */
-static void soften(const loam__attention_args *a, const span *s, size_t h)
+static void soften(const loam__attention_args *a, const run *r, size_t h)
 {
-    float *scores = s->scores + h * a->block_tokens, *y = a->y + h * a->v_values;
-    const size_t n = s->positions;
-    const float max = scale_scores(a, scores, n, s->max[h]);
-    if (max > s->max[h]) {
-        const float shrink = _mm256_cvtss_f32(exp_lanes(_mm256_set1_ps(s->max[h] - max)));
-        s->total[h] *= shrink;
+    float *scores = r->scores + h * r->stride, *y = a->y + h * a->v_values;
+    const float max = scale_scores(a, scores, r->positions, r->max[h]);
+    __m256 sum = _mm256_setzero_ps();
+    if (max > r->max[h]) {
+        const float shrink = _mm256_cvtss_f32(exp_lanes(_mm256_set1_ps(r->max[h] - max)));
+        r->total[h] *= shrink;
         for (size_t j = 0; j < a->v_values; j++)
             y[j] *= shrink;
-        s->max[h] = max;
+        r->max[h] = max;
     }
-    for (size_t i = 0; i < n; i += WIDTH) {
-        const size_t some = n - i < WIDTH ? n - i : WIDTH;
-        const __m256 v = some == WIDTH ? _mm256_loadu_ps(scores + i) : load_first(scores + i, some);
+    for (size_t i = 0; i < r->positions; i += WIDTH) {
+        const __m256 v = load_scores(scores, r->positions, i);
         const __m256 e = exp_lanes(_mm256_sub_ps(v, _mm256_set1_ps(max)));
-        if (some == WIDTH) _mm256_storeu_ps(scores + i, e);
-        else store_first(scores + i, some, e);
+        store_scores(scores, r->positions, i, e);
+        sum = _mm256_add_ps(sum, e);
     }
-    for (size_t i = 0; i < n; i++)
-        s->total[h] += scores[i];
+    r->total[h] += add_lanes(sum);
 }
 
 /* Add the rows of V, each times its factor, to n_vectors vectors of n_heads heads; both are
  * constants. */
 LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
-                           const loam__attention_args *a, const span *s, size_t h, size_t at)
+                           const loam__attention_args *a, const run *r, size_t h, size_t at)
 {
     const size_t n = a->v_values;
     float *y = a->y + h * n + at;
-    const float *factors = s->scores + h * a->block_tokens;
     __m256 sum[MAX_HEADS][VECTORS];
     for (size_t j = 0; j < n_heads; j++)
         for (size_t w = 0; w < n_vectors; w++)
             sum[j][w] = _mm256_loadu_ps(y + j * n + w * WIDTH);
-    for (size_t i = 0; i < s->positions; i++) {
-        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
-        __m256 factor[MAX_HEADS];
-        for (size_t j = 0; j < n_heads; j++) {
-            factor[j] = _mm256_set1_ps(factors[j * a->block_tokens + i]);
-            if (in_blocks(type)) factor[j] = _mm256_mul_ps(factor[j], cell_scale(cells));
-        }
-        for (size_t w = 0; w < n_vectors; w++) {
-            const __m256 v = load_cells(type, cells, w);
-            for (size_t j = 0; j < n_heads; j++)
-                sum[j][w] = _mm256_fmadd_ps(factor[j], v, sum[j][w]);
+    for (const span *s = r->spans; s < r->spans + r->n_spans; s++) {
+        const float *factors = r->scores + h * r->stride + s->first;
+        for (size_t i = 0; i < s->positions; i++) {
+            const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
+            __m256 factor[MAX_HEADS];
+            for (size_t j = 0; j < n_heads; j++) {
+                factor[j] = _mm256_set1_ps(factors[j * r->stride + i]);
+                if (in_blocks(type)) factor[j] = _mm256_mul_ps(factor[j], cell_scale(cells));
+            }
+            for (size_t w = 0; w < n_vectors; w++) {
+                const __m256 v = load_cells(type, cells, w);
+                for (size_t j = 0; j < n_heads; j++)
+                    sum[j][w] = _mm256_fmadd_ps(factor[j], v, sum[j][w]);
+            }
         }
     }
     for (size_t j = 0; j < n_heads; j++)
@@ -198,99 +233,103 @@ LOAM__INLINE void add_tile(loam_format type, size_t n_heads, size_t n_vectors,
 }
 
 /* The same for the last values of one head, fewer than a vector. */
-LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, const span *s, size_t h,
+LOAM__INLINE void add_last(loam_format type, const loam__attention_args *a, const run *r, size_t h,
                            size_t at)
 {
     const size_t n = a->v_values, some = n - at;
     float *y = a->y + h * n + at;
     __m256 sum = load_first(y, some);
-    for (size_t i = 0; i < s->positions; i++) {
-        const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
-        sum = _mm256_fmadd_ps(_mm256_set1_ps(s->scores[h * a->block_tokens + i]),
-                              load_first_typed(type, cells, some), sum);
-    }
+    for (const span *s = r->spans; s < r->spans + r->n_spans; s++)
+        for (size_t i = 0; i < s->positions; i++) {
+            const uint8_t *cells = s->v + i * a->v_row_bytes + cell_bytes(type, at);
+            const float factor = r->scores[h * r->stride + s->first + i];
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(factor), load_first_typed(type, cells, some), sum);
+        }
     store_first(y, some, sum);
 }
 
 LOAM__INLINE void dot_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
-                            const span *s, size_t h)
+                            const run *r, size_t h)
 {
-    for (size_t i = 0; i < s->positions; i += POSITIONS)
-        dot_tile(type, n_heads, a, s, h, i);
+    for (const span *s = r->spans; s < r->spans + r->n_spans; s++)
+        for (size_t i = 0; i < s->positions; i += POSITIONS)
+            dot_tile(type, n_heads, a, r, s, h, i);
 }
 
 LOAM__INLINE void add_heads(loam_format type, size_t n_heads, const loam__attention_args *a,
-                            const span *s, size_t h)
+                            const run *r, size_t h)
 {
     size_t at = 0;
     for (; at + CELL_BLOCK <= a->v_values; at += CELL_BLOCK)
-        add_tile(type, n_heads, VECTORS, a, s, h, at);
+        add_tile(type, n_heads, VECTORS, a, r, h, at);
     for (; at + WIDTH <= a->v_values && !in_blocks(type); at += WIDTH)
-        add_tile(type, n_heads, 1, a, s, h, at);
+        add_tile(type, n_heads, 1, a, r, h, at);
     for (size_t j = 0; j < n_heads && at < a->v_values && !in_blocks(type); j++)
-        add_last(type, a, s, h + j, at);
+        add_last(type, a, r, h + j, at);
 }
 
 typedef enum phase { DOT, ADD } phase; /* scores from K; V into y */
 
 LOAM__INLINE void some_heads(phase what, loam_format type, size_t n_heads,
-                             const loam__attention_args *a, const span *s, size_t h)
+                             const loam__attention_args *a, const run *r, size_t h)
 {
-    if (what == DOT) dot_heads(type, n_heads, a, s, h);
-    else add_heads(type, n_heads, a, s, h);
+    if (what == DOT) dot_heads(type, n_heads, a, r, h);
+    else add_heads(type, n_heads, a, r, h);
 }
 
 LOAM__INLINE void all_heads(phase what, loam_format type, const loam__attention_args *a,
-                            const span *s)
+                            const run *r)
 {
     for (size_t h = 0; h < a->heads;) {
         const size_t left = a->heads - h;
         const size_t n = left == 4 ? 2 : left < MAX_HEADS ? left : MAX_HEADS;
-        if (n == 3) some_heads(what, type, 3, a, s, h);
-        else if (n == 2) some_heads(what, type, 2, a, s, h);
-        else some_heads(what, type, 1, a, s, h);
+        if (n == 3) some_heads(what, type, 3, a, r, h);
+        else if (n == 2) some_heads(what, type, 2, a, r, h);
+        else some_heads(what, type, 1, a, r, h);
         h += n;
     }
 }
 
 /* A loop of its own for each type, in which the type is a constant. */
 LOAM__INLINE void all_of_type(phase what, loam_format type, const loam__attention_args *a,
-                              const span *s)
+                              const run *r)
 {
     switch (type) {
     case LOAM_TYPE_F32:
-        all_heads(what, LOAM_TYPE_F32, a, s);
+        all_heads(what, LOAM_TYPE_F32, a, r);
         break;
     case LOAM_TYPE_F16:
-        all_heads(what, LOAM_TYPE_F16, a, s);
+        all_heads(what, LOAM_TYPE_F16, a, r);
         break;
     case LOAM_TYPE_BF16:
-        all_heads(what, LOAM_TYPE_BF16, a, s);
+        all_heads(what, LOAM_TYPE_BF16, a, r);
         break;
     case LOAM_TYPE_Q8_0:
-        all_heads(what, LOAM_TYPE_Q8_0, a, s);
+        all_heads(what, LOAM_TYPE_Q8_0, a, r);
         break;
     default:
-        all_heads(what, LOAM_TYPE_Q4_0, a, s);
+        all_heads(what, LOAM_TYPE_Q4_0, a, r);
         break;
     }
 }
 
-static void dot_span(const loam__attention_args *a, const span *s)
+static void dot_run(const loam__attention_args *a, const run *r)
 {
-    all_of_type(DOT, a->k_type, a, s);
+    all_of_type(DOT, a->k_type, a, r);
 }
 
-static void add_span(const loam__attention_args *a, const span *s)
+static void add_run(const loam__attention_args *a, const run *r)
 {
-    all_of_type(ADD, a->v_type, a, s);
+    all_of_type(ADD, a->v_type, a, r);
 }
 
-static span lay_out(const loam__attention_args *a)
+static run lay_out(const loam__attention_args *a)
 {
+    const size_t stride = (size_t)LOAM__ATTENTION_BLOCKS * a->block_tokens;
     float *scores = a->scratch + 2 * (size_t)a->heads;
-    float *steps = scores + (size_t)a->heads * a->block_tokens;
-    return (span){
+    float *steps = scores + a->heads * stride;
+    return (run){
+        .stride = stride,
         .max = a->scratch,
         .total = a->scratch + a->heads,
         .scores = scores,
@@ -301,23 +340,23 @@ static span lay_out(const loam__attention_args *a)
 
 void loam__avx2_attention(const loam__attention_args *a)
 {
-    span s = lay_out(a);
+    run r = lay_out(a);
     for (size_t h = 0; h < a->heads; h++) {
-        s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
-        s.total[h] = 0;
+        r.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
+        r.total[h] = 0;
         if (in_blocks(a->k_type))
-            prepare_query(a->q + h * a->k_values, a->k_values, s.steps + h,
-                          s.q_digits + h * a->k_values);
+            prepare_query(a->q + h * a->k_values, a->k_values, r.steps + h,
+                          r.q_digits + h * a->k_values);
     }
     memset(a->y, 0, (size_t)a->heads * a->v_values * sizeof *a->y);
-    for (size_t first = a->first; first <= a->last; first += s.positions) {
-        find_span(a, first, &s);
-        dot_span(a, &s);
+    for (size_t first = a->first; first <= a->last; first += r.positions) {
+        find_run(a, first, &r);
+        dot_run(a, &r);
         for (size_t h = 0; h < a->heads; h++)
-            soften(a, &s, h);
-        add_span(a, &s);
+            soften(a, &r, h);
+        add_run(a, &r);
     }
     for (size_t h = 0; h < a->heads; h++)
         for (size_t j = 0; j < a->v_values; j++)
-            a->y[h * a->v_values + j] /= s.total[h];
+            a->y[h * a->v_values + j] /= r.total[h];
 }
