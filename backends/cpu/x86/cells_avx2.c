@@ -50,7 +50,8 @@ LOAM__INLINE block load_block(const float *x)
         const __m256i same = _mm256_cmpeq_epi32(magnitudes(b.v[w]), most);
         equal |= (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same)) << w * WIDTH;
     }
-    b.peak = x[__builtin_ctz(equal)] + 0.0f; /* -0 becomes 0 */
+    const uint32_t before_first = (equal - 1) & ~equal;
+    b.peak = x[_mm_popcnt_u32(before_first)] + 0.0f; /* -0 becomes 0 */
     return b;
 }
 
