@@ -66,12 +66,16 @@ static void test_own_models__scalar_meets_the_plain_reference(void **state)
     check_own("tiny-gemma3-listed", "scalar", exact);
 }
 
+static void check_own_simd(const char *isa)
+{
+    check_own("tiny-llama", isa, (tolerance){0.6, 0.08}); /* activations in 8 bits */
+    check_own("tiny-gemma3", isa, exact);                 /* F32 and F16 weights only */
+}
+
 static void test_own_models__simd_meets_the_plain_reference(void **state)
 {
     (void)state;
-    if (!has_isa("avx2")) skip();
-    check_own("tiny-llama", "avx2", (tolerance){0.6, 0.08}); /* activations in 8 bits */
-    check_own("tiny-gemma3", "avx2", exact);                 /* F32 and F16 weights only */
+    on_each_simd(check_own_simd);
 }
 
 /* The reference rounds its keys and values as the cells do, so what is left are a few numbers that
@@ -92,13 +96,16 @@ static void test_cells__scalar_meets_a_reference_that_rounds_alike(void **state)
     check_rounded_cells("tiny-gemma3-wide", "scalar", (tolerance){0.02, 3e-3});
 }
 
+static void check_rounded_cells_simd(const char *isa)
+{
+    check_rounded_cells("tiny-llama-wide", isa, (tolerance){2, 0.25}); /* activations in 8 bits */
+    check_rounded_cells("tiny-gemma3-wide", isa, (tolerance){0.05, 6e-3});
+}
+
 static void test_cells__simd_meets_a_reference_that_rounds_alike(void **state)
 {
     (void)state;
-    if (!has_isa("avx2")) skip();
-    check_rounded_cells("tiny-llama-wide", "avx2",
-                        (tolerance){2, 0.25}); /* activations in 8 bits */
-    check_rounded_cells("tiny-gemma3-wide", "avx2", (tolerance){0.05, 6e-3});
+    on_each_simd(check_rounded_cells_simd);
 }
 
 /* What each type costs, against a reference in double precision. */
@@ -219,8 +226,7 @@ static void test_reference_models__scalar_matches_at_every_position(void **state
 static void test_reference_models__simd_is_within_the_stated_tolerance(void **state)
 {
     (void)state;
-    if (!has_isa("avx2")) skip();
-    check_all("avx2");
+    on_each_simd(check_all);
 }
 
 /* ---- the real models ---- */

@@ -76,8 +76,8 @@ int main(int argc, char **argv)
             if (argc > 2 && atoi(argv[2]) != m->type) continue;
             bench(isa->name, m, 32768, 1);
             bench(isa->name, m, 2048, 1);
-            bench(isa->name, m, 2048, 4);
-            bench(isa->name, m, 2048, 512);
+            for (size_t cols = 4; cols <= 512; cols *= 2)
+                if (cols != 256) bench(isa->name, m, 2048, cols);
         }
     }
     return 0;

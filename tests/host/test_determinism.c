@@ -154,7 +154,6 @@ static void check(const char *isa)
         {OWN("tiny-llama-wide.gguf"), LOAM_KV_Q8_0, LOAM_KV_Q4_0},
         {OWN("tiny-gemma3-wide.gguf"), LOAM_KV_Q4_0, LOAM_KV_Q8_0},
     };
-    if (!has_isa(isa)) skip();
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         setting s;
         open_setting(&s, models[i].path,
@@ -173,10 +172,10 @@ static void test_scalar__same_bits_for_any_threads_batch_and_pieces(void **state
     check("scalar");
 }
 
-static void test_avx2__same_bits_for_any_threads_batch_and_pieces(void **state)
+static void test_simd__same_bits_for_any_threads_batch_and_pieces(void **state)
 {
     (void)state;
-    check("avx2");
+    on_each_simd(check);
 }
 
 static void test_sampling__same_seed_same_text(void **state)
@@ -208,7 +207,7 @@ static void test_sampling__same_seed_same_text(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_scalar__same_bits_for_any_threads_batch_and_pieces),
-    cmocka_unit_test(test_avx2__same_bits_for_any_threads_batch_and_pieces),
+    cmocka_unit_test(test_simd__same_bits_for_any_threads_batch_and_pieces),
     cmocka_unit_test(test_sampling__same_seed_same_text),
 };
 

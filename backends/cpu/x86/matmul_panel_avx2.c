@@ -90,11 +90,6 @@ typedef struct panel {
     bool first;  /* sums start at zero, not at what y has from the panel before */
 } panel;
 
-LOAM__INLINE __m256 load_rows(const float *y, size_t n)
-{
-    return n >= ROWS ? _mm256_loadu_ps(y) : load_first(y, n);
-}
-
 /* y += panel * x for `cols` columns, whose blocks begin at x and lie x_stride bytes apart. */
 LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, size_t x_stride,
                        float *y, size_t y_stride)

@@ -1,0 +1,23 @@
+/* The AVX-512 kernels, for the table in isa.c. Contracts: kernels.h. */
+#ifndef LOAM__CPU_AVX512_H
+#define LOAM__CPU_AVX512_H
+
+#include "backends/cpu/kernels.h"
+
+/* Activations as int8 in blocks of 32 (panel_avx512.h), for formats whose unsigned weights are by
+ * this much above what they mean. */
+size_t loam__avx512_q8_bytes(size_t k);
+void loam__avx512_q8_prepare_8(const float *x, size_t k, void *column);
+void loam__avx512_q8_prepare_16(const float *x, size_t k, void *column);
+void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column);
+void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column);
+void loam__avx512_multiply_q4_0(const loam__matmul_args *a);
+void loam__avx512_multiply_q4_1(const loam__matmul_args *a);
+void loam__avx512_multiply_q5_0(const loam__matmul_args *a);
+void loam__avx512_multiply_q5_1(const loam__matmul_args *a);
+void loam__avx512_multiply_q8_0(const loam__matmul_args *a);
+void loam__avx512_multiply_q4_k(const loam__matmul_args *a);
+void loam__avx512_multiply_q5_k(const loam__matmul_args *a);
+void loam__avx512_multiply_q6_k(const loam__matmul_args *a);
+
+#endif

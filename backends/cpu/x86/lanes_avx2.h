@@ -1,0 +1,121 @@
+/* Vectors whose 32-bit lanes belong to eight rows of weights, for the unpackers that the
+ * instruction sets share: see panel.h. */
+#ifndef LOAM__CPU_LANES_AVX2_H
+#define LOAM__CPU_LANES_AVX2_H
+
+#include "inline_avx2.h"
+
+enum { ROWS = 8 };
+
+typedef __m256i ints;
+typedef __m256 floats;
+typedef const uint8_t *const *row_pointers; /* ROWS of them */
+
+#define VECTOR(operation)  _mm256_##operation /* an intrinsic of this width */
+#define LOAM__KERNEL(name) loam__avx2_##name
+
+LOAM__INLINE ints bits_and(ints a, ints b)
+{
+    return _mm256_and_si256(a, b);
+}
+
+LOAM__INLINE ints bits_or(ints a, ints b)
+{
+    return _mm256_or_si256(a, b);
+}
+
+/* Four lanes, again and again. */
+LOAM__INLINE ints repeated(int a, int b, int c, int d)
+{
+    return _mm256_broadcastsi128_si256(_mm_setr_epi32(a, b, c, d));
+}
+
+LOAM__INLINE floats zeros(void)
+{
+    return _mm256_setzero_ps();
+}
+
+LOAM__INLINE floats load_rows(const float *y, size_t n)
+{
+    return n >= ROWS ? _mm256_loadu_ps(y) : load_first(y, n);
+}
+
+LOAM__INLINE void store_rows(float *y, size_t n, floats v)
+{
+    if (n >= ROWS) _mm256_storeu_ps(y, v);
+    else store_first(y, n, v);
+}
+
+LOAM__INLINE __m256i two_rows(row_pointers rows, int i, size_t at)
+{
+    const __m128i low = _mm_loadu_si128((const __m128i *)(rows[i] + at));
+    const __m128i high = _mm_loadu_si128((const __m128i *)(rows[i + 4] + at));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* 16 bytes of each row, transposed: out[i] holds bytes 4i .. 4i+3 of the eight rows. */
+LOAM__INLINE void gather16(row_pointers rows, size_t at, __m256i out[4])
+{
+    const __m256i a = two_rows(rows, 0, at), b = two_rows(rows, 1, at);
+    const __m256i c = two_rows(rows, 2, at), d = two_rows(rows, 3, at);
+    const __m256i ab0 = _mm256_unpacklo_epi32(a, b), ab1 = _mm256_unpackhi_epi32(a, b);
+    const __m256i cd0 = _mm256_unpacklo_epi32(c, d), cd1 = _mm256_unpackhi_epi32(c, d);
+    out[0] = _mm256_unpacklo_epi64(ab0, cd0);
+    out[1] = _mm256_unpackhi_epi64(ab0, cd0);
+    out[2] = _mm256_unpacklo_epi64(ab1, cd1);
+    out[3] = _mm256_unpackhi_epi64(ab1, cd1);
+}
+
+LOAM__INLINE int load16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+LOAM__INLINE int load32(const uint8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* One F16 of each row. */
+LOAM__INLINE __m256 gather_f16(row_pointers rows, size_t at)
+{
+    __m128i v = _mm_cvtsi32_si128(load16(rows[0] + at));
+    v = _mm_insert_epi16(v, load16(rows[1] + at), 1);
+    v = _mm_insert_epi16(v, load16(rows[2] + at), 2);
+    v = _mm_insert_epi16(v, load16(rows[3] + at), 3);
+    v = _mm_insert_epi16(v, load16(rows[4] + at), 4);
+    v = _mm_insert_epi16(v, load16(rows[5] + at), 5);
+    v = _mm_insert_epi16(v, load16(rows[6] + at), 6);
+    v = _mm_insert_epi16(v, load16(rows[7] + at), 7);
+    return _mm256_cvtph_ps(v);
+}
+
+/* Four bytes of each row. */
+LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
+{
+    __m128i low = _mm_cvtsi32_si128(load32(rows[0] + at));
+    __m128i high = _mm_cvtsi32_si128(load32(rows[4] + at));
+    low = _mm_insert_epi32(low, load32(rows[1] + at), 1);
+    high = _mm_insert_epi32(high, load32(rows[5] + at), 1);
+    low = _mm_insert_epi32(low, load32(rows[2] + at), 2);
+    high = _mm_insert_epi32(high, load32(rows[6] + at), 2);
+    low = _mm_insert_epi32(low, load32(rows[3] + at), 3);
+    high = _mm_insert_epi32(high, load32(rows[7] + at), 3);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* Two F16 in four bytes of each row. */
+LOAM__INLINE void split_f16(__m256i pairs, __m256 *first, __m256 *second)
+{
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m256i v = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pairs, order), 0xD8);
+    *first = _mm256_cvtph_ps(_mm256_castsi256_si128(v));
+    *second = _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1));
+}
+
+#endif

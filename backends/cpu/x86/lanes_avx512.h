@@ -1,0 +1,140 @@
+/* Vectors whose 32-bit lanes belong to sixteen rows of weights: see panel.h. */
+#ifndef LOAM__CPU_LANES_AVX512_H
+#define LOAM__CPU_LANES_AVX512_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "avx512.h"
+#include "lib/base/compiler.h"
+
+enum { ROWS = 16 };
+
+typedef __m512i ints;
+typedef __m512 floats;
+typedef const uint8_t *const *row_pointers; /* ROWS of them */
+
+#define VECTOR(operation)  _mm512_##operation /* an intrinsic of this width */
+#define LOAM__KERNEL(name) loam__avx512_##name
+
+LOAM__INLINE ints bits_and(ints a, ints b)
+{
+    return _mm512_and_si512(a, b);
+}
+
+LOAM__INLINE ints bits_or(ints a, ints b)
+{
+    return _mm512_or_si512(a, b);
+}
+
+/* Four lanes, again and again. */
+LOAM__INLINE ints repeated(int a, int b, int c, int d)
+{
+    return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d));
+}
+
+LOAM__INLINE floats zeros(void)
+{
+    return _mm512_setzero_ps();
+}
+
+LOAM__INLINE __mmask16 first_rows(size_t n)
+{
+    return (__mmask16)(n >= ROWS ? 0xffff : (1u << n) - 1);
+}
+
+LOAM__INLINE floats load_rows(const float *y, size_t n)
+{
+    return _mm512_maskz_loadu_ps(first_rows(n), y);
+}
+
+LOAM__INLINE void store_rows(float *y, size_t n, floats v)
+{
+    _mm512_mask_storeu_ps(y, first_rows(n), v);
+}
+
+LOAM__INLINE __m128i load_bytes16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+LOAM__INLINE ints join(__m128i a, __m128i b, __m128i c, __m128i d)
+{
+    const __m512i ab = _mm512_inserti64x2(_mm512_castsi128_si512(a), b, 1);
+    return _mm512_inserti64x2(_mm512_inserti64x2(ab, c, 2), d, 3);
+}
+
+LOAM__INLINE ints four_rows(row_pointers rows, int i, size_t at)
+{
+    return join(load_bytes16(rows[i] + at), load_bytes16(rows[i + 4] + at),
+                load_bytes16(rows[i + 8] + at), load_bytes16(rows[i + 12] + at));
+}
+
+/* 16 bytes of each row, transposed: out[i] holds bytes 4i .. 4i+3 of the sixteen rows. */
+LOAM__INLINE void gather16(row_pointers rows, size_t at, ints out[4])
+{
+    const ints a = four_rows(rows, 0, at), b = four_rows(rows, 1, at);
+    const ints c = four_rows(rows, 2, at), d = four_rows(rows, 3, at);
+    const ints ab0 = _mm512_unpacklo_epi32(a, b), ab1 = _mm512_unpackhi_epi32(a, b);
+    const ints cd0 = _mm512_unpacklo_epi32(c, d), cd1 = _mm512_unpackhi_epi32(c, d);
+    out[0] = _mm512_unpacklo_epi64(ab0, cd0);
+    out[1] = _mm512_unpackhi_epi64(ab0, cd0);
+    out[2] = _mm512_unpacklo_epi64(ab1, cd1);
+    out[3] = _mm512_unpackhi_epi64(ab1, cd1);
+}
+
+LOAM__INLINE int load16(const uint8_t *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+LOAM__INLINE int load32(const uint8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+LOAM__INLINE __m128i eight_f16(row_pointers rows, size_t at)
+{
+    __m128i v = _mm_cvtsi32_si128(load16(rows[0] + at));
+    v = _mm_insert_epi16(v, load16(rows[1] + at), 1);
+    v = _mm_insert_epi16(v, load16(rows[2] + at), 2);
+    v = _mm_insert_epi16(v, load16(rows[3] + at), 3);
+    v = _mm_insert_epi16(v, load16(rows[4] + at), 4);
+    v = _mm_insert_epi16(v, load16(rows[5] + at), 5);
+    v = _mm_insert_epi16(v, load16(rows[6] + at), 6);
+    return _mm_insert_epi16(v, load16(rows[7] + at), 7);
+}
+
+/* One F16 of each row. */
+LOAM__INLINE floats gather_f16(row_pointers rows, size_t at)
+{
+    return _mm512_cvtph_ps(_mm256_set_m128i(eight_f16(rows + 8, at), eight_f16(rows, at)));
+}
+
+LOAM__INLINE __m128i four_dwords(row_pointers rows, size_t at)
+{
+    __m128i v = _mm_cvtsi32_si128(load32(rows[0] + at));
+    v = _mm_insert_epi32(v, load32(rows[1] + at), 1);
+    v = _mm_insert_epi32(v, load32(rows[2] + at), 2);
+    return _mm_insert_epi32(v, load32(rows[3] + at), 3);
+}
+
+/* Four bytes of each row. */
+LOAM__INLINE ints gather4(row_pointers rows, size_t at)
+{
+    return join(four_dwords(rows, at), four_dwords(rows + 4, at), four_dwords(rows + 8, at),
+                four_dwords(rows + 12, at));
+}
+
+/* Two F16 in four bytes of each row. */
+LOAM__INLINE void split_f16(ints pairs, floats *first, floats *second)
+{
+    *first = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs));
+    *second = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(pairs, 16)));
+}
+
+#endif

@@ -1,0 +1,139 @@
+#include "panel_avx512.h"
+
+#include <float.h>
+
+/* ---- activations ---- */
+
+size_t loam__avx512_q8_bytes(size_t k)
+{
+    return (k / BLOCK * sizeof(q8) + 63) / 64 * 64;
+}
+
+/* Round 16 values to int8. One with NaN or infinity gives NaN; one whose scale has no finite
+ * inverse counts as zero. */
+LOAM__INLINE int quantize_half(const float *x, int8_t *q, float *scale)
+{
+    const __m512 v = _mm512_loadu_ps(x);
+    /* as integers: NaN is above infinity */
+    const uint32_t bits = (uint32_t)_mm512_reduce_max_epi32(_mm512_castps_si512(_mm512_abs_ps(v)));
+    float most;
+    memcpy(&most, &bits, sizeof most);
+    if (!(most <= FLT_MAX && most >= 0x1p-100f)) {
+        *scale = most <= FLT_MAX ? 0 : most - most;
+        memset(q, 0, HALF);
+        return 0;
+    }
+    const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(v, _mm512_set1_ps(127.0f / most)));
+    *scale = most / 127.0f;
+    _mm_storeu_si128((__m128i *)(void *)q, _mm512_cvtsepi32_epi8(whole));
+    return _mm512_reduce_add_epi32(whole);
+}
+
+LOAM__INLINE void prepare(const float *x, size_t k, int center, void *column)
+{
+    q8 *out = column;
+    for (size_t b = 0; b < k / BLOCK; b++, out++) {
+        int sum[2];
+        for (int h = 0; h < 2; h++) {
+            sum[h] = quantize_half(x + b * BLOCK + h * HALF, out->q + h * HALF, &out->scale[h]);
+            out->start[h] = -center * sum[h];
+        }
+        out->sum = out->scale[0] * (float)sum[0] + out->scale[1] * (float)sum[1];
+    }
+}
+
+void loam__avx512_q8_prepare_8(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 8, column);
+}
+
+void loam__avx512_q8_prepare_16(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 16, column);
+}
+
+void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 32, column);
+}
+
+void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 128, column);
+}
+
+/* ---- many columns ---- */
+
+enum {
+    COLS = 8,         /* of a tile */
+    PANEL_PIECES = 16 /* 512 values of 16 rows: 10 KiB, which stay in the first-level cache */
+};
+
+/* y += panel * x for `cols` columns, whose blocks begin at x and lie x_stride bytes apart. */
+LOAM__INLINE void tile(int kind, size_t cols, const piece *pieces, size_t n, bool first,
+                       const uint8_t *x, size_t x_stride, float *y, size_t y_stride, size_t rows)
+{
+    __m512 sum[COLS];
+    for (size_t c = 0; c < cols; c++)
+        sum[c] = first ? zeros() : load_rows(y + c * y_stride, rows);
+    for (size_t b = 0; b < n; b++, x += sizeof(q8)) {
+        const piece p = pieces[b];
+        for (size_t c = 0; c < cols; c++)
+            sum[c] = add_piece(kind, &p, (const q8 *)(const void *)(x + c * x_stride), sum[c]);
+    }
+    for (size_t c = 0; c < cols; c++)
+        store_rows(y + c * y_stride, rows, sum[c]);
+}
+
+typedef struct panel {
+    piece pieces[PANEL_PIECES];
+    size_t n;    /* used */
+    size_t rows; /* wanted, at most ROWS */
+    bool first;  /* sums start at zero, not at what y has from the panel before */
+} panel;
+
+LOAM__INLINE void multiply_panel(int kind, const panel *p, const uint8_t *x,
+                                 const loam__matmul_args *a, float *y)
+{
+    size_t n, xs = a->x_row_bytes, ys = a->y_stride;
+    for (size_t left = a->cols; left > 0; left -= n, x += n * xs, y += n * ys) {
+        n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        if (n == 8) tile(kind, 8, p->pieces, p->n, p->first, x, xs, y, ys, p->rows);
+        else if (n == 4) tile(kind, 4, p->pieces, p->n, p->first, x, xs, y, ys, p->rows);
+        else if (n == 2) tile(kind, 2, p->pieces, p->n, p->first, x, xs, y, ys, p->rows);
+        else tile(kind, 1, p->pieces, p->n, p->first, x, xs, y, ys, p->rows);
+    }
+}
+
+static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a,
+                          float *y)
+{
+    switch (kind) {
+    case OFFSET:
+        multiply_panel(OFFSET, p, x, a, y);
+        break;
+    case SIX_BITS:
+        multiply_panel(SIX_BITS, p, x, a, y);
+        break;
+    default:
+        multiply_panel(CENTERED, p, x, a, y);
+    }
+}
+
+void loam__avx512_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values,
+                                  size_t unit_bytes, fill_fn *fill)
+{
+    const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
+    panel p;
+    for (size_t r = 0; r < a->rows; r += ROWS) {
+        const uint8_t *rows[ROWS];
+        p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
+        find_rows(a, r, rows);
+        for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
+            p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
+            p.first = b == 0;
+            fill(rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
+            multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+/* What the products of quantized weights and int8 activations share between instruction sets.
+ *
+ * As many rows as a vector has lanes (ROWS) go together: 32 values of each of them are unpacked and
+ * transposed into one `piece`, in which vector j holds values 4j .. 4j+3 of all the rows. So a lane
+ * belongs to a row: products of unsigned weights and signed activations are summed exactly in
+ * integers, and then scaled and added to the lane's float sum, with no horizontal sum anywhere. One
+ * column multiplies a piece where it is unpacked; many columns share a panel of pieces. Either way
+ * an output sees the same additions in the same order, block after block.
+ *
+ * A set's own header (panel_avx2.h, panel_avx512.h) brings the lanes, q8 (32 activations), piece
+ * with its set_...() functions, and add_piece(), and then includes this one. */
+#ifndef LOAM__CPU_PANEL_H
+#define LOAM__CPU_PANEL_H
+
+/* Where unpacked pieces go: a panel, or at once into the dot product with one column. */
+typedef struct sink {
+    piece *panel; /* NULL: multiply */
+    const q8 *x;
+    floats sum;
+} sink;
+
+/* Unpack `units` units of a format, which begin `at` bytes into each row, to consecutive pieces. */
+typedef void fill_fn(row_pointers rows, size_t row_bytes, size_t at, size_t units, piece *to);
+
+void LOAM__KERNEL(multiply_panels)(const loam__matmul_args *a, int kind, size_t unit_values,
+                                   size_t unit_bytes, fill_fn *fill);
+
+LOAM__INLINE void emit(sink *s, int kind, const piece *p)
+{
+    if (s->panel) *s->panel++ = *p;
+    else s->sum = add_piece(kind, p, s->x++, s->sum);
+}
+
+/* Row pointers for rows r .. r + ROWS - 1; beyond the last row the last one again, whose results
+ * are thrown away. */
+LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, const uint8_t *rows[ROWS])
+{
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = (const uint8_t *)a->w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
+}
+
+/* ---- the two ways through a format, made of its unpacker ---- */
+
+typedef void unpack_fn(row_pointers rows, size_t at, sink *s);
+
+/* So many rows are too many streams for the hardware's prefetcher, above all when rows are short.
+ * So while a unit of these rows is used, as many bytes are asked for of the rows two groups on, in
+ * the order in which they lie. */
+LOAM__INLINE void ask_ahead(const uint8_t *row, size_t row_bytes, size_t at, size_t unit_bytes)
+{
+    const uintptr_t next = (uintptr_t)row + 2 * ROWS * row_bytes + ROWS * at;
+    for (size_t i = 0; i < ROWS * unit_bytes; i += 64)
+        _mm_prefetch((const char *)(next + i), _MM_HINT_T1);
+}
+
+LOAM__INLINE void fill_panel(unpack_fn *unpack, size_t unit_bytes, row_pointers rows,
+                             size_t row_bytes, size_t at, size_t units, piece *to)
+{
+    sink s = {.panel = to};
+    for (size_t u = 0; u < units; u++, at += unit_bytes) {
+        ask_ahead(rows[0], row_bytes, at, unit_bytes);
+        unpack(rows, at, &s);
+    }
+}
+
+/* One column: the weights stream by once. */
+LOAM__INLINE void multiply_column(const loam__matmul_args *a, unpack_fn *unpack, size_t unit_values,
+                                  size_t unit_bytes)
+{
+    const size_t bytes = a->k / unit_values * unit_bytes;
+    for (size_t r = 0; r < a->rows; r += ROWS) {
+        const uint8_t *rows[ROWS];
+        sink s = {.panel = NULL, .x = a->x, .sum = zeros()};
+        find_rows(a, r, rows);
+        for (size_t at = 0; at < bytes; at += unit_bytes) {
+            ask_ahead(rows[0], a->w_row_bytes, at, unit_bytes);
+            unpack(rows, at, &s);
+        }
+        store_rows(a->y + r, a->rows - r, s.sum);
+    }
+}
+
+/* The product of a format whose unpacker is unpack_<format>. */
+#define PRODUCT(format, kind, unit_values, unit_bytes)                                             \
+    static void fill_##format(row_pointers rows, size_t row_bytes, size_t at, size_t units,        \
+                              piece *to)                                                           \
+    {                                                                                              \
+        fill_panel(unpack_##format, unit_bytes, rows, row_bytes, at, units, to);                   \
+    }                                                                                              \
+    void LOAM__KERNEL(multiply_##format)(const loam__matmul_args *a)                               \
+    {                                                                                              \
+        if (a->cols == 1) multiply_column(a, unpack_##format, unit_values, unit_bytes);            \
+        else LOAM__KERNEL(multiply_panels)(a, kind, unit_values, unit_bytes, fill_##format);       \
+    }
+
+#endif
