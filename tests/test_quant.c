@@ -217,6 +217,7 @@ static void test_decode__scales_that_are_not_finite_stay_so(void **state)
     for (size_t i = 0; i < sizeof scale_places / sizeof scale_places[0]; i++) {
         const loam__format *f = loam__format_find(scale_places[i].type);
         static const float bad[] = {NAN, INFINITY, -INFINITY};
+        if (scale_places[i].at[0] < 0) continue; /* cannot hold such a scale */
         for (int j = 0; j < 3; j++) {
             uint8_t block[LARGEST_BLOCK];
             float y[K];
@@ -288,7 +289,7 @@ static void test_formats__are_found_by_their_numbers(void **state)
         assert_ptr_equal(loam__format_find(f->type), f);
         if (n) assert_true(loam__format_at(n - 1)->type < f->type);
     }
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 21);
     assert_null(loam__format_at(SIZE_MAX));
     assert_null(loam__format_find(4)); /* a number that GGUF has given up */
     assert_null(loam__format_find(-1));
