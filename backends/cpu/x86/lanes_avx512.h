@@ -33,6 +33,17 @@ LOAM__INLINE ints repeated(int a, int b, int c, int d)
     return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d));
 }
 
+/* Sixteen bytes, again and again: a table for shuffle_epi8. */
+LOAM__INLINE ints table_of(const int8_t bytes[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)bytes));
+}
+
+LOAM__INLINE floats as_floats(ints bits)
+{
+    return _mm512_castsi512_ps(bits);
+}
+
 LOAM__INLINE floats zeros(void)
 {
     return _mm512_setzero_ps();

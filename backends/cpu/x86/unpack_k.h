@@ -1,7 +1,9 @@
-/* Formats with blocks of 256 values: Q4_K, Q5_K, Q6_K. For every instruction set: its own panel
- * header comes first. */
+/* Formats with blocks of 256 values: Q2_K, Q3_K, Q4_K, Q5_K, Q6_K. For every instruction set: its
+ * own panel header comes first. */
 #ifndef LOAM__CPU_UNPACK_K_H
 #define LOAM__CPU_UNPACK_K_H
+
+#include "unpack_bits.h"
 
 enum { SUB_BLOCKS = 8 }; /* of 32 values in a block */
 
@@ -31,32 +33,10 @@ LOAM__INLINE k_header unpack_header(row_pointers rows, size_t at)
     return h;
 }
 
-/* A byte of each lane, as a number. */
-LOAM__INLINE floats byte_as_float(ints v, int byte)
-{
-    const ints order = VECTOR(add_epi32)(repeated(0, 4, 8, 12), VECTOR(set1_epi32)(byte));
-    const ints one_byte = bits_or(order, VECTOR(set1_epi32)((int)0xffffff00u));
-    return VECTOR(cvtepi32_ps)(VECTOR(shuffle_epi8)(v, one_byte));
-}
-
 LOAM__INLINE void set_sub_block(const k_header *h, int i, piece *p)
 {
     p->scale = VECTOR(mul_ps)(h->scale, byte_as_float(h->scales[i / 4], i % 4));
     set_min(p, VECTOR(mul_ps)(h->min, byte_as_float(h->mins[i / 4], i % 4)));
-}
-
-LOAM__INLINE void low_nibbles(const ints v[8], ints w[8])
-{
-    const ints mask = VECTOR(set1_epi8)(15);
-    for (int j = 0; j < 8; j++)
-        w[j] = bits_and(v[j], mask);
-}
-
-LOAM__INLINE void high_nibbles(const ints v[8], ints w[8])
-{
-    const ints mask = VECTOR(set1_epi8)(15);
-    for (int j = 0; j < 8; j++)
-        w[j] = bits_and(VECTOR(srli_epi16)(v[j], 4), mask);
 }
 
 /* Sub-blocks 2i and 2i + 1 are the nibbles of 32 bytes. */
@@ -183,6 +163,113 @@ LOAM__INLINE void unpack_q6_k(row_pointers rows, size_t at, sink *s)
     }
 }
 
+/* ---- Q2_K: 16 bytes of scales and mins, 64 of bit pairs, F16 scale, F16 min ---- */
+
+/* A byte for each 16 values: the scale in the low nibble, the min in the high one. */
+typedef struct q2_header {
+    floats scale, min; /* min is negated */
+    ints scales[4], mins[4];
+} q2_header;
+
+LOAM__INLINE q2_header unpack_q2_header(row_pointers rows, size_t at)
+{
+    const ints mask = VECTOR(set1_epi8)(15);
+    ints v[4];
+    q2_header h;
+    split_f16(gather4(rows, at + 80), &h.scale, &h.min);
+    h.min = VECTOR(sub_ps)(zeros(), h.min);
+    gather16(rows, at, v);
+    for (int i = 0; i < 4; i++) {
+        h.scales[i] = bits_and(v[i], mask);
+        h.mins[i] = bits_and(VECTOR(srli_epi16)(v[i], 4), mask);
+    }
+    return h;
+}
+
+LOAM__INLINE void set_q2_sub_block(const q2_header *h, int i, piece *p)
+{
+    const ints scales = h->scales[i / 2], mins = h->mins[i / 2];
+    const int first = i % 2 * 2, second = first + 1;
+    set_halves(p, VECTOR(mul_ps)(h->scale, byte_as_float(scales, first)),
+               VECTOR(mul_ps)(h->scale, byte_as_float(scales, second)));
+    set_half_mins(p, VECTOR(mul_ps)(h->min, byte_as_float(mins, first)),
+                  VECTOR(mul_ps)(h->min, byte_as_float(mins, second)));
+}
+
+LOAM__INLINE void unpack_q2_k(row_pointers rows, size_t at, sink *s)
+{
+    const q2_header h = unpack_q2_header(rows, at);
+    for (int half = 0; half < 2; half++) {
+        ints v[8];
+        gather32(rows, at + 16 + 32 * (size_t)half, v);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            piece p;
+            bit_pairs(v, i, p.w);
+            set_q2_sub_block(&h, 4 * half + i, &p);
+            emit(s, HALVES, &p);
+        }
+    }
+}
+
+/* ---- Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of scales, F16 scale ---- */
+
+/* The sixteen scales of 6 bits, as int8. The words of 32 bits that end with the block are two bytes
+ * off those that it is made of. */
+LOAM__INLINE floats unpack_q3_scales(row_pointers rows, size_t at, ints scales[4])
+{
+    const ints four = VECTOR(set1_epi8)(0x0f), two = VECTOR(set1_epi8)(0x30),
+               center = VECTOR(set1_epi8)(32);
+    ints v[4], packed[3];
+    floats ignored, scale;
+    gather16(rows, at + 94, v);
+    split_f16(v[3], &ignored, &scale);
+    for (int i = 0; i < 3; i++)
+        packed[i] = bits_or(VECTOR(srli_epi32)(v[i], 16), VECTOR(slli_epi32)(v[i + 1], 16));
+    scales[0] = bits_or(bits_and(packed[0], four), bits_and(VECTOR(slli_epi16)(packed[2], 4), two));
+    scales[1] = bits_or(bits_and(packed[1], four), bits_and(VECTOR(slli_epi16)(packed[2], 2), two));
+    scales[2] = bits_or(bits_and(VECTOR(srli_epi16)(packed[0], 4), four), bits_and(packed[2], two));
+    scales[3] = bits_or(bits_and(VECTOR(srli_epi16)(packed[1], 4), four),
+                        bits_and(VECTOR(srli_epi16)(packed[2], 2), two));
+    for (int i = 0; i < 4; i++)
+        scales[i] = VECTOR(sub_epi8)(scales[i], center);
+    return scale;
+}
+
+/* Bit i of byte j of `high` is the third bit of value j of sub-block i. The kind has a center of
+ * 32, the format one of 4. */
+LOAM__INLINE void third_bits(const ints high[8], int i, ints w[8])
+{
+    const ints four = VECTOR(set1_epi8)(4), more = VECTOR(set1_epi8)(32 - 4);
+    for (int j = 0; j < 8; j++) {
+        const ints bit =
+            i < 2 ? VECTOR(slli_epi16)(high[j], 2 - i) : VECTOR(srli_epi16)(high[j], i - 2);
+        w[j] = VECTOR(add_epi8)(bits_or(w[j], bits_and(bit, four)), more);
+    }
+}
+
+LOAM__INLINE void unpack_q3_k(row_pointers rows, size_t at, sink *s)
+{
+    ints scales[4], high[8];
+    const floats scale = unpack_q3_scales(rows, at, scales);
+    gather32(rows, at, high);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+        ints v[8];
+        gather32(rows, at + 32 + 32 * (size_t)half, v);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            piece p;
+            bit_pairs(v, i, p.w);
+            third_bits(high, 4 * half + i, p.w);
+            set_six_bit_scales(scale, scales[2 * half + i / 2], i % 2, &p);
+            emit(s, SIX_BITS, &p);
+        }
+    }
+}
+
+PRODUCT(q2_k, HALVES, 256, 84)
+PRODUCT(q3_k, SIX_BITS, 256, 110)
 PRODUCT(q4_k, OFFSET, 256, 144)
 PRODUCT(q5_k, OFFSET, 256, 176)
 PRODUCT(q6_k, SIX_BITS, 256, 210)
