@@ -185,7 +185,11 @@ static void need_upload(loam__plan *p, const loam_value *v)
 {
     uint64_t bytes = v->kind == LOAM_VALUE_CONSTANT ? v->cols * 16 : bytes_of(v);
     if (v->kind == LOAM_VALUE_WEIGHT && loam__plan_is_mapped(p, v)) bytes = 0;
-    if (v->kind == LOAM_VALUE_WEIGHT && bytes > UPLOAD_BYTES) bytes = UPLOAD_BYTES;
+    if (v->kind == LOAM_VALUE_WEIGHT) {
+        const uint64_t few = v->row_bytes * LOAM_UPLOAD_ROWS;
+        const uint64_t most = few > UPLOAD_BYTES ? few : UPLOAD_BYTES;
+        if (bytes > most) bytes = most;
+    }
     if (bytes > p->upload_bytes) p->upload_bytes = (size_t)bytes;
 }
 
