@@ -214,26 +214,20 @@ LOAM__INLINE void unpack_q2_k(row_pointers rows, size_t at, sink *s)
 
 /* ---- Q3_K: 32 bytes of third bits, 64 of bit pairs, 12 of scales, F16 scale ---- */
 
-/* The sixteen scales of 6 bits, as int8. The words of 32 bits that end with the block are two bytes
- * off those that it is made of. */
-LOAM__INLINE floats unpack_q3_scales(row_pointers rows, size_t at, ints scales[4])
+/* The sixteen scales of 6 bits, as int8. */
+LOAM__INLINE void unpack_q3_scales(row_pointers rows, size_t at, ints scales[4])
 {
     const ints four = VECTOR(set1_epi8)(0x0f), two = VECTOR(set1_epi8)(0x30),
                center = VECTOR(set1_epi8)(32);
-    ints v[4], packed[3];
-    floats ignored, scale;
-    gather16(rows, at + 94, v);
-    split_f16(v[3], &ignored, &scale);
-    for (int i = 0; i < 3; i++)
-        packed[i] = bits_or(VECTOR(srli_epi32)(v[i], 16), VECTOR(slli_epi32)(v[i + 1], 16));
-    scales[0] = bits_or(bits_and(packed[0], four), bits_and(VECTOR(slli_epi16)(packed[2], 4), two));
-    scales[1] = bits_or(bits_and(packed[1], four), bits_and(VECTOR(slli_epi16)(packed[2], 2), two));
-    scales[2] = bits_or(bits_and(VECTOR(srli_epi16)(packed[0], 4), four), bits_and(packed[2], two));
-    scales[3] = bits_or(bits_and(VECTOR(srli_epi16)(packed[1], 4), four),
-                        bits_and(VECTOR(srli_epi16)(packed[2], 2), two));
+    ints v[4]; /* the last of the pairs; low four bits, twice; the upper two */
+    gather16(rows, at + 92, v);
+    scales[0] = bits_or(bits_and(v[1], four), bits_and(VECTOR(slli_epi16)(v[3], 4), two));
+    scales[1] = bits_or(bits_and(v[2], four), bits_and(VECTOR(slli_epi16)(v[3], 2), two));
+    scales[2] = bits_or(bits_and(VECTOR(srli_epi16)(v[1], 4), four), bits_and(v[3], two));
+    scales[3] = bits_or(bits_and(VECTOR(srli_epi16)(v[2], 4), four),
+                        bits_and(VECTOR(srli_epi16)(v[3], 2), two));
     for (int i = 0; i < 4; i++)
         scales[i] = VECTOR(sub_epi8)(scales[i], center);
-    return scale;
 }
 
 /* Bit i of byte j of `high` is the third bit of value j of sub-block i. The kind has a center of
@@ -251,7 +245,8 @@ LOAM__INLINE void third_bits(const ints high[8], int i, ints w[8])
 LOAM__INLINE void unpack_q3_k(row_pointers rows, size_t at, sink *s)
 {
     ints scales[4], high[8];
-    const floats scale = unpack_q3_scales(rows, at, scales);
+    const floats scale = gather_f16(rows, at + 108);
+    unpack_q3_scales(rows, at, scales);
     gather32(rows, at, high);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {

@@ -63,7 +63,7 @@ LOAM__INLINE floats half_e8m0(ints e)
 LOAM__INLINE void unpack_mxfp4(row_pointers rows, size_t at, sink *s)
 {
     piece p;
-    p.scale = half_e8m0(bits_and(gather4(rows, at), VECTOR(set1_epi32)(255)));
+    p.scale = half_e8m0(gather_byte(rows, at));
     set_center(&p, E2M1_CENTER);
     unpack_nibbles(rows, at + 1, &p);
     look_up(table_of(e2m1_values), p.w);
