@@ -26,9 +26,10 @@ enum {
     CENTERED = OFFSET, /* weight = scale * (w - center) */
     SIX_BITS = 2, /* 0..63; weight = scale * s * (w - 32) with an integer s for each 16 values */
     SIGNED = 1,   /* -128..127; weight = scale * w */
-    HALVES = OFFSET + 8,     /* 0..31; weight = scale[i / 16] * w + min[i / 16] */
+    HALVES = OFFSET + 8,     /* 0..31; weight = scale[i / 16] * w + min[i / 16] / HALF_MIN */
     CENTERED_HALVES = HALVES /* weight = scale[i / 16] * (w - center) */
 };
+#define HALF_MIN 1.0f
 
 /* The products that an int16 takes. */
 LOAM__INLINE int depth(int kind)

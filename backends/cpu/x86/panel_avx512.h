@@ -20,15 +20,16 @@ enum {
     CENTERED, /* weight = scale * (w - center) */
     SIX_BITS, /* weight = scale[i / 16] * (w - center) */
     SIGNED,   /* weight = scale * (int8_t)w, made CENTERED with 128 */
-    HALVES,   /* weight = scale[i / 16] * w + min[i / 16], with activations centered by 32 */
+    HALVES,   /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN, with a center of 32 */
     CENTERED_HALVES = SIX_BITS
 };
+#define HALF_MIN (-1.0f / 32) /* `start` is -32 times the sum that a min is for */
 
 typedef struct piece {
     __m512i w[8];
     __m512 scale;
     __m512 extra;  /* min; or for SIX_BITS and HALVES the scale of the second half */
-    __m512 min[2]; /* for HALVES: of what `start` is multiplied by, which is -32 times the sum */
+    __m512 min[2]; /* for HALVES */
 } piece;
 
 LOAM__INLINE void set_min(piece *p, __m512 min)
@@ -57,8 +58,8 @@ LOAM__INLINE void set_halves(piece *p, __m512 first, __m512 second)
 
 LOAM__INLINE void set_half_mins(piece *p, __m512 first, __m512 second)
 {
-    p->min[0] = _mm512_mul_ps(first, _mm512_set1_ps(-1.0f / 32));
-    p->min[1] = _mm512_mul_ps(second, _mm512_set1_ps(-1.0f / 32));
+    p->min[0] = first;
+    p->min[1] = second;
 }
 
 LOAM__INLINE void set_half_centers(piece *p, int center)

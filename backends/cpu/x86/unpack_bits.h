@@ -37,7 +37,7 @@ LOAM__INLINE void bit_pairs(const ints v[8], int i, ints w[8])
 {
     const ints mask = VECTOR(set1_epi8)(3);
     for (int j = 0; j < 8; j++)
-        w[j] = bits_and(VECTOR(srli_epi16)(v[j], 2 * i), mask);
+        w[j] = bits_and(i ? VECTOR(srli_epi16)(v[j], 2 * i) : v[j], mask);
 }
 
 /* 32 bytes of each row. */

@@ -167,7 +167,9 @@ LOAM__INLINE void unpack_q6_k(row_pointers rows, size_t at, sink *s)
 
 /* A byte for each 16 values: the scale in the low nibble, the min in the high one. */
 typedef struct q2_header {
-    floats scale, min; /* min is negated */
+    floats scale[2]; /* for digits in bits 0-1, and for those in bits 2-3, which are four times
+                        what they mean */
+    floats min;      /* negated */
     ints scales[4], mins[4];
 } q2_header;
 
@@ -175,9 +177,11 @@ LOAM__INLINE q2_header unpack_q2_header(row_pointers rows, size_t at)
 {
     const ints mask = VECTOR(set1_epi8)(15);
     ints v[4];
+    floats min;
     q2_header h;
-    split_f16(gather4(rows, at + 80), &h.scale, &h.min);
-    h.min = VECTOR(sub_ps)(zeros(), h.min);
+    split_f16(gather4(rows, at + 80), &h.scale[0], &min);
+    h.scale[1] = VECTOR(mul_ps)(h.scale[0], VECTOR(set1_ps)(0.25f));
+    h.min = VECTOR(mul_ps)(min, VECTOR(set1_ps)(-HALF_MIN));
     gather16(rows, at, v);
     for (int i = 0; i < 4; i++) {
         h.scales[i] = bits_and(v[i], mask);
@@ -186,29 +190,35 @@ LOAM__INLINE q2_header unpack_q2_header(row_pointers rows, size_t at)
     return h;
 }
 
-LOAM__INLINE void set_q2_sub_block(const q2_header *h, int i, piece *p)
+/* Sub-block i, whose digits are in these bits of v. */
+LOAM__INLINE void unpack_q2_k_sub(const ints v[8], int bits, const q2_header *h, int i, sink *s)
 {
-    const ints scales = h->scales[i / 2], mins = h->mins[i / 2];
+    const ints mask = VECTOR(set1_epi8)((char)bits), scales = h->scales[i / 2],
+               mins = h->mins[i / 2];
     const int first = i % 2 * 2, second = first + 1;
-    set_halves(p, VECTOR(mul_ps)(h->scale, byte_as_float(scales, first)),
-               VECTOR(mul_ps)(h->scale, byte_as_float(scales, second)));
-    set_half_mins(p, VECTOR(mul_ps)(h->min, byte_as_float(mins, first)),
+    piece p;
+    for (int j = 0; j < 8; j++)
+        p.w[j] = bits_and(v[j], mask);
+    set_halves(&p, VECTOR(mul_ps)(h->scale[i % 2], byte_as_float(scales, first)),
+               VECTOR(mul_ps)(h->scale[i % 2], byte_as_float(scales, second)));
+    set_half_mins(&p, VECTOR(mul_ps)(h->min, byte_as_float(mins, first)),
                   VECTOR(mul_ps)(h->min, byte_as_float(mins, second)));
+    emit(s, HALVES, &p);
 }
 
 LOAM__INLINE void unpack_q2_k(row_pointers rows, size_t at, sink *s)
 {
     const q2_header h = unpack_q2_header(rows, at);
+#pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
         ints v[8];
         gather32(rows, at + 16 + 32 * (size_t)half, v);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            piece p;
-            bit_pairs(v, i, p.w);
-            set_q2_sub_block(&h, 4 * half + i, &p);
-            emit(s, HALVES, &p);
-        }
+        unpack_q2_k_sub(v, 0x03, &h, 4 * half, s);
+        unpack_q2_k_sub(v, 0x0c, &h, 4 * half + 1, s);
+        for (int j = 0; j < 8; j++)
+            v[j] = VECTOR(srli_epi16)(v[j], 4);
+        unpack_q2_k_sub(v, 0x03, &h, 4 * half + 2, s);
+        unpack_q2_k_sub(v, 0x0c, &h, 4 * half + 3, s);
     }
 }
 
