@@ -152,6 +152,11 @@ static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const vo
     return LOAM_OK;
 }
 
+static int32_t cpu_reorders(void *self, uint32_t device, const loam_value *weight)
+{
+    return device == 0 && loam__cpu_packing(self, weight).rows > 0;
+}
+
 static loam_status cpu_upload_rows(void *self, const loam_value *weight, void *arena,
                                    uint64_t first, uint64_t n, const void *bytes)
 {
@@ -222,6 +227,7 @@ const loam_backend loam__backend_cpu = {
     .arena_new = cpu_arena_new,
     .arena_free = cpu_arena_free,
     .upload = cpu_upload,
+    .reorders = cpu_reorders,
     .upload_rows = cpu_upload_rows,
     .download = cpu_download,
     .arena_memory = cpu_arena_memory,

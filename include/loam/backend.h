@@ -245,6 +245,8 @@ typedef struct loam_backend {
                              const void *memory, void **arena);
     void (*arena_free)(void *self, void *arena);
     loam_status (*upload)(void *self, void *arena, uint64_t offset, const void *bytes, uint64_t n);
+    /* 1 if this weight, uploaded by rows, is used faster than one that is mapped. */
+    int32_t (*reorders)(void *self, uint32_t device, const loam_value *weight);
     /* Rows [first, first + n) of a weight, as the file has them, into its place in an arena of kind
      * WEIGHTS, which the backend may fill in an order of its own. Both are multiples of
      * LOAM_UPLOAD_ROWS, but for the n of the last rows. */
