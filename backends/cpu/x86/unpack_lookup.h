@@ -53,9 +53,9 @@ LOAM__INLINE void unpack_iq4_xs(row_pointers rows, size_t at, sink *s)
  * normal number, and for e of 0 and 1 the number is subnormal, 2^21 or 2^22 of its steps. */
 LOAM__INLINE floats half_e8m0(ints e)
 {
-    const ints normal = VECTOR(slli_epi32)(VECTOR(sub_epi32)(e, VECTOR(set1_epi32)(1)), 23);
-    const ints least = VECTOR(sllv_epi32)(VECTOR(set1_epi32)(1 << 21),
-                                          VECTOR(min_epi32)(e, VECTOR(set1_epi32)(2)));
+    const ints one = VECTOR(set1_epi32)(1);
+    const ints normal = VECTOR(slli_epi32)(VECTOR(sub_epi32)(e, one), 23);
+    const ints least = VECTOR(sllv_epi32)(VECTOR(set1_epi32)(1 << 21), VECTOR(min_epi32)(e, one));
     return as_floats(VECTOR(max_epi32)(normal, least));
 }
 
