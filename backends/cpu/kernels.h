@@ -64,12 +64,13 @@ typedef struct loam__attention_args {
 } loam__attention_args;
 
 #define LOAM__ATTENTION_BLOCKS 4u /* KV blocks whose scores a set may have at once */
+#define LOAM__ATTENTION_SLACK  4u /* and so many behind them that nobody uses */
 
 /* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
  * where that is how a set multiplies. */
 static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
 {
-    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens;
+    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens + LOAM__ATTENTION_SLACK;
     return heads * ((3 + scores) * sizeof(float) + k_values * sizeof(int16_t));
 }
 
