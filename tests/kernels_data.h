@@ -47,17 +47,36 @@ static inline void *shifted_memory(size_t n, size_t shift, void **memory)
     return (char *)*memory + shift;
 }
 
-/* Where a format's blocks hold F16 scales; -1: none. */
+/* Where a format's blocks hold F16 scales; -1: none. How many bytes at their start are scales in 8
+ * bits, and what these may be. */
 typedef struct scales_of {
     loam_format type;
     int at[2];
+    size_t bytes, least, most;
 } scales_of;
 
+/* clang-format off */
 static const scales_of scale_places[] = {
-    {LOAM_TYPE_Q4_0, {0, -1}}, {LOAM_TYPE_Q4_1, {0, 2}},    {LOAM_TYPE_Q5_0, {0, -1}},
-    {LOAM_TYPE_Q5_1, {0, 2}},  {LOAM_TYPE_Q8_0, {0, -1}},   {LOAM_TYPE_Q4_K, {0, 2}},
-    {LOAM_TYPE_Q5_K, {0, 2}},  {LOAM_TYPE_Q6_K, {208, -1}},
+    { LOAM_TYPE_Q4_0,   {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_Q4_1,   {   0,  2 }, 0, 0, 0 },
+    { LOAM_TYPE_Q5_0,   {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_Q5_1,   {   0,  2 }, 0, 0, 0 },
+    { LOAM_TYPE_Q8_0,   {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_Q2_K,   {  80, 82 }, 0, 0, 0 },
+    { LOAM_TYPE_Q3_K,   { 108, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_Q4_K,   {   0,  2 }, 0, 0, 0 },
+    { LOAM_TYPE_Q5_K,   {   0,  2 }, 0, 0, 0 },
+    { LOAM_TYPE_Q6_K,   { 208, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_IQ4_NL, {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_IQ4_XS, {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_TQ1_0,  {  52, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_TQ2_0,  {  64, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_MXFP4,  {  -1, -1 }, 1, 117, 124 },
+    { LOAM_TYPE_NVFP4,  {  -1, -1 }, 4, 0, 63 },
+    { LOAM_TYPE_Q1_0,   {   0, -1 }, 0, 0, 0 },
+    { LOAM_TYPE_Q2_0,   {   0, -1 }, 0, 0, 0 },
 };
+/* clang-format on */
 
 static inline void put_f16(uint8_t *p, float value)
 {
@@ -83,6 +102,8 @@ static inline void random_blocks(random_state *r, const loam__format *f, uint8_t
     for (size_t i = 0; i < n; i++, p += f->block_bytes) {
         for (size_t j = 0; j < f->block_bytes; j++)
             p[j] = (uint8_t)(random_u64(r) >> 32);
+        for (size_t j = 0; j < s->bytes; j++)
+            p[j] = (uint8_t)random_size(r, s->least, s->most);
         for (int j = 0; j < 2; j++)
             if (s->at[j] >= 0) put_f16(p + s->at[j], random_float(r) * 0.01f);
     }

@@ -101,10 +101,20 @@ enum {
     LOAM_TYPE_Q5_0 = 6,
     LOAM_TYPE_Q5_1 = 7,
     LOAM_TYPE_Q8_0 = 8,
+    LOAM_TYPE_Q2_K = 10,
+    LOAM_TYPE_Q3_K = 11,
     LOAM_TYPE_Q4_K = 12,
     LOAM_TYPE_Q5_K = 13,
     LOAM_TYPE_Q6_K = 14,
-    LOAM_TYPE_BF16 = 30
+    LOAM_TYPE_IQ4_NL = 20,
+    LOAM_TYPE_IQ4_XS = 23,
+    LOAM_TYPE_BF16 = 30,
+    LOAM_TYPE_TQ1_0 = 34,
+    LOAM_TYPE_TQ2_0 = 35,
+    LOAM_TYPE_MXFP4 = 39,
+    LOAM_TYPE_NVFP4 = 40,
+    LOAM_TYPE_Q1_0 = 41,
+    LOAM_TYPE_Q2_0 = 42
 };
 
 /* ---- Host ------------------------------------------------------------------------------------ */

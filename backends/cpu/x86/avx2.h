@@ -22,6 +22,16 @@ void loam__avx2_multiply_q8_0(const loam__matmul_args *a);
 void loam__avx2_multiply_q4_k(const loam__matmul_args *a);
 void loam__avx2_multiply_q5_k(const loam__matmul_args *a);
 void loam__avx2_multiply_q6_k(const loam__matmul_args *a);
+void loam__avx2_multiply_q2_k(const loam__matmul_args *a);
+void loam__avx2_multiply_q3_k(const loam__matmul_args *a);
+void loam__avx2_multiply_iq4_nl(const loam__matmul_args *a);
+void loam__avx2_multiply_iq4_xs(const loam__matmul_args *a);
+void loam__avx2_multiply_tq1_0(const loam__matmul_args *a);
+void loam__avx2_multiply_tq2_0(const loam__matmul_args *a);
+void loam__avx2_multiply_mxfp4(const loam__matmul_args *a);
+void loam__avx2_multiply_nvfp4(const loam__matmul_args *a);
+void loam__avx2_multiply_q1_0(const loam__matmul_args *a);
+void loam__avx2_multiply_q2_0(const loam__matmul_args *a);
 
 void loam__avx2_rms_norm(const float *x, const float *weight, float *y, size_t n, float eps);
 void loam__avx2_add(const float *a, const float *b, float *y, size_t n);

@@ -54,6 +54,16 @@ static const loam__cpu_matmul avx2_matmuls[] = {
     ROW(avx2, Q4_K, 5e-3f, q8, prepare,     q4_k, {8, LOAM__NO_PAIR}),
     ROW(avx2, Q5_K, 5e-3f, q8, prepare,     q5_k, {8, LOAM__NO_PAIR}),
     ROW(avx2, Q6_K, 5e-3f, q8, prepare,     q6_k, {8, 208}),
+    ROW(avx2, Q2_K,   5e-3f, q8, prepare,     q2_k,   {8, LOAM__NO_PAIR}),
+    ROW(avx2, Q3_K,   5e-3f, q8, prepare,     q3_k,   {8, 108}),
+    ROW(avx2, IQ4_NL, 15e-3f, q8, prepare,     iq4_nl, {8, 0}),
+    ROW(avx2, IQ4_XS, 5e-3f, q8, prepare,     iq4_xs, {8, LOAM__NO_PAIR}),
+    ROW(avx2, TQ1_0,  5e-3f, q8, prepare,     tq1_0,  {8, 52}),
+    ROW(avx2, TQ2_0,  5e-3f, q8, prepare,     tq2_0,  {8, 64}),
+    ROW(avx2, MXFP4,  15e-3f, q8, prepare,     mxfp4,  {8, 0}),
+    ROW(avx2, NVFP4,  15e-3f, q8, prepare,     nvfp4,  {8, LOAM__NO_PAIR}),
+    ROW(avx2, Q1_0,   15e-3f, q8, prepare,     q1_0,   {8, 0}),
+    ROW(avx2, Q2_0,   15e-3f, q8, prepare,     q2_0,   {8, 0}),
     {0},
 };
 /* clang-format on */
@@ -90,6 +100,16 @@ static const loam__cpu_matmul avx512_matmuls[] = {
     ROW(avx512, Q4_K, 5e-3f, q8, prepare_32,  q4_k, {16, LOAM__NO_PAIR}),
     ROW(avx512, Q5_K, 5e-3f, q8, prepare_32,  q5_k, {16, LOAM__NO_PAIR}),
     ROW(avx512, Q6_K, 5e-3f, q8, prepare_32,  q6_k, {16, 208}),
+    ROW(avx512, Q2_K,   5e-3f, q8, prepare_32,  q2_k,   {16, LOAM__NO_PAIR}),
+    ROW(avx512, Q3_K,   5e-3f, q8, prepare_32,  q3_k,   {16, 108}),
+    ROW(avx512, IQ4_NL, 15e-3f, q8, prepare_128, iq4_nl, {16, 0}),
+    ROW(avx512, IQ4_XS, 5e-3f, q8, prepare_128, iq4_xs, {16, LOAM__NO_PAIR}),
+    ROW(avx512, TQ1_0,  5e-3f, q8, prepare_1,   tq1_0,  {16, 52}),
+    ROW(avx512, TQ2_0,  5e-3f, q8, prepare_1,   tq2_0,  {16, 64}),
+    ROW(avx512, MXFP4,  15e-3f, q8, prepare_12,  mxfp4,  {16, 0}),
+    ROW(avx512, NVFP4,  15e-3f, q8, prepare_12,  nvfp4,  {16, LOAM__NO_PAIR}),
+    ROW(avx512, Q1_0,   15e-3f, q8, prepare_1,   q1_0,   {16, 0}),
+    ROW(avx512, Q2_0,   15e-3f, q8, prepare_1,   q2_0,   {16, 0}),
     {0},
 };
 /* clang-format on */

@@ -37,6 +37,17 @@ LOAM__INLINE ints repeated(int a, int b, int c, int d)
     return _mm256_broadcastsi128_si256(_mm_setr_epi32(a, b, c, d));
 }
 
+/* Sixteen bytes, again and again: a table for shuffle_epi8. */
+LOAM__INLINE ints table_of(const int8_t bytes[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)bytes));
+}
+
+LOAM__INLINE floats as_floats(ints bits)
+{
+    return _mm256_castsi256_ps(bits);
+}
+
 LOAM__INLINE floats zeros(void)
 {
     return _mm256_setzero_ps();
@@ -128,6 +139,15 @@ LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
     low = _mm_insert_epi32(low, load32(rows->row[3] + at), 3);
     high = _mm_insert_epi32(high, load32(rows->row[7] + at), 3);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* One byte of each row, of four that can be read. */
+LOAM__INLINE __m256i gather_byte(row_pointers rows, size_t at)
+{
+    if (rows->packed)
+        return _mm256_cvtepu8_epi32(
+            _mm_loadl_epi64((const __m128i *)(const void *)(rows->packed + ROWS * at)));
+    return _mm256_and_si256(gather4(rows, at), _mm256_set1_epi32(255));
 }
 
 /* Two F16 in four bytes of each row. */

@@ -40,6 +40,17 @@ LOAM__INLINE ints repeated(int a, int b, int c, int d)
     return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d));
 }
 
+/* Sixteen bytes, again and again: a table for shuffle_epi8. */
+LOAM__INLINE ints table_of(const int8_t bytes[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)bytes));
+}
+
+LOAM__INLINE floats as_floats(ints bits)
+{
+    return _mm512_castsi512_ps(bits);
+}
+
 LOAM__INLINE floats zeros(void)
 {
     return _mm512_setzero_ps();
@@ -152,6 +163,13 @@ LOAM__INLINE ints gather4(row_pointers rows, size_t at)
     if (rows->packed) return load_packed(rows, at);
     return join(four_dwords(rows, 0, at), four_dwords(rows, 4, at), four_dwords(rows, 8, at),
                 four_dwords(rows, 12, at));
+}
+
+/* One byte of each row, of four that can be read. */
+LOAM__INLINE ints gather_byte(row_pointers rows, size_t at)
+{
+    if (rows->packed) return _mm512_cvtepu8_epi32(load_bytes16(rows->packed + ROWS * at));
+    return _mm512_and_si512(gather4(rows, at), _mm512_set1_epi32(255));
 }
 
 /* Two F16 in four bytes of each row. */
