@@ -104,6 +104,13 @@ enum {
     LOAM_TYPE_Q4_K = 12,
     LOAM_TYPE_Q5_K = 13,
     LOAM_TYPE_Q6_K = 14,
+    LOAM_TYPE_IQ2_XXS = 16,
+    LOAM_TYPE_IQ2_XS = 17,
+    LOAM_TYPE_IQ3_XXS = 18,
+    LOAM_TYPE_IQ1_S = 19,
+    LOAM_TYPE_IQ3_S = 21,
+    LOAM_TYPE_IQ2_S = 22,
+    LOAM_TYPE_IQ1_M = 29,
     LOAM_TYPE_BF16 = 30
 };
 

@@ -12,6 +12,13 @@ static const loam__format formats[] = { /* values and bytes of a block */
     { LOAM_TYPE_Q4_K, 256, 144, "Q4_K", loam__decode_q4_k, NULL              },
     { LOAM_TYPE_Q5_K, 256, 176, "Q5_K", loam__decode_q5_k, NULL              },
     { LOAM_TYPE_Q6_K, 256, 210, "Q6_K", loam__decode_q6_k, NULL              },
+    { LOAM_TYPE_IQ2_XXS, 256,  66, "IQ2_XXS", loam__decode_iq2_xxs, NULL },
+    { LOAM_TYPE_IQ2_XS,  256,  74, "IQ2_XS",  loam__decode_iq2_xs,  NULL },
+    { LOAM_TYPE_IQ3_XXS, 256,  98, "IQ3_XXS", loam__decode_iq3_xxs, NULL },
+    { LOAM_TYPE_IQ1_S,   256,  50, "IQ1_S",   loam__decode_iq1_s,   NULL },
+    { LOAM_TYPE_IQ3_S,   256, 110, "IQ3_S",   loam__decode_iq3_s,   NULL },
+    { LOAM_TYPE_IQ2_S,   256,  82, "IQ2_S",   loam__decode_iq2_s,   NULL },
+    { LOAM_TYPE_IQ1_M,   256,  56, "IQ1_M",   loam__decode_iq1_m,   NULL },
     { LOAM_TYPE_BF16,   1,   2, "BF16", loam__decode_bf16, loam__encode_bf16 },
 };
 /* clang-format on */

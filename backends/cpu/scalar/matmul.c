@@ -96,6 +96,41 @@ static void multiply_q6_k(const loam__matmul_args *a)
     multiply(a, LOAM_TYPE_Q6_K);
 }
 
+static void multiply_iq2_xxs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_XXS);
+}
+
+static void multiply_iq2_xs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_XS);
+}
+
+static void multiply_iq3_xxs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ3_XXS);
+}
+
+static void multiply_iq1_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ1_S);
+}
+
+static void multiply_iq3_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ3_S);
+}
+
+static void multiply_iq2_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_S);
+}
+
+static void multiply_iq1_m(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ1_M);
+}
+
 /* clang-format off */
 const loam__cpu_matmul loam__scalar_matmuls[] = {
     { LOAM_TYPE_F32,  0.0f, prepared_bytes, prepare, multiply_f32  },
@@ -108,6 +143,13 @@ const loam__cpu_matmul loam__scalar_matmuls[] = {
     { LOAM_TYPE_Q4_K, 0.0f, prepared_bytes, prepare, multiply_q4_k },
     { LOAM_TYPE_Q5_K, 0.0f, prepared_bytes, prepare, multiply_q5_k },
     { LOAM_TYPE_Q6_K, 0.0f, prepared_bytes, prepare, multiply_q6_k },
+    { LOAM_TYPE_IQ2_XXS, 0.0f, prepared_bytes, prepare, multiply_iq2_xxs },
+    { LOAM_TYPE_IQ2_XS,  0.0f, prepared_bytes, prepare, multiply_iq2_xs },
+    { LOAM_TYPE_IQ3_XXS, 0.0f, prepared_bytes, prepare, multiply_iq3_xxs },
+    { LOAM_TYPE_IQ1_S,   0.0f, prepared_bytes, prepare, multiply_iq1_s },
+    { LOAM_TYPE_IQ3_S,   0.0f, prepared_bytes, prepare, multiply_iq3_s },
+    { LOAM_TYPE_IQ2_S,   0.0f, prepared_bytes, prepare, multiply_iq2_s },
+    { LOAM_TYPE_IQ1_M,   0.0f, prepared_bytes, prepare, multiply_iq1_m },
     { LOAM_TYPE_BF16, 0.0f, prepared_bytes, prepare, multiply_bf16 },
     { 0 },
 };
