@@ -22,6 +22,13 @@ void loam__avx2_multiply_q8_0(const loam__matmul_args *a);
 void loam__avx2_multiply_q4_k(const loam__matmul_args *a);
 void loam__avx2_multiply_q5_k(const loam__matmul_args *a);
 void loam__avx2_multiply_q6_k(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_xxs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_xs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq3_xxs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq1_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq3_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq1_m(const loam__matmul_args *a);
 
 void loam__avx2_rms_norm(const float *x, const float *weight, float *y, size_t n, float eps);
 void loam__avx2_add(const float *a, const float *b, float *y, size_t n);

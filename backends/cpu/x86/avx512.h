@@ -10,6 +10,7 @@ size_t loam__avx512_q8_bytes(size_t k);
 void loam__avx512_q8_prepare_8(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_16(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column);
+void loam__avx512_q8_prepare_64(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column);
 void loam__avx512_multiply_q4_0(const loam__matmul_args *a);
 void loam__avx512_multiply_q4_1(const loam__matmul_args *a);
@@ -19,5 +20,12 @@ void loam__avx512_multiply_q8_0(const loam__matmul_args *a);
 void loam__avx512_multiply_q4_k(const loam__matmul_args *a);
 void loam__avx512_multiply_q5_k(const loam__matmul_args *a);
 void loam__avx512_multiply_q6_k(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_xxs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_xs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq3_xxs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq1_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq3_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq1_m(const loam__matmul_args *a);
 
 #endif

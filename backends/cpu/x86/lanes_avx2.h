@@ -24,6 +24,24 @@ LOAM__INLINE ints bits_or(ints a, ints b)
     return _mm256_or_si256(a, b);
 }
 
+LOAM__INLINE ints bits_xor(ints a, ints b)
+{
+    return _mm256_xor_si256(a, b);
+}
+
+/* For each byte, which has at most one bit in `bit`: value where v has that bit, else 0. Value is 0
+ * where there is none. */
+LOAM__INLINE ints where(ints v, ints bit, ints value)
+{
+    return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(v, bit), bit), value);
+}
+
+/* The low word of each lane of a, the high word of b. */
+LOAM__INLINE ints odd_words(ints a, ints b)
+{
+    return _mm256_blend_epi16(a, b, 0xAA);
+}
+
 /* Four lanes, again and again. */
 LOAM__INLINE ints repeated(int a, int b, int c, int d)
 {
@@ -106,6 +124,17 @@ LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
     low = _mm_insert_epi32(low, load32(rows[3] + at), 3);
     high = _mm_insert_epi32(high, load32(rows[7] + at), 3);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* Words of a table; two bytes behind the last may be read. */
+LOAM__INLINE __m256i lookup(const uint16_t *table, size_t entries, __m256i index)
+{
+    (void)entries;
+    const int *base = (const int *)(const void *)table;
+    const __m256i low = _mm256_and_si256(index, _mm256_set1_epi32(0xffff));
+    const __m256i first = _mm256_i32gather_epi32(base, low, 2);
+    const __m256i second = _mm256_i32gather_epi32(base, _mm256_srli_epi32(index, 16), 2);
+    return odd_words(first, _mm256_slli_epi32(second, 16));
 }
 
 /* Two F16 in four bytes of each row. */

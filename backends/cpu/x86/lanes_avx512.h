@@ -27,6 +27,23 @@ LOAM__INLINE ints bits_or(ints a, ints b)
     return _mm512_or_si512(a, b);
 }
 
+LOAM__INLINE ints bits_xor(ints a, ints b)
+{
+    return _mm512_xor_si512(a, b);
+}
+
+/* For each byte: value where v has a bit of `bits`, else 0. */
+LOAM__INLINE ints where(ints v, ints bits, ints value)
+{
+    return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(v, bits), value);
+}
+
+/* The low word of each lane of a, the high word of b. */
+LOAM__INLINE ints odd_words(ints a, ints b)
+{
+    return _mm512_mask_mov_epi16(a, 0xaaaaaaaau, b);
+}
+
 /* Four lanes, again and again. */
 LOAM__INLINE ints repeated(int a, int b, int c, int d)
 {
@@ -128,6 +145,50 @@ LOAM__INLINE ints gather4(row_pointers rows, size_t at)
 {
     return join(four_dwords(rows, at), four_dwords(rows + 4, at), four_dwords(rows + 8, at),
                 four_dwords(rows + 12, at));
+}
+
+LOAM__INLINE ints lookup_64(const uint16_t *table, ints index)
+{
+    return _mm512_permutex2var_epi16(_mm512_loadu_si512(table), index,
+                                     _mm512_loadu_si512(table + 32));
+}
+
+LOAM__INLINE ints lookup_128(const uint16_t *table, ints index)
+{
+    return _mm512_mask_mov_epi16(lookup_64(table, index),
+                                 _mm512_test_epi16_mask(index, _mm512_set1_epi16(64)),
+                                 lookup_64(table + 64, index));
+}
+
+LOAM__INLINE ints lookup_256(const uint16_t *table, ints index)
+{
+    return _mm512_mask_mov_epi16(lookup_128(table, index),
+                                 _mm512_test_epi16_mask(index, _mm512_set1_epi16(128)),
+                                 lookup_128(table + 128, index));
+}
+
+LOAM__INLINE ints lookup_512(const uint16_t *table, ints index)
+{
+    return _mm512_mask_mov_epi16(lookup_256(table, index),
+                                 _mm512_test_epi16_mask(index, _mm512_set1_epi16(256)),
+                                 lookup_256(table + 256, index));
+}
+
+LOAM__INLINE ints lookup_1024(const uint16_t *table, ints index)
+{
+    return _mm512_mask_mov_epi16(lookup_512(table, index),
+                                 _mm512_test_epi16_mask(index, _mm512_set1_epi16(512)),
+                                 lookup_512(table + 512, index));
+}
+
+LOAM__INLINE ints lookup(const uint16_t *table, size_t entries, ints index)
+{
+    if (entries == 256) return lookup_256(table, index);
+    if (entries == 512) return lookup_512(table, index);
+    if (entries == 1024) return lookup_1024(table, index);
+    return _mm512_mask_mov_epi16(lookup_1024(table, index),
+                                 _mm512_test_epi16_mask(index, _mm512_set1_epi16(1024)),
+                                 lookup_1024(table + 1024, index));
 }
 
 /* Two F16 in four bytes of each row. */

@@ -19,7 +19,8 @@ enum {
     OFFSET,   /* weight = scale * w + min */
     CENTERED, /* weight = scale * (w - center) */
     SIX_BITS, /* weight = scale[i / 16] * (w - center) */
-    SIGNED    /* weight = scale * (int8_t)w, made CENTERED with 128 */
+    SEVEN_BITS = SIX_BITS,
+    SIGNED /* weight = scale * (int8_t)w, made CENTERED with 128 */
 };
 
 typedef struct piece {
