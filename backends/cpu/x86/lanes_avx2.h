@@ -29,11 +29,11 @@ LOAM__INLINE ints bits_xor(ints a, ints b)
     return _mm256_xor_si256(a, b);
 }
 
-/* For each byte, which has at most one bit in `bit`: value where v has that bit, else 0. Value is 0
- * where there is none. */
-LOAM__INLINE ints where(ints v, ints bit, ints value)
+/* a + value in each byte where v has the one bit in `bit`; value is 0 where there is none. */
+LOAM__INLINE ints add_where(ints a, ints v, ints bit, ints value)
 {
-    return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(v, bit), bit), value);
+    const ints has = _mm256_cmpeq_epi8(_mm256_and_si256(v, bit), bit);
+    return _mm256_add_epi8(a, _mm256_and_si256(has, value));
 }
 
 /* The low word of each lane of a, the high word of b. */
@@ -126,15 +126,26 @@ LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-/* Words of a table; two bytes behind the last may be read. */
-LOAM__INLINE __m256i lookup(const uint16_t *table, size_t entries, __m256i index)
+LOAM__INLINE __m128i eight_words(const uint16_t *table, const uint16_t *index)
 {
+    __m128i v = _mm_cvtsi32_si128(table[index[0]]);
+    v = _mm_insert_epi16(v, table[index[1]], 1);
+    v = _mm_insert_epi16(v, table[index[2]], 2);
+    v = _mm_insert_epi16(v, table[index[3]], 3);
+    v = _mm_insert_epi16(v, table[index[4]], 4);
+    v = _mm_insert_epi16(v, table[index[5]], 5);
+    v = _mm_insert_epi16(v, table[index[6]], 6);
+    return _mm_insert_epi16(v, table[index[7]], 7);
+}
+
+/* Each word of the index becomes that entry of a table. */
+LOAM__INLINE __m256i lookup(const uint16_t *table, int entries, __m256i index)
+{
+    uint16_t i[16];
     (void)entries;
-    const int *base = (const int *)(const void *)table;
-    const __m256i low = _mm256_and_si256(index, _mm256_set1_epi32(0xffff));
-    const __m256i first = _mm256_i32gather_epi32(base, low, 2);
-    const __m256i second = _mm256_i32gather_epi32(base, _mm256_srli_epi32(index, 16), 2);
-    return odd_words(first, _mm256_slli_epi32(second, 16));
+    _mm256_storeu_si256((__m256i *)(void *)i, index);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(eight_words(table, i)),
+                                   eight_words(table, i + 8), 1);
 }
 
 /* Two F16 in four bytes of each row. */

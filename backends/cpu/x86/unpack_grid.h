@@ -33,8 +33,8 @@ LOAM__INLINE ints repeat_word(ints v, int word)
 /* 2s + 1 for the number s of some bits, at a bit of each lane. */
 LOAM__INLINE ints odd_scale(ints v, int at, int bits)
 {
-    const ints s = bits_and(VECTOR(srli_epi32)(v, at), dwords((1u << bits) - 1));
-    return VECTOR(add_epi32)(VECTOR(add_epi32)(s, s), dwords(1));
+    const ints twice = at ? VECTOR(srli_epi32)(v, at - 1) : VECTOR(slli_epi32)(v, 1);
+    return bits_or(bits_and(twice, dwords((2u << bits) - 2)), dwords(1));
 }
 
 LOAM__INLINE floats scaled(floats v, float by)
@@ -45,7 +45,8 @@ LOAM__INLINE floats scaled(floats v, float by)
 /* Seven signs in each byte; the eighth makes the number of minus signs even. */
 LOAM__INLINE ints even_signs(ints seven)
 {
-    const ints nibble = VECTOR(set1_epi8)(15); /* bit i of 0x6996: i has an odd number of ones */
+    const ints nibble = VECTOR(set1_epi8)(15);
+    /* the top bit for numbers with an odd number of ones */
     const ints odd = repeated((int)0x00808000u, (int)0x80000080u, (int)0x80000080u, 0x00808000);
     const ints low = VECTOR(shuffle_epi8)(odd, bits_and(seven, nibble));
     const ints high = VECTOR(shuffle_epi8)(odd, bits_and(VECTOR(srli_epi16)(seven, 4), nibble));
@@ -62,15 +63,25 @@ LOAM__INLINE ints spread_sevens(ints v)
     return bits_or(low, high);
 }
 
-/* The points whose numbers are bytes of each lane: even ones, and odd ones. */
-LOAM__INLINE ints even_bytes(ints v)
+/* Bytes of each lane to words: 0 and 2, then 1 and 3. */
+LOAM__INLINE void split_bytes(ints v, ints words[2])
 {
-    return bits_and(v, dwords(0x00ff00ff));
+    words[0] = bits_and(v, dwords(0x00ff00ff));
+    words[1] = VECTOR(srli_epi16)(v, 8);
 }
 
-LOAM__INLINE ints odd_bytes(ints v)
+/* Each word of n vectors becomes that point of a grid. */
+LOAM__INLINE void look_up(const uint16_t *grid, int size, ints *words, int n)
 {
-    return VECTOR(srli_epi16)(v, 8);
+    for (int i = 0; i < n; i++)
+        words[i] = lookup(grid, size, words[i]);
+}
+
+/* The upper bits of two points' numbers: each word of a lane times a factor, of which the mask
+ * takes its part. */
+LOAM__INLINE ints upper_bits(ints v, uint32_t factors, uint32_t mask)
+{
+    return bits_and(VECTOR(mullo_epi16)(v, dwords(factors)), dwords(mask));
 }
 
 /* ---- points of eight digits ---- */
@@ -83,17 +94,24 @@ LOAM__INLINE ints meanings(int a, int b, int c, int d, int e, int f)
     return repeated(a | b << 8 | c << 16 | d << 24, b | e << 24, c | f << 24, d | e << 8 | f << 16);
 }
 
-/* The weights of a point, which is a word of each lane. The signs are given in every byte of a
- * lane: `first` has the bits that are those of the first four digits, `second` of the last four. */
+/* The digits of a point, which is a word of each lane: the first four, the last four. */
+LOAM__INLINE void split_eight(ints points, int word, ints digits[2])
+{
+    const ints place = dwords(0x0c0c0303), both = repeat_word(points, word);
+    digits[0] = bits_and(both, place);
+    digits[1] = bits_and(VECTOR(srli_epi16)(both, 4), place);
+}
+
+/* The weights of a point. The signs are given in every byte of a lane: `first` has the bits that
+ * are those of the first four digits, `second` of the last four. */
 LOAM__INLINE void put_eight(ints table, ints points, int word, ints signs, uint32_t first,
                             uint32_t second, ints w[2])
 {
-    const ints place = dwords(0x0c0c0303), other = dwords(0x03030c0c);
-    const ints digits = repeat_word(points, word);
-    const ints a = bits_and(digits, place);
-    const ints b = bits_and(VECTOR(srli_epi16)(digits, 4), place);
-    w[0] = VECTOR(shuffle_epi8)(table, bits_or(a, where(signs, dwords(first), other)));
-    w[1] = VECTOR(shuffle_epi8)(table, bits_or(b, where(signs, dwords(second), other)));
+    const ints minus = dwords(0x03030c0c);
+    ints digits[2];
+    split_eight(points, word, digits);
+    w[0] = VECTOR(shuffle_epi8)(table, add_where(digits[0], signs, dwords(first), minus));
+    w[1] = VECTOR(shuffle_epi8)(table, add_where(digits[1], signs, dwords(second), minus));
 }
 
 /* ---- IQ2 ---- */
@@ -105,22 +123,23 @@ LOAM__INLINE void put_iq2(ints points, int word, ints signs, int byte, ints w[2]
     put_eight(table, points, word, repeat_byte(signs, byte), 0x08040201, 0x80402010u, w);
 }
 
-/* `even` has points 0 and 2, `odd` 1 and 3. */
-LOAM__INLINE void put_iq2_sub(ints even, ints odd, ints signs, piece *p)
+/* Points 0 and 2, 1 and 3. */
+LOAM__INLINE void put_iq2_sub(const ints points[2], ints signs, piece *p)
 {
-    put_iq2(even, 0, signs, 0, p->w);
-    put_iq2(odd, 0, signs, 1, p->w + 2);
-    put_iq2(even, 1, signs, 2, p->w + 4);
-    put_iq2(odd, 1, signs, 3, p->w + 6);
+    put_iq2(points[0], 0, signs, 0, p->w);
+    put_iq2(points[1], 0, signs, 1, p->w + 2);
+    put_iq2(points[0], 1, signs, 2, p->w + 4);
+    put_iq2(points[1], 1, signs, 3, p->w + 6);
 }
 
-LOAM__INLINE void unpack_iq2_xxs_sub(ints points, ints rest, floats scale, sink *s)
+LOAM__INLINE void unpack_iq2_xxs_sub(ints bytes, ints rest, floats scale, sink *s)
 {
+    ints points[2];
     piece p;
     const ints one_scale = odd_scale(rest, 28, 4);
-    put_iq2_sub(lookup(loam__grid_iq2_xxs, 256, even_bytes(points)),
-                lookup(loam__grid_iq2_xxs, 256, odd_bytes(points)), even_signs(spread_sevens(rest)),
-                &p);
+    split_bytes(bytes, points);
+    look_up(loam__grid_iq2_xxs, 256, points, 2);
+    put_iq2_sub(points, even_signs(spread_sevens(rest)), &p);
     set_sixteens(&p, scale, one_scale, one_scale);
     emit(s, SEVEN_BITS, &p);
 }
@@ -145,12 +164,14 @@ LOAM__INLINE void set_nibble_scales(floats scale, ints scales, int i, piece *p)
 
 LOAM__INLINE void unpack_iq2_xs_sub(const ints v[2], floats scale, ints scales, int i, sink *s)
 {
+    const ints nine = dwords(0x01ff01ff);
     piece p;
+    ints points[2] = {bits_and(v[0], nine), bits_and(v[1], nine)};
+    look_up(loam__grid_iq2_xs, 512, points, 2);
     for (int half = 0; half < 2; half++) {
-        const ints points = lookup(loam__grid_iq2_xs, 512, bits_and(v[half], dwords(0x01ff01ff)));
         const ints signs = even_signs(VECTOR(srli_epi16)(v[half], 9));
-        put_iq2(points, 0, signs, 0, p.w + 4 * half);
-        put_iq2(points, 1, signs, 2, p.w + 4 * half + 2);
+        put_iq2(points[half], 0, signs, 0, p.w + 4 * half);
+        put_iq2(points[half], 1, signs, 2, p.w + 4 * half + 2);
     }
     set_nibble_scales(scale, scales, i, &p);
     emit(s, SEVEN_BITS, &p);
@@ -175,16 +196,17 @@ LOAM__INLINE void unpack_iq2_xs(row_pointers rows, size_t at, sink *s)
 }
 
 /* Byte i of `upper` has bits 8 and 9 of the points. */
-LOAM__INLINE void unpack_iq2_s_sub(ints points, ints upper, ints signs, floats scale, ints scales,
+LOAM__INLINE void unpack_iq2_s_sub(ints bytes, ints upper, ints signs, floats scale, ints scales,
                                    int i, sink *s)
 {
-    piece p;
-    const ints two_bits = dwords(0x03000300);
     const ints four = bits_and(repeat_byte(upper, i), dwords(0x00ff00ff));
-    const ints even = bits_and(VECTOR(mullo_epi16)(four, dwords(0x00100100)), two_bits);
-    const ints odd = bits_and(VECTOR(mullo_epi16)(four, dwords(0x00040040)), two_bits);
-    put_iq2_sub(lookup(loam__grid_iq2_s, 1024, bits_or(even_bytes(points), even)),
-                lookup(loam__grid_iq2_s, 1024, bits_or(odd_bytes(points), odd)), signs, &p);
+    ints points[2];
+    piece p;
+    split_bytes(bytes, points);
+    points[0] = bits_or(points[0], upper_bits(four, 0x00100100, 0x03000300));
+    points[1] = bits_or(points[1], upper_bits(four, 0x00040040, 0x03000300));
+    look_up(loam__grid_iq2_s, 1024, points, 2);
+    put_iq2_sub(points, signs, &p);
     set_nibble_scales(scale, scales, i, &p);
     emit(s, SEVEN_BITS, &p);
 }
@@ -217,8 +239,8 @@ LOAM__INLINE void put_fours(ints table, ints points, ints low_signs, ints high_s
     const ints minus = dwords(0x08080808);
     const ints a = odd_words(points, VECTOR(slli_epi32)(points, 12));
     const ints b = odd_words(VECTOR(srli_epi32)(points, 16), VECTOR(srli_epi32)(points, 4));
-    *low = VECTOR(shuffle_epi8)(table, bits_or(a, where(low_signs, dwords(low_bits), minus)));
-    *high = VECTOR(shuffle_epi8)(table, bits_or(b, where(high_signs, dwords(high_bits), minus)));
+    *low = VECTOR(shuffle_epi8)(table, add_where(a, low_signs, dwords(low_bits), minus));
+    *high = VECTOR(shuffle_epi8)(table, add_where(b, high_signs, dwords(high_bits), minus));
 }
 
 /* Points 0 and 2, 1 and 3, 4 and 6, 5 and 7. */
@@ -234,18 +256,16 @@ LOAM__INLINE void put_iq3_sub(ints table, const ints points[4], ints signs, piec
     put_fours(table, points[3], eight[2], eight[3], second, second, &p->w[5], &p->w[7]);
 }
 
-/* Weights are 32 above half of what they mean. */
+/* Weights are 32 above half of what they mean, +-4, +-12 ... +-52, +-62. */
 LOAM__INLINE void unpack_iq3_xxs_sub(const ints v[2], ints rest, floats scale, sink *s)
 {
     const ints table = repeated(0x2e2a2622, 0x3f3a3632, 0x12161a1e, 0x01060a0e);
     const ints one_scale = odd_scale(rest, 28, 4);
-    const ints points[4] = {
-        lookup(loam__grid_iq3_xxs, 256, even_bytes(v[0])),
-        lookup(loam__grid_iq3_xxs, 256, odd_bytes(v[0])),
-        lookup(loam__grid_iq3_xxs, 256, even_bytes(v[1])),
-        lookup(loam__grid_iq3_xxs, 256, odd_bytes(v[1])),
-    };
+    ints points[4];
     piece p;
+    split_bytes(v[0], points);
+    split_bytes(v[1], points + 2);
+    look_up(loam__grid_iq3_xxs, 256, points, 4);
     put_iq3_sub(table, points, even_signs(spread_sevens(rest)), &p);
     set_sixteens(&p, scale, one_scale, one_scale);
     emit(s, SIX_BITS, &p);
@@ -274,21 +294,20 @@ typedef struct iq3_s_block {
     ints signs[8];
 } iq3_s_block;
 
-/* Weights are 16 above what they mean. */
+/* Weights are 16 above what they mean, +-1, +-3 ... +-15. */
 LOAM__INLINE void unpack_iq3_s_sub(const ints v[2], const iq3_s_block *b, int i, sink *s)
 {
     const ints table = repeated(0x17151311, 0x1f1d1b19, 0x090b0d0f, 0x01030507);
     const ints upper = repeat_byte(b->upper[i / 4], i % 4), one = dwords(0x01000100);
-    const ints index[4] = {
-        bits_or(even_bytes(v[0]), where(upper, dwords(0x04000100), one)),
-        bits_or(odd_bytes(v[0]), where(upper, dwords(0x08000200), one)),
-        bits_or(even_bytes(v[1]), where(upper, dwords(0x40001000), one)),
-        bits_or(odd_bytes(v[1]), where(upper, dwords(0x80002000u), one)),
-    };
     ints points[4];
     piece p;
-    for (int j = 0; j < 4; j++)
-        points[j] = lookup(loam__grid_iq3_s, 512, index[j]);
+    split_bytes(v[0], points);
+    split_bytes(v[1], points + 2);
+    points[0] = add_where(points[0], upper, dwords(0x04000100), one);
+    points[1] = add_where(points[1], upper, dwords(0x08000200), one);
+    points[2] = add_where(points[2], upper, dwords(0x40001000), one);
+    points[3] = add_where(points[3], upper, dwords(0x80002000u), one);
+    look_up(loam__grid_iq3_s, 512, points, 4);
     put_iq3_sub(table, points, b->signs[i], &p);
     p.scale = VECTOR(mul_ps)(b->scale, VECTOR(cvtepi32_ps)(odd_scale(b->scales, 4 * i, 4)));
     set_center(&p, 16);
@@ -316,23 +335,30 @@ LOAM__INLINE void unpack_iq3_s(row_pointers rows, size_t at, sink *s)
 
 /* ---- IQ1 ---- */
 
+LOAM__INLINE void put_iq1_s(ints points, int word, ints w[2])
+{
+    const ints table = meanings(0, 1, 2, 0, 1, 2);
+    ints digits[2];
+    split_eight(points, word, digits);
+    w[0] = VECTOR(shuffle_epi8)(table, digits[0]);
+    w[1] = VECTOR(shuffle_epi8)(table, digits[1]);
+}
+
 /* Weights are the digits: 1 - delta above what they mean. Word i of `rest` has the upper bits of
  * the points, the scale and the sign of delta. */
-LOAM__INLINE void unpack_iq1_s_sub(ints points, ints rest, int i, floats scale, sink *s)
+LOAM__INLINE void unpack_iq1_s_sub(ints bytes, ints rest, int i, floats scale, sink *s)
 {
-    const ints table = meanings(0, 1, 2, 0, 1, 2), none = dwords(0),
-               three_bits = dwords(0x07000700);
     const ints word = repeat_word(rest, i);
-    const ints even = bits_and(VECTOR(mullo_epi16)(word, dwords(0x00040100)), three_bits);
-    const ints odd =
-        bits_and(VECTOR(mullo_epi16)(VECTOR(srli_epi16)(word, 1), dwords(0x00010040)), three_bits);
-    const ints even_points = lookup(loam__grid_iq1, 2048, bits_or(even_bytes(points), even));
-    const ints odd_points = lookup(loam__grid_iq1, 2048, bits_or(odd_bytes(points), odd));
+    ints points[2];
     piece p;
-    put_eight(table, even_points, 0, none, 1, 1, p.w);
-    put_eight(table, odd_points, 0, none, 1, 1, p.w + 2);
-    put_eight(table, even_points, 1, none, 1, 1, p.w + 4);
-    put_eight(table, odd_points, 1, none, 1, 1, p.w + 6);
+    split_bytes(bytes, points);
+    points[0] = bits_or(points[0], upper_bits(word, 0x00040100, 0x07000700));
+    points[1] = bits_or(points[1], upper_bits(VECTOR(srli_epi16)(word, 1), 0x00010040, 0x07000700));
+    look_up(loam__grid_iq1, 2048, points, 2);
+    put_iq1_s(points[0], 0, p.w);
+    put_iq1_s(points[1], 0, p.w + 2);
+    put_iq1_s(points[0], 1, p.w + 4);
+    put_iq1_s(points[1], 1, p.w + 6);
     p.scale = VECTOR(mul_ps)(scale, VECTOR(cvtepi32_ps)(odd_scale(word, 12, 3)));
     /* 8 * (delta - 1) is -7 or -9 */
     const ints minus = VECTOR(srli_epi32)(word, 31);
@@ -366,20 +392,21 @@ LOAM__INLINE void put_iq1_m(ints points, int word, ints signs, uint32_t bit, int
 
 /* Word i of `upper` has the upper bits of the points and the signs of their deltas; bit 6i of
  * `scales` and the following the two scales. */
-LOAM__INLINE void unpack_iq1_m_sub(ints points, ints upper, int i, floats scale, ints scales,
+LOAM__INLINE void unpack_iq1_m_sub(ints bytes, ints upper, int i, floats scale, ints scales,
                                    sink *s)
 {
-    const ints three_bits = dwords(0x07000700), half = repeat_word(upper, i);
+    const ints half = repeat_word(upper, i);
     const ints words = odd_words(half, VECTOR(srli_epi16)(half, 8));
-    const ints even = bits_and(VECTOR(slli_epi16)(words, 8), three_bits);
-    const ints odd = bits_and(VECTOR(slli_epi16)(words, 4), three_bits);
-    const ints even_points = lookup(loam__grid_iq1, 2048, bits_or(even_bytes(points), even));
-    const ints odd_points = lookup(loam__grid_iq1, 2048, bits_or(odd_bytes(points), odd));
+    ints points[2];
     piece p;
-    put_iq1_m(even_points, 0, words, 0x08080808, p.w);
-    put_iq1_m(odd_points, 0, words, 0x80808080u, p.w + 2);
-    put_iq1_m(even_points, 1, words, 0x08080808, p.w + 4);
-    put_iq1_m(odd_points, 1, words, 0x80808080u, p.w + 6);
+    split_bytes(bytes, points);
+    points[0] = bits_or(points[0], upper_bits(words, 0x01000100, 0x07000700));
+    points[1] = bits_or(points[1], upper_bits(words, 0x00100010, 0x07000700));
+    look_up(loam__grid_iq1, 2048, points, 2);
+    put_iq1_m(points[0], 0, words, 0x08080808, p.w);
+    put_iq1_m(points[1], 0, words, 0x80808080u, p.w + 2);
+    put_iq1_m(points[0], 1, words, 0x08080808, p.w + 4);
+    put_iq1_m(points[1], 1, words, 0x80808080u, p.w + 6);
     set_sixteens(&p, scale, odd_scale(scales, 6 * i, 3), odd_scale(scales, 6 * i + 3, 3));
     emit(s, SIX_BITS, &p);
 }
