@@ -59,7 +59,7 @@ static void bench(const char *isa, const loam__cpu_matmul *m, size_t rows, size_
         m->prepare(column, K, x + c * column_bytes);
     const loam__matmul_args a = {w, row_bytes, rows, K, x, column_bytes, cols, y, rows};
     const double s = fastest(m, &a);
-    printf("%-8s %-6s %6zu rows %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name, rows, cols,
+    printf("%-8s %-7s %6zu rows %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name, rows, cols,
            (double)rows * K * (double)cols / s * 1e-9, (double)rows * (double)row_bytes / s * 1e-9);
     fflush(stdout);
     free(w);
