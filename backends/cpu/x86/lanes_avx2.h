@@ -126,27 +126,28 @@ LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-LOAM__INLINE __m128i eight_words(const uint16_t *table, const uint16_t *index)
+/* Entries of a table whose numbers are the words of a and of b. */
+LOAM__INLINE __m128i eight_words(const uint16_t *table, uint64_t a, uint64_t b)
 {
-    __m128i v = _mm_cvtsi32_si128(table[index[0]]);
-    v = _mm_insert_epi16(v, table[index[1]], 1);
-    v = _mm_insert_epi16(v, table[index[2]], 2);
-    v = _mm_insert_epi16(v, table[index[3]], 3);
-    v = _mm_insert_epi16(v, table[index[4]], 4);
-    v = _mm_insert_epi16(v, table[index[5]], 5);
-    v = _mm_insert_epi16(v, table[index[6]], 6);
-    return _mm_insert_epi16(v, table[index[7]], 7);
+    __m128i v = _mm_cvtsi32_si128(table[a & 0xffff]);
+    v = _mm_insert_epi16(v, table[a >> 16 & 0xffff], 1);
+    v = _mm_insert_epi16(v, table[a >> 32 & 0xffff], 2);
+    v = _mm_insert_epi16(v, table[a >> 48], 3);
+    v = _mm_insert_epi16(v, table[b & 0xffff], 4);
+    v = _mm_insert_epi16(v, table[b >> 16 & 0xffff], 5);
+    v = _mm_insert_epi16(v, table[b >> 32 & 0xffff], 6);
+    return _mm_insert_epi16(v, table[b >> 48], 7);
 }
 
 /* Each word of the index becomes that entry of a table. With gathers a product is slower, by up to
  * an eighth (Zen 4). */
 LOAM__INLINE __m256i lookup(const uint16_t *table, int entries, __m256i index)
 {
-    uint16_t i[16];
+    uint64_t i[4];
     (void)entries;
     _mm256_storeu_si256((__m256i *)(void *)i, index);
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(eight_words(table, i)),
-                                   eight_words(table, i + 8), 1);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(eight_words(table, i[0], i[1])),
+                                   eight_words(table, i[2], i[3]), 1);
 }
 
 /* Two F16 in four bytes of each row. */

@@ -174,16 +174,17 @@ LOAM__INLINE ints lookup_512(const uint16_t *table, ints index)
     return choose(index, 256, lookup_256(table, index), lookup_256(table + 256, index));
 }
 
-LOAM__INLINE __m128i eight_words(const uint16_t *table, const uint16_t *index)
+/* Entries of a table whose numbers are the words of a and of b. */
+LOAM__INLINE __m128i eight_words(const uint16_t *table, uint64_t a, uint64_t b)
 {
-    __m128i v = _mm_cvtsi32_si128(table[index[0]]);
-    v = _mm_insert_epi16(v, table[index[1]], 1);
-    v = _mm_insert_epi16(v, table[index[2]], 2);
-    v = _mm_insert_epi16(v, table[index[3]], 3);
-    v = _mm_insert_epi16(v, table[index[4]], 4);
-    v = _mm_insert_epi16(v, table[index[5]], 5);
-    v = _mm_insert_epi16(v, table[index[6]], 6);
-    return _mm_insert_epi16(v, table[index[7]], 7);
+    __m128i v = _mm_cvtsi32_si128(table[a & 0xffff]);
+    v = _mm_insert_epi16(v, table[a >> 16 & 0xffff], 1);
+    v = _mm_insert_epi16(v, table[a >> 32 & 0xffff], 2);
+    v = _mm_insert_epi16(v, table[a >> 48], 3);
+    v = _mm_insert_epi16(v, table[b & 0xffff], 4);
+    v = _mm_insert_epi16(v, table[b >> 16 & 0xffff], 5);
+    v = _mm_insert_epi16(v, table[b >> 32 & 0xffff], 6);
+    return _mm_insert_epi16(v, table[b >> 48], 7);
 }
 
 /* Each word of the index becomes that entry of a table. With permutations of registers a product is
@@ -191,14 +192,14 @@ LOAM__INLINE __m128i eight_words(const uint16_t *table, const uint16_t *index)
  * with 2048; gathers are no faster than loads (Zen 4). */
 LOAM__INLINE ints lookup(const uint16_t *table, int entries, ints index)
 {
-    uint16_t i[32];
+    uint64_t i[8];
     if (entries == 256) return lookup_256(table, index);
     if (entries == 512) return lookup_512(table, index);
     if (entries == 1024)
         return choose(index, 512, lookup_512(table, index), lookup_512(table + 512, index));
     _mm512_storeu_si512(i, index);
-    return join(eight_words(table, i), eight_words(table, i + 8), eight_words(table, i + 16),
-                eight_words(table, i + 24));
+    return join(eight_words(table, i[0], i[1]), eight_words(table, i[2], i[3]),
+                eight_words(table, i[4], i[5]), eight_words(table, i[6], i[7]));
 }
 
 /* Two F16 in four bytes of each row. */
