@@ -23,7 +23,8 @@ static const char *const reference_models[] = {
     "quant/llama-q6_k",       "quant/llama-q2_k",     "quant/llama-q3_k",     "quant/llama-iq4_nl",
     "quant/llama-iq4_xs",     "quant/llama-tq1_0",    "quant/llama-tq2_0",    "quant/llama-mxfp4",
     "quant/llama-nvfp4",      "quant/llama-q1_0",     "quant/gemma3-q4_0",    "quant/gemma3-q4_k_m",
-    "quant/gemma3-iq4_xs",
+    "quant/gemma3-iq4_xs",    "quant/llama-iq2_xxs",  "quant/llama-iq2_xs",   "quant/llama-iq2_s",
+    "quant/llama-iq3_xxs",    "quant/llama-iq3_s",    "quant/llama-iq1_s",    "quant/llama-iq1_m",
 };
 #define N_REFERENCE_MODELS (sizeof reference_models / sizeof *reference_models)
 

@@ -77,5 +77,13 @@ void loam__decode_tq1_0(const void *blocks, float *values, size_t n);
 void loam__decode_tq2_0(const void *blocks, float *values, size_t n);
 void loam__decode_q1_0(const void *blocks, float *values, size_t n);
 void loam__decode_q2_0(const void *blocks, float *values, size_t n);
+/* blocks_grid.c: 256 numbers a block, four or eight of them at once as a point of a grid */
+void loam__decode_iq2_xxs(const void *blocks, float *values, size_t n);
+void loam__decode_iq2_xs(const void *blocks, float *values, size_t n);
+void loam__decode_iq3_xxs(const void *blocks, float *values, size_t n);
+void loam__decode_iq1_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq3_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq2_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq1_m(const void *blocks, float *values, size_t n);
 
 #endif

@@ -32,6 +32,13 @@ void loam__avx2_multiply_mxfp4(const loam__matmul_args *a);
 void loam__avx2_multiply_nvfp4(const loam__matmul_args *a);
 void loam__avx2_multiply_q1_0(const loam__matmul_args *a);
 void loam__avx2_multiply_q2_0(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_xxs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_xs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq3_xxs(const loam__matmul_args *a);
+void loam__avx2_multiply_iq1_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq3_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq2_s(const loam__matmul_args *a);
+void loam__avx2_multiply_iq1_m(const loam__matmul_args *a);
 
 void loam__avx2_rms_norm(const float *x, const float *weight, float *y, size_t n, float eps);
 void loam__avx2_add(const float *a, const float *b, float *y, size_t n);

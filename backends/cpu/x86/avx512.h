@@ -12,6 +12,7 @@ void loam__avx512_q8_prepare_8(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_12(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_16(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column);
+void loam__avx512_q8_prepare_64(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column);
 void loam__avx512_multiply_q4_0(const loam__matmul_args *a);
 void loam__avx512_multiply_q4_1(const loam__matmul_args *a);
@@ -31,6 +32,13 @@ void loam__avx512_multiply_mxfp4(const loam__matmul_args *a);
 void loam__avx512_multiply_nvfp4(const loam__matmul_args *a);
 void loam__avx512_multiply_q1_0(const loam__matmul_args *a);
 void loam__avx512_multiply_q2_0(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_xxs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_xs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq3_xxs(const loam__matmul_args *a);
+void loam__avx512_multiply_iq1_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq3_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq2_s(const loam__matmul_args *a);
+void loam__avx512_multiply_iq1_m(const loam__matmul_args *a);
 
 /* Activations as they are (loam__avx2_f32_prepare), and as BF16 where the CPU multiplies these. */
 void loam__avx512_multiply_f32(const loam__matmul_args *a);

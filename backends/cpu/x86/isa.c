@@ -64,6 +64,13 @@ static const loam__cpu_matmul avx2_matmuls[] = {
     ROW(avx2, NVFP4,  15e-3f, q8, prepare,     nvfp4,  {8, LOAM__NO_PAIR}),
     ROW(avx2, Q1_0,   15e-3f, q8, prepare,     q1_0,   {8, 0}),
     ROW(avx2, Q2_0,   15e-3f, q8, prepare,     q2_0,   {8, 0}),
+    ROW(avx2, IQ2_XXS, 5e-3f, q8, prepare,    iq2_xxs, {8, 0}),
+    ROW(avx2, IQ2_XS, 5e-3f, q8, prepare,    iq2_xs,  {8, 0}),
+    ROW(avx2, IQ3_XXS, 5e-3f, q8, prepare,    iq3_xxs, {8, 0}),
+    ROW(avx2, IQ1_S, 5e-3f, q8, prepare,    iq1_s,   {8, 0}),
+    ROW(avx2, IQ3_S, 5e-3f, q8, prepare,    iq3_s,   {8, 0}),
+    ROW(avx2, IQ2_S, 5e-3f, q8, prepare,    iq2_s,   {8, 0}),
+    ROW(avx2, IQ1_M, 5e-3f, q8, prepare,    iq1_m,   {8, LOAM__NO_PAIR}),
     {0},
 };
 /* clang-format on */
@@ -110,6 +117,13 @@ static const loam__cpu_matmul avx512_matmuls[] = {
     ROW(avx512, NVFP4,  15e-3f, q8, prepare_12,  nvfp4,  {16, LOAM__NO_PAIR}),
     ROW(avx512, Q1_0,   15e-3f, q8, prepare_1,   q1_0,   {16, 0}),
     ROW(avx512, Q2_0,   15e-3f, q8, prepare_1,   q2_0,   {16, 0}),
+    ROW(avx512, IQ2_XXS, 5e-3f, q8, prepare_64, iq2_xxs, {16, 0}),
+    ROW(avx512, IQ2_XS, 5e-3f, q8, prepare_64, iq2_xs,  {16, 0}),
+    ROW(avx512, IQ3_XXS, 5e-3f, q8, prepare_32, iq3_xxs, {16, 0}),
+    ROW(avx512, IQ1_S, 5e-3f, q8, prepare_32, iq1_s,   {16, 0}),
+    ROW(avx512, IQ3_S, 5e-3f, q8, prepare_16, iq3_s,   {16, 0}),
+    ROW(avx512, IQ2_S, 5e-3f, q8, prepare_64, iq2_s,   {16, 0}),
+    ROW(avx512, IQ1_M, 5e-3f, q8, prepare_32, iq1_m,   {16, LOAM__NO_PAIR}),
     {0},
 };
 /* clang-format on */

@@ -161,6 +161,9 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     case HALVES:
         multiply_panel(HALVES, p, x, a, y);
         break;
+    case SEVEN_BITS:
+        multiply_panel(SEVEN_BITS, p, x, a, y);
+        break;
     default:
         multiply_panel(SIGNED, p, x, a, y);
     }

@@ -67,6 +67,11 @@ void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column)
     prepare(x, k, 32, column);
 }
 
+void loam__avx512_q8_prepare_64(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 64, column);
+}
+
 void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column)
 {
     prepare(x, k, 128, column);

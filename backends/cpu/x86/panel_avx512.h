@@ -19,8 +19,9 @@ enum {
     OFFSET,   /* weight = scale * w + min */
     CENTERED, /* weight = scale * (w - center) */
     SIX_BITS, /* weight = scale[i / 16] * (w - center) */
-    SIGNED,   /* weight = scale * (int8_t)w, made CENTERED with 128 */
-    HALVES,   /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN, with a center of 32 */
+    SEVEN_BITS = SIX_BITS,
+    SIGNED, /* weight = scale * (int8_t)w, made CENTERED with 128 */
+    HALVES, /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN, with a center of 32 */
     CENTERED_HALVES = SIX_BITS
 };
 #define HALF_MIN (-1.0f / 32) /* `start` is -32 times the sum that a min is for */
