@@ -15,7 +15,9 @@
 
 loam_status loam__options_check(loam__base *b, loam_options *o)
 {
-    if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_NO_SHARING))
+    const uint32_t known =
+        LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_NO_SHARING | LOAM_LOAD_PROFILE;
+    if (o->flags & ~known)
         return loam__fail(b, LOAM_ERR_NEWER,
                           "options.flags 0x%x has bits that this version does not know", o->flags);
     if (o->threads > 64)
