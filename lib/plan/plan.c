@@ -360,6 +360,7 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->block_tokens = p->kv.block_tokens;
     t->blocks_per_sequence = p->kv.blocks_per_table;
     t->token_read_bytes = loam__plan_token_read(g, 0).weights_bytes;
+    t->token_products = loam__plan_token_products(g);
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)
             t->kv_token_bytes += g->values[i].row_bytes / p->kv.block_tokens;
