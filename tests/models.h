@@ -93,7 +93,8 @@ static inline double rms(const distance *d)
 typedef struct model_options {
     const char *isa;
     uint32_t threads, context, step, sequences;
-    int32_t kv, v; /* LOAM_KV_*; 0: F32, and v as kv */
+    int32_t kv, v;  /* LOAM_KV_*; 0: F32, and v as kv */
+    uint32_t flags; /* LOAM_LOAD_* */
 } model_options;
 
 /* Load or fail the test with loam's own sentence. */
@@ -109,6 +110,7 @@ static inline loam *load_model(const char *path, model_options o)
     options.sequences = o.sequences;
     options.kv_type = o.kv ? o.kv : LOAM_KV_F32;
     options.v_type = o.v;
+    options.flags = o.flags;
     if (loam_load(path, &options, &m) != LOAM_OK) fail_msg("%s: %s", path, loam_error(m));
     return m;
 }

@@ -259,7 +259,8 @@ int options_read(const usage *u, int argc, char **argv)
         {"ctx", OPTION_COUNT, &c->context, "N",
          "tokens of context (the model's own, at most 4096)"},
         {"memory-limit", OPTION_BYTES, &c->memory_limit, "BYTES", "refuse to use more; 512M, 4G"},
-        {"pack", OPTION_FLAG, &c->pack, NULL, "copy the weights instead of mapping the file"},
+        {"pack", OPTION_FLAG, &c->pack, NULL, "copy the weights, in the order of the kernels"},
+        {"map", OPTION_FLAG, &c->map, NULL, "use the weights where the file is mapped"},
         {"json", OPTION_FLAG, &c->json, NULL, "print JSON"},
     };
     option_group groups[USAGE_GROUPS + 1];
@@ -292,7 +293,7 @@ int common_apply(const common *c, loam_options *options)
 {
     int status;
 
-    options->flags = c->pack ? LOAM_LOAD_PACK : 0u;
+    options->flags = (c->pack ? LOAM_LOAD_PACK : 0u) | (c->map ? LOAM_LOAD_MAP : 0u);
     options->threads = c->threads;
     options->context_tokens = c->context;
     options->memory_limit_bytes = c->memory_limit;

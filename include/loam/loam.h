@@ -151,10 +151,14 @@ typedef struct loam_source {
 
 enum {
     LOAM_LOAD_VOCAB = 1, /* vocabulary and chat template only; computing gives LOAM_ERR_STATE */
-    LOAM_LOAD_PACK = 2,  /* copy the weights into memory of loam's own instead of using the map */
+    /* Where weights lie. With neither flag they are copied into memory of loam's own, in the order
+     * in which the backend reads them fastest, if it has one for most of them and they fit so. */
+    LOAM_LOAD_PACK = 2, /* copy them always */
+    LOAM_LOAD_MAP = 8,  /* use them where the file is mapped: ready at once, and shared with other
+                           processes, but slower */
     LOAM_LOAD_NO_SHARING = 4, /* compute every prompt whole: do not look for its beginning in the KV
                                  blocks of other sequences and of those that were closed lately */
-    LOAM_LOAD_PROFILE = 8     /* note how long each kind of op takes, for loam_profile_get(): two
+    LOAM_LOAD_PROFILE = 16    /* note how long each kind of op takes, for loam_profile_get(): two
                                  readings of the clock an op */
 };
 
