@@ -18,13 +18,15 @@ typedef struct worker {
 
 struct loam__pool {
     loam__base *base;
-    uint32_t threads, n_started, spins;
+    uint32_t threads, n_started;
+    uint32_t most_awake; /* workers: one a processor, but for the caller's */
     worker *workers;
     bool has_mutex, has_work_cond, has_done_cond;
     loam__mutex mutex;
     loam__cond work_cond, done_cond;
     atomic_uint generation; /* counts jobs; workers wait for it to change */
-    atomic_uint sleepers;
+    atomic_uint sleepers;   /* workers that sleep and have not been given a wake */
+    uint32_t wakes;         /* given and not yet taken; under the mutex, as the giving */
     atomic_bool quit;
     /* the job: written while the gate is closed and nobody is inside */
     loam__job job;
@@ -70,17 +72,24 @@ static void leave_job(loam__pool *pool)
     }
 }
 
+/* With the mutex: until there is a wake to take. */
+static void sleep_locked(loam__pool *pool)
+{
+    while (pool->wakes == 0)
+        loam__cond_wait(&pool->work_cond, &pool->mutex);
+    pool->wakes--;
+}
+
 static void wait_for_job(loam__pool *pool, unsigned seen)
 {
-    for (uint32_t i = 0; i < pool->spins; i++) {
+    for (uint32_t i = 0; i < SPINS; i++) {
         if (atomic_load(&pool->generation) != seen) return;
         loam__cpu_pause();
     }
     loam__mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->generation) == seen)
-        loam__cond_wait(&pool->work_cond, &pool->mutex);
-    atomic_fetch_sub(&pool->sleepers, 1);
+    if (atomic_load(&pool->generation) == seen) sleep_locked(pool);
+    else atomic_fetch_sub(&pool->sleepers, 1);
     loam__mutex_unlock(&pool->mutex);
 }
 
@@ -88,29 +97,37 @@ static void worker_main(void *arg)
 {
     worker *w = arg;
     loam__pool *pool = w->pool;
-    unsigned seen = 0;
+    loam__mutex_lock(&pool->mutex);
+    sleep_locked(pool); /* it was started as one that sleeps */
+    loam__mutex_unlock(&pool->mutex);
     while (!atomic_load(&pool->quit)) {
+        unsigned seen = atomic_load(&pool->generation);
+        if (join_job(pool)) {
+            work(pool, w->index);
+            leave_job(pool);
+        }
         wait_for_job(pool, seen);
-        seen = atomic_load(&pool->generation);
-        if (!join_job(pool)) continue;
-        work(pool, w->index);
-        leave_job(pool);
     }
 }
 
-static void announce(loam__pool *pool)
+/* There is something new for the workers; have that many awake. */
+static void announce(loam__pool *pool, uint32_t most_awake)
 {
+    uint32_t rest = pool->n_started > most_awake ? pool->n_started - most_awake : 0;
     atomic_fetch_add(&pool->generation, 1);
-    if (atomic_load(&pool->sleepers) == 0) return;
+    if (atomic_load(&pool->sleepers) <= rest) return;
     loam__mutex_lock(&pool->mutex);
-    loam__cond_wake_all(&pool->work_cond);
+    for (; atomic_load(&pool->sleepers) > rest; pool->wakes++) {
+        atomic_fetch_sub(&pool->sleepers, 1);
+        loam__cond_wake_one(&pool->work_cond);
+    }
     loam__mutex_unlock(&pool->mutex);
 }
 
 static void wait_for_workers(loam__pool *pool)
 {
     unsigned joined = atomic_fetch_or(&pool->gate, CLOSED);
-    for (uint32_t i = 0; i < pool->spins; i++) {
+    for (uint32_t i = 0; i < SPINS; i++) {
         if (atomic_load(&pool->finished) == joined) return;
         loam__cpu_pause();
     }
@@ -143,7 +160,7 @@ loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *nex
     } else { /* without started threads the caller does it all */
         atomic_store(&pool->finished, 0);
         atomic_store(&pool->gate, 0);
-        announce(pool);
+        announce(pool, pool->most_awake);
         work(pool, 0);
         wait_for_workers(pool);
     }
@@ -158,9 +175,7 @@ loam_status loam__pool_new(loam__base *b, uint32_t threads, loam__pool **out)
     if (!pool) return LOAM_ERR_NOMEM;
     pool->base = b;
     pool->threads = threads;
-    pool->spins = threads <= loam__cpu_count()
-                      ? SPINS
-                      : 0; /* more threads than cores: give the core away at once */
+    pool->most_awake = loam__cpu_count() - 1;
     atomic_store(&pool->gate, CLOSED);
     pool->workers = loam__alloc_array(b, threads, sizeof *pool->workers);
     if (!pool->workers) {
@@ -190,6 +205,7 @@ loam_status loam__pool_start(loam__pool *pool)
             return loam__fail(pool->base, LOAM_ERR_NOMEM,
                               "thread %u of %u could not be started; ask for fewer threads",
                               pool->n_started + 1, pool->threads);
+        atomic_fetch_add(&pool->sleepers, 1);
     }
     return LOAM_OK;
 }
@@ -198,7 +214,7 @@ void loam__pool_free(loam__pool *pool)
 {
     if (!pool) return;
     atomic_store(&pool->quit, true);
-    if (pool->n_started) announce(pool);
+    if (pool->n_started) announce(pool, pool->n_started);
     for (uint32_t i = 0; i < pool->n_started; i++)
         loam__thread_join(&pool->workers[i].thread);
     if (pool->has_mutex) loam__mutex_destroy(&pool->mutex);
