@@ -53,6 +53,7 @@ void loam__cond_wake_one(loam__cond *c);
 void loam__cond_wake_all(loam__cond *c);
 bool loam__thread_start(loam__thread *t, void (*fn)(void *arg), void *arg);
 void loam__thread_join(loam__thread *t);
-void loam__cpu_pause(void); /* inside a spin loop */
+void loam__thread_yield(void); /* let others have this core first */
+void loam__cpu_pause(void);    /* inside a spin loop */
 
 #endif

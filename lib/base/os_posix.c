@@ -305,6 +305,11 @@ void loam__thread_join(loam__thread *t)
     pthread_join(id, NULL);
 }
 
+void loam__thread_yield(void)
+{
+    sched_yield();
+}
+
 void loam__cpu_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
