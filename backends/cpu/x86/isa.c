@@ -76,6 +76,12 @@ const loam__cpu_isa loam__cpu_avx2 = {
 /* An int8 activation is off by up to 1/254 of the largest in its 16, as above. */
 /* clang-format off */
 static const loam__cpu_matmul avx512_matmuls[] = {
+    {LOAM_TYPE_F32, 1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare,
+     loam__avx512_multiply_f32, {0}},
+    {LOAM_TYPE_F16, 1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare,
+     loam__avx512_multiply_f16, {0}},
+    {LOAM_TYPE_BF16, 1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare,
+     loam__avx512_multiply_bf16, {0}},
     ROW(avx512, Q4_0, 15e-3f, q8, prepare_8,   q4_0, {16, 0}),
     ROW(avx512, Q4_1, 15e-3f, q8, prepare_32,  q4_1, {16, LOAM__NO_PAIR}),
     ROW(avx512, Q5_0, 15e-3f, q8, prepare_16,  q5_0, {16, 0}),
@@ -92,5 +98,24 @@ const loam__cpu_isa loam__cpu_avx512 = {
     .name = "avx512",
     .present = avx512_present,
     .matmuls = avx512_matmuls,
+    .slice_macs = (size_t)1 << 21,
+};
+
+static bool avx512bf16_present(void)
+{
+    unsigned a, b, c, d;
+    return avx512_present() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+}
+
+/* An activation is off by up to 1/256 of itself. */
+static const loam__cpu_matmul avx512bf16_matmuls[] = {
+    ROW(avx512bf16, BF16, 4e-3f, bf16, prepare, bf16, {0}),
+    {0},
+};
+
+const loam__cpu_isa loam__cpu_avx512bf16 = {
+    .name = "avx512bf16",
+    .present = avx512bf16_present,
+    .matmuls = avx512bf16_matmuls,
     .slice_macs = (size_t)1 << 21,
 };
