@@ -10,12 +10,12 @@
 #include "ops.h"
 #include "roofs.h"
 
+#include <loam/gguf.h>
 #include <loam/plan.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KNEE_SHARE 0.8 /* of the best speed of a sweep */
-#define FLOAT_BITS 12  /* a weight: models of more are in F32, F16 or BF16 for the most part */
 
 typedef struct speeds {
     uint32_t parallel, prompts, prompt; /* sequences of a step; prompts, and the tokens of each */
@@ -39,7 +39,7 @@ typedef struct bench {
     /* of a token, from the plan: bytes of weights, and of the KV cells before the first decode; and
      * products with weights of a prompt's token */
     uint64_t weights_bytes, kv_bytes, products;
-    bool floating;      /* most weights are floats */
+    loam_format format; /* of most bytes of weights */
     double multiply_hz; /* the roof of products a second; 0: unknown */
 } bench;
 
@@ -145,6 +145,28 @@ static loam_status measure_decode(bench *b, speeds *row)
     return status;
 }
 
+/* The format that most bytes of a file's tensors are in. */
+static int find_format(bench *b)
+{
+    enum { KINDS = 256 };
+    uint64_t bytes[KINDS] = {0};
+    loam_gguf *g = NULL;
+    loam_status status = loam_gguf_open(b->places[0], NULL, &g);
+    size_t n = status == LOAM_OK ? loam_gguf_tensor_count(g) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        loam_gguf_tensor t;
+        loam_gguf_tensor_init(&t);
+        loam_gguf_get_tensor(g, i, &t);
+        if (t.type < 0 || t.type >= KINDS) continue;
+        bytes[t.type] += t.size_bytes;
+        if (bytes[t.type] > bytes[b->format]) b->format = t.type;
+    }
+    if (status != LOAM_OK) complain("%s", loam_gguf_error(g));
+    loam_gguf_close(g);
+    return status == LOAM_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
 /* What a token reads and multiplies. */
 static int read_plan(bench *b, const loam_options *options)
 {
@@ -161,7 +183,6 @@ static int read_plan(bench *b, const loam_options *options)
     b->weights_bytes = totals.token_read_bytes;
     b->kv_bytes = bound.kv_bytes;
     b->products = totals.token_products;
-    b->floating = totals.bits_per_weight > FLOAT_BITS;
     loam_plan_free(plan);
     return status == LOAM_OK ? EXIT_DONE : EXIT_FAILED;
 }
@@ -169,7 +190,7 @@ static int read_plan(bench *b, const loam_options *options)
 static void measure_roofs(bench *b)
 {
     if (!(b->bandwidth > 0)) b->bandwidth = roof_read(b->info.threads) / 1e9;
-    b->multiply_hz = roof_multiply(b->info.isa, b->floating, b->info.threads);
+    b->multiply_hz = roof_multiply(b->info.isa, b->format, b->info.threads);
 }
 
 static loam_status measure(bench *b)
@@ -370,7 +391,8 @@ static int run_bench(bench *b, loam_options *options)
     options->sequences = b->parallel;
     options->flags |= LOAM_LOAD_NO_SHARING; /* or all but the first prompt would cost nothing */
     if (b->list_ops) options->flags |= LOAM_LOAD_PROFILE;
-    if ((status = read_plan(b, options)) != EXIT_DONE) return status;
+    if ((status = read_plan(b, options)) != EXIT_DONE || (status = find_format(b)) != EXIT_DONE)
+        return status;
     if (!(b->m = model_open(b->places[0], options))) return EXIT_FAILED;
     b->seqs = must(calloc(b->parallel, sizeof *b->seqs));
     if (measure(b) == LOAM_OK) report(b);
@@ -401,13 +423,12 @@ int verb_bench(int argc, char **argv)
             "decode (behind a prompt of one token; all sequences together), at one batch size or,\n"
             "with one load, at several.\n"
             "\n"
-            "Both are held against what the same number of threads does at most, measured in the\n"
-            "same run: reading memory, a buffer larger than the caches, and multiplying numbers "
-            "in\n"
-            "registers, 8-bit integers or for F32, F16 and BF16 models floats, with the best\n"
-            "instructions of the instruction set in use (F32 for scalar). A decoded token reads "
-            "all\n"
-            "weights and its KV cells; a prompt's token multiplies the weights of all layers.",
+            "Both are held against what the same number of threads does at most, measured in\n"
+            "the same run: reading memory, a buffer larger than the caches; and multiplying\n"
+            "numbers in registers, with the best instructions that the instruction set in use\n"
+            "has for the format of most weights: floats for F32, F16 and BF16 and with --isa\n"
+            "scalar, else 8-bit integers. A decoded token reads all weights and its KV cells; a\n"
+            "prompt's token multiplies the weights of all layers.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &b.shared,
         .places = b.places,

@@ -3,6 +3,7 @@
 #include "output.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,8 @@ double roof_read(uint32_t n_threads)
 #define PASSES        4096
 #define CHAINS        12
 #define KEEP(kind, v) __asm__ volatile("" : "+" kind(v))
+
+typedef double products_fn(void);
 
 /* What the compiler makes of plain C, in F32; the factors are in the nearest cache. */
 static double products_scalar(void)
@@ -193,26 +196,48 @@ FOR_SET("avx512f") static double products_avx512_float(void)
         KEEP("v", sums[c]);
     return 16.0 * CHAINS * PASSES;
 }
+
+FOR_SET("avx512f,avx512bf16") static double products_avx512_bf16(void)
+{
+    const __m512bh w = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f));
+    __m512 sums[CHAINS];
+
+    for (int c = 0; c < CHAINS; c++)
+        sums[c] = _mm512_set1_ps((float)c);
+    for (int i = 0; i < PASSES; i++)
+        for (int c = 0; c < CHAINS; c++)
+            sums[c] = _mm512_dpbf16_ps(sums[c], w, w);
+    for (int c = 0; c < CHAINS; c++)
+        KEEP("v", sums[c]);
+    return 32.0 * CHAINS * PASSES;
+}
 #endif
 
 /* Instruction sets by the library's names for them. The library runs a set only where this CPU has
  * it. */
 static const struct set {
     const char *name;
-    double (*integers)(void), (*floats)(void);
+    products_fn *integers, *floats, *bf16;
 } sets[] = {
-    {"scalar", products_scalar, products_scalar},
+    {"scalar", products_scalar, products_scalar, products_scalar},
 #if defined(__x86_64__)
-    {"avx2", products_avx2, products_avx2_float},
-    {"avx512", products_avx512, products_avx512_float},
+    {"avx2", products_avx2, products_avx2_float, products_avx2_float},
+    {"avx512", products_avx512, products_avx512_float, products_avx512_float},
+    {"avx512bf16", products_avx512, products_avx512_float, products_avx512_bf16},
 #endif
 };
+
+static products_fn *loop_of(const struct set *set, loam_format format)
+{
+    if (format == LOAM_TYPE_BF16) return set->bf16;
+    return format == LOAM_TYPE_F32 || format == LOAM_TYPE_F16 ? set->floats : set->integers;
+}
 
 #define MULTIPLY_ROUNDS  4
 #define MULTIPLY_SECONDS 0.015
 
 typedef struct multiplier {
-    double (*loop)(void);
+    products_fn *loop;
     double rate;
 } multiplier;
 
@@ -229,7 +254,7 @@ static void *multiply(void *arg)
     return NULL;
 }
 
-double roof_multiply(const char *isa, bool floating, uint32_t n_threads)
+double roof_multiply(const char *isa, loam_format format, uint32_t n_threads)
 {
     uint32_t n = thread_count(n_threads);
     multiplier all[MOST_THREADS];
@@ -240,7 +265,7 @@ double roof_multiply(const char *isa, bool floating, uint32_t n_threads)
         s++;
     if (s == COUNT(sets)) return 0;
     for (uint32_t i = 0; i < n; i++)
-        all[i].loop = floating ? sets[s].floats : sets[s].integers;
+        all[i].loop = loop_of(&sets[s], format);
     for (int r = 0; r < MULTIPLY_ROUNDS; r++) {
         double sum = 0;
         if (!on_threads(multiply, all, sizeof *all, n)) return best;
