@@ -115,7 +115,7 @@ static void wait_for_workers(loam__pool *pool)
         loam__cpu_pause();
     }
     loam__mutex_lock(&pool->mutex);
-    atomic_store(&pool->caller_sleeps, true);
+    atomic_exchange(&pool->caller_sleeps, true);
     while (atomic_load(&pool->finished) != joined)
         loam__cond_wait(&pool->done_cond, &pool->mutex);
     atomic_store(&pool->caller_sleeps, false);
