@@ -139,6 +139,21 @@ LOAM__INLINE void dot_vector(loam_format type, size_t n_heads, const float *q, s
     }
 }
 
+/* The same for the last cells, fewer than a vector. */
+LOAM__INLINE void dot_last(loam_format type, size_t n_heads, const float *q, size_t n,
+                           const uint8_t *const k[POSITIONS], size_t at,
+                           float32x4_t sum[MAX_HEADS][POSITIONS])
+{
+    float last_k[POSITIONS][WIDTH] = {0}, last_q[MAX_HEADS][WIDTH] = {0};
+    for (size_t p = 0; p < POSITIONS; p++)
+        vst1q_f32(last_k[p], load_first_typed(type, k[p] + cell_bytes(type, at), n - at));
+    for (size_t j = 0; j < n_heads; j++)
+        memcpy(last_q[j], q + j * n + at, (n - at) * sizeof *q);
+    for (size_t j = 0; j < n_heads; j++)
+        for (size_t p = 0; p < POSITIONS; p++)
+            sum[j][p] = vfmaq_f32(sum[j][p], vld1q_f32(last_q[j]), vld1q_f32(last_k[p]));
+}
+
 /* The sum of each vector's lanes, all in the same order. */
 LOAM__INLINE float32x4_t add_lanes_of_four(const float32x4_t v[POSITIONS])
 {
@@ -162,17 +177,16 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
     }
     for (; at < n && in_blocks(type); at += CELL_BLOCK)
         dot_block(type, n_heads, q, n, k, at, sum);
-    for (; at + WIDTH <= n; at += WIDTH)
+    for (; at + WIDTH <= n && !in_blocks(type); at += WIDTH)
         dot_vector(type, n_heads, q, n, k, at, sum);
-    for (size_t p = 0; p < POSITIONS && at < n; p++) {
-        const float32x4_t v = load_first_typed(type, k[p] + cell_bytes(type, at), n - at);
-        for (size_t j = 0; j < n_heads; j++)
-            sum[j][p] = vfmaq_f32(sum[j][p], load_first(q + j * n + at, n - at), v);
-    }
+    if (at < n && !in_blocks(type)) dot_last(type, n_heads, q, n, k, at, sum);
+    float32x4_t totals[MAX_HEADS];
+    for (size_t j = 0; j < n_heads; j++)
+        totals[j] = add_lanes_of_four(sum[j]);
     const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
     for (size_t j = 0; j < n_heads; j++) {
         float lanes[POSITIONS];
-        vst1q_f32(lanes, add_lanes_of_four(sum[j]));
+        vst1q_f32(lanes, totals[j]);
         memcpy(r->scores + (h + j) * r->stride + s->first + i, lanes, wanted * sizeof *lanes);
     }
 }

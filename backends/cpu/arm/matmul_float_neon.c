@@ -50,15 +50,18 @@ LOAM__INLINE void tile(loam_format type, size_t n_cols, const loam__matmul_args 
                 sum[i][j] = vfmaq_f32(sum[i][j], weights, v[j]);
         }
     }
-    for (size_t i = 0; i < ROWS && whole < a->k; i++) {
-        const float32x4_t weights =
-            load_first_typed(type, w[i] + whole * type_bytes(type), a->k - whole);
-        for (size_t j = 0; j < n_cols; j++)
-            sum[i][j] = vfmaq_f32(sum[i][j], weights, vld1q_f32(column(a, c + j) + whole));
-    }
-    for (size_t i = 0; i < ROWS && r + i < a->rows; i++)
-        for (size_t j = 0; j < n_cols; j++)
+#pragma GCC unroll 4 /* so that the sums are never in memory */
+    for (size_t i = 0; i < ROWS; i++) {
+        if (whole < a->k) {
+            const size_t left = a->k - whole;
+            const uint8_t *last = w[i] + whole * type_bytes(type);
+            const float32x4_t weights = load_first_typed(type, last, left);
+            for (size_t j = 0; j < n_cols; j++)
+                sum[i][j] = vfmaq_f32(sum[i][j], weights, vld1q_f32(column(a, c + j) + whole));
+        }
+        for (size_t j = 0; j < n_cols && r + i < a->rows; j++)
             a->y[(c + j) * a->y_stride + r + i] = vaddvq_f32(sum[i][j]);
+    }
 }
 
 /* ROWS rows and columns c .. end - 1. */
