@@ -107,8 +107,8 @@ uint32_t loam__arm_features(void)
 {
     uint32_t features = 0;
 #if defined(__linux__) && defined(__aarch64__)
-    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) features |= LOAM__ARM_DOTPROD;
-    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) features |= LOAM__ARM_I8MM;
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) features |= LOAM__CPU_DOTPROD;
+    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) features |= LOAM__CPU_I8MM;
 #endif
     return features;
 }

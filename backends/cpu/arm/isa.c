@@ -12,12 +12,12 @@ static bool neon_present(void)
 
 static bool dotprod_present(void)
 {
-    return loam__arm_features() & LOAM__ARM_DOTPROD;
+    return loam__arm_features() & LOAM__CPU_DOTPROD;
 }
 
 static bool i8mm_present(void)
 {
-    return dotprod_present() && loam__arm_features() & LOAM__ARM_I8MM;
+    return dotprod_present() && loam__arm_features() & LOAM__CPU_I8MM;
 }
 
 /* F32 sums in another order have shown errors of 3e-7. An int8 activation is off by up to 1/254 of
