@@ -229,6 +229,35 @@ static void test_matmul__tiles_change_no_bit(void **state)
     walk_products(check_tiles);
 }
 
+/* Sets that want columns in one and the same form differ in how they sum whole numbers, so not in a
+ * result. */
+static void check_relatives(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
+                            random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    const loam__cpu_isa *other;
+    float *y = new_results(n);
+    (void)r;
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; (other = loam__cpu_isa_at(i)) != isa; i++) {
+        const loam__cpu_matmul *relative = loam__cpu_find_matmul(other, row->type);
+        if (!other->present() || relative->prepare != row->prepare) continue;
+        float *z = new_results(n);
+        multiply(relative, p, p->rows, p->cols, z);
+        if (memcmp(y, z, n * sizeof *y))
+            fail_msg("%s %s, %zu rows of %zu, %zu columns: other bits than on %s", isa->name,
+                     p->f->name, p->rows, p->k, p->cols, other->name);
+        free(z);
+    }
+    free(y);
+}
+
+static void test_matmul__sets_with_one_form_of_columns_give_the_same_bits(void **state)
+{
+    (void)state;
+    walk_products(check_relatives);
+}
+
 /* The error of eight sums of at most 32 products each, joined, is below 2^-20 of sum(|w * x|). */
 static void check_scalar_against_double(const loam__cpu_isa *isa, const loam__cpu_matmul *row,
                                         const product *p, random_state *r)
@@ -878,6 +907,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__every_set_agrees_with_scalar),
     cmocka_unit_test(test_matmul__whole_activations_lose_nothing),
     cmocka_unit_test(test_matmul__tiles_change_no_bit),
+    cmocka_unit_test(test_matmul__sets_with_one_form_of_columns_give_the_same_bits),
     cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),
     cmocka_unit_test(test_matmul__survives_wild_numbers),
     cmocka_unit_test(test_find_matmul__takes_the_best_row_at_or_below_a_set),
