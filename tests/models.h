@@ -93,7 +93,8 @@ static inline double rms(const distance *d)
 typedef struct model_options {
     const char *isa;
     uint32_t threads, context, step, sequences;
-    int32_t kv, v; /* LOAM_KV_*; 0: F32, and v as kv */
+    int32_t kv, v;  /* LOAM_KV_*; 0: F32, and v as kv */
+    uint32_t flags; /* LOAM_LOAD_* */
 } model_options;
 
 /* Load or fail the test with loam's own sentence. */
@@ -109,6 +110,7 @@ static inline loam *load_model(const char *path, model_options o)
     options.sequences = o.sequences;
     options.kv_type = o.kv ? o.kv : LOAM_KV_F32;
     options.v_type = o.v;
+    options.flags = o.flags;
     if (loam_load(path, &options, &m) != LOAM_OK) fail_msg("%s: %s", path, loam_error(m));
     return m;
 }
@@ -137,7 +139,7 @@ static inline int has_isa(const char *isa)
 /* Every SIMD instruction set that this machine runs; skips the test when there is none. */
 static inline void on_each_simd(void (*check)(const char *isa))
 {
-    static const char *const sets[] = {"avx2", "avx512", "neon", "dotprod", "i8mm"};
+    static const char *const sets[] = {"avx2", "avx512", "avx512bf16", "neon", "dotprod", "i8mm"};
     int found = 0;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (has_isa(sets[i])) {

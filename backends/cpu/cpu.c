@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/os.h"
+#include "lib/quant/quant.h"
 
 /* Hand the sentence of a failure on to the core. */
 static loam_status report(const loam__cpu *cpu, loam_status st)
@@ -151,6 +152,24 @@ static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const vo
     return LOAM_OK;
 }
 
+static int32_t cpu_reorders(void *self, uint32_t device, const loam_value *weight)
+{
+    return device == 0 && loam__cpu_packing(self, weight).rows > 0;
+}
+
+static loam_status cpu_upload_rows(void *self, const loam_value *weight, void *arena,
+                                   uint64_t first, uint64_t n, const void *bytes)
+{
+    const loam__cpu *cpu = self;
+    loam__cpu_arena *a = arena;
+    if (!a->owned || first > weight->rows || n > weight->rows - first) return LOAM_ERR_ARG;
+    uint8_t *to = a->memory + weight->offset + first * weight->row_bytes;
+    const loam__format *f = loam__format_find(weight->type);
+    loam__pack_rows(loam__cpu_packing(cpu, weight), f->block_bytes, bytes,
+                    (size_t)weight->row_bytes, (size_t)n, to);
+    return LOAM_OK;
+}
+
 static loam_status cpu_download(void *self, void *arena, uint64_t offset, void *bytes, uint64_t n)
 {
     const loam__cpu_arena *a = arena;
@@ -208,6 +227,8 @@ const loam_backend loam__backend_cpu = {
     .arena_new = cpu_arena_new,
     .arena_free = cpu_arena_free,
     .upload = cpu_upload,
+    .reorders = cpu_reorders,
+    .upload_rows = cpu_upload_rows,
     .download = cpu_download,
     .arena_memory = cpu_arena_memory,
     .copy_row = cpu_copy_row,

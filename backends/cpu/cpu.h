@@ -24,6 +24,9 @@ typedef struct loam__cpu_arena {
     bool owned;
 } loam__cpu_arena;
 
+/* How a weight lies in an arena of loam's own. */
+loam__packing loam__cpu_packing(const loam__cpu *cpu, const loam_value *weight);
+
 /* program.c */
 int32_t loam__cpu_supports(const loam__cpu *cpu, const loam_graph *g, const loam_node *node);
 loam_status loam__cpu_measure(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,

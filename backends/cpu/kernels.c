@@ -6,6 +6,7 @@ static const loam__cpu_isa *const sets[] = {
 #if defined(__x86_64__)
     &loam__cpu_avx2,
     &loam__cpu_avx512,
+    &loam__cpu_avx512bf16,
 #elif defined(__aarch64__)
     &loam__cpu_neon,
     &loam__cpu_dotprod,

@@ -16,6 +16,7 @@
 typedef struct loam__matmul_args {
     const void *w; /* rows of the format, w_row_bytes apart */
     size_t w_row_bytes;
+    bool packed; /* each whole group of rows as loam__pack_rows() leaves it */
     size_t rows;
     size_t k;      /* values in a row, a multiple of the format's block */
     const void *x; /* prepared columns, x_row_bytes apart; 64-byte aligned, as is x_row_bytes */
@@ -25,6 +26,17 @@ typedef struct loam__matmul_args {
     size_t y_stride;
 } loam__matmul_args;
 
+/* How a kernel wants groups of rows to lie where the backend may choose: interleaved by four bytes
+ * of each row in turn, and by two where a block has an odd pair. What is at byte i of row r is then
+ * at rows * i + r * 4 (or 2) of its group, so that a vector is one load. */
+typedef struct loam__packing {
+    uint8_t rows; /* of a group; 0: rows stay apart */
+    uint8_t pair; /* where the odd pair lies in a block; LOAM__NO_PAIR: there is none */
+} loam__packing;
+
+#define LOAM__NO_PAIR         255
+#define LOAM__MAX_BLOCK_BYTES 256 /* of any format */
+
 typedef struct loam__cpu_matmul {
     loam_format type;
     float max_err;                      /* against scalar, relative to sum(|w * x|) */
@@ -32,6 +44,7 @@ typedef struct loam__cpu_matmul {
     void (*prepare)(const float *x, size_t k,
                     void *column); /* activations into the kernel's own form */
     void (*multiply)(const loam__matmul_args *a);
+    loam__packing packing;
 } loam__cpu_matmul;
 
 /* One query token, the heads that share one KV head. Block b of the sequence starts at k + table[b]
@@ -51,12 +64,13 @@ typedef struct loam__attention_args {
 } loam__attention_args;
 
 #define LOAM__ATTENTION_BLOCKS 4u /* KV blocks whose scores a set may have at once */
+#define LOAM__ATTENTION_SLACK  4u /* and so many behind them that nobody uses */
 
 /* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
  * where that is how a set multiplies. */
 static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
 {
-    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens;
+    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens + LOAM__ATTENTION_SLACK;
     return heads * ((3 + scores) * sizeof(float) + k_values * sizeof(int16_t));
 }
 
@@ -87,11 +101,19 @@ extern const loam__cpu_isa loam__cpu_scalar;
 #if defined(__x86_64__)
 extern const loam__cpu_isa loam__cpu_avx2;
 extern const loam__cpu_isa loam__cpu_avx512;
+extern const loam__cpu_isa loam__cpu_avx512bf16;
 #elif defined(__aarch64__)
 extern const loam__cpu_isa loam__cpu_neon;
 extern const loam__cpu_isa loam__cpu_dotprod;
 extern const loam__cpu_isa loam__cpu_i8mm;
 #endif
+
+/* n_rows rows into the same number of bytes: whole groups interleaved, the rest as they are. */
+void loam__pack_rows(loam__packing p, size_t block_bytes, const void *rows, size_t row_bytes,
+                     size_t n_rows, void *to);
+/* The block that begins at byte `at` of a row of a group. */
+void loam__unpack_block(loam__packing p, size_t block_bytes, const void *group, size_t row,
+                        size_t at, void *to);
 
 /* The sets of this build, lowest first; NULL beyond the last. */
 const loam__cpu_isa *loam__cpu_isa_at(size_t i);

@@ -31,12 +31,14 @@ LOAM__INLINE void emit(sink *s, int kind, const piece *p)
     else s->sum = add_piece(kind, p, s->x++, s->sum);
 }
 
-/* Row pointers for rows r .. r + ROWS - 1; beyond the last row the last one again, whose results
- * are thrown away. */
-LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, const uint8_t *rows[ROWS])
+/* Rows r .. r + ROWS - 1; beyond the last row the last one again, whose results are thrown away. A
+ * group with less than ROWS rows is never packed. */
+LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, source *rows)
 {
+    const uint8_t *w = a->w;
+    rows->packed = a->packed && a->rows - r >= ROWS ? w + r * a->w_row_bytes : NULL;
     for (size_t i = 0; i < ROWS; i++)
-        rows[i] = (const uint8_t *)a->w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
+        rows->row[i] = w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
 }
 
 /* ---- the two ways through a format, made of its unpacker ---- */
@@ -53,13 +55,23 @@ LOAM__INLINE void ask_ahead(const uint8_t *row, size_t row_bytes, size_t at, siz
         ask_for(next + i);
 }
 
-LOAM__INLINE void fill_panel(unpack_fn *unpack, size_t unit_bytes, row_pointers rows,
-                             size_t row_bytes, size_t at, size_t units, piece *to)
+/* Unpack `units` units in their order: to pieces, or into a dot product. Packed rows are one
+ * stream, which the hardware follows by itself; compiled apart, they cost nothing but their loads.
+ */
+LOAM__INLINE void unpack_units(unpack_fn *unpack, size_t unit_bytes, row_pointers rows,
+                               size_t row_bytes, size_t at, size_t units, sink *s)
 {
-    sink s = {.panel = to};
-    for (size_t u = 0; u < units; u++, at += unit_bytes) {
-        ask_ahead(rows[0], row_bytes, at, unit_bytes);
-        unpack(rows, at, &s);
+    const size_t end = at + units * unit_bytes;
+    if (rows->packed) {
+        const source packed = {.packed = rows->packed};
+        for (; at < end; at += unit_bytes)
+            unpack(&packed, at, s);
+        return;
+    }
+    source apart = *rows;
+    for (apart.packed = NULL; at < end; at += unit_bytes) {
+        ask_ahead(rows->row[0], row_bytes, at, unit_bytes);
+        unpack(&apart, at, s);
     }
 }
 
@@ -67,15 +79,11 @@ LOAM__INLINE void fill_panel(unpack_fn *unpack, size_t unit_bytes, row_pointers 
 LOAM__INLINE void multiply_column(const loam__matmul_args *a, unpack_fn *unpack, size_t unit_values,
                                   size_t unit_bytes)
 {
-    const size_t bytes = a->k / unit_values * unit_bytes;
     for (size_t r = 0; r < a->rows; r += ROWS) {
-        const uint8_t *rows[ROWS];
+        source rows;
         sink s = {.panel = NULL, .x = a->x, .sum = zeros()};
-        find_rows(a, r, rows);
-        for (size_t at = 0; at < bytes; at += unit_bytes) {
-            ask_ahead(rows[0], a->w_row_bytes, at, unit_bytes);
-            unpack(rows, at, &s);
-        }
+        find_rows(a, r, &rows);
+        unpack_units(unpack, unit_bytes, &rows, a->w_row_bytes, 0, a->k / unit_values, &s);
         store_rows(a->y + r, a->rows - r, s.sum);
     }
 }
@@ -85,7 +93,8 @@ LOAM__INLINE void multiply_column(const loam__matmul_args *a, unpack_fn *unpack,
     static void fill_##format(row_pointers rows, size_t row_bytes, size_t at, size_t units,        \
                               piece *to)                                                           \
     {                                                                                              \
-        fill_panel(unpack_##format, unit_bytes, rows, row_bytes, at, units, to);                   \
+        sink s = {.panel = to};                                                                    \
+        unpack_units(unpack_##format, unit_bytes, rows, row_bytes, at, units, &s);                 \
     }                                                                                              \
     void LOAM__KERNEL(multiply_##format)(const loam__matmul_args *a)                               \
     {                                                                                              \

@@ -40,6 +40,7 @@ struct cpu_op {
     const uint8_t *from[LOAM_NODE_SOURCES];
     const loam__cpu_matmul *matmul;
     const loam__format *format;
+    loam__packing packing; /* of src[0], a weight */
     uint8_t *scratch;      /* prepared columns, a rope table, or the workers' attention space */
     size_t scratch_stride; /* of a column, a token or a worker */
 };
@@ -89,6 +90,24 @@ static const float *src_row(const cpu_op *op, int i, uint32_t row)
 
 /* ---- element-wise ops ---- */
 
+/* A row of a weight as floats. */
+static void decode_row(const cpu_op *op, uint32_t row, float *y)
+{
+    const loam__format *f = op->format;
+    const uint64_t row_bytes = op->src[0].row_bytes;
+    const uint32_t group = op->packing.rows ? row / op->packing.rows * op->packing.rows : row;
+    const uint8_t *from = op->from[0] + group * row_bytes;
+    if (!op->packing.rows || op->src[0].rows - group < op->packing.rows) {
+        f->decode(op->from[0] + row * row_bytes, y, op->src[0].cols);
+        return;
+    }
+    for (uint64_t at = 0; at < row_bytes; at += f->block_bytes, y += f->block_values) {
+        uint8_t block[LOAM__MAX_BLOCK_BYTES];
+        loam__unpack_block(op->packing, f->block_bytes, from, row - group, (size_t)at, block);
+        f->decode(block, y, f->block_values);
+    }
+}
+
 static void run_embed(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const cpu_op *op = r->op;
@@ -97,8 +116,7 @@ static void run_embed(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         float *y = dst_row(op, t);
-        op->format->decode(op->from[0] + (uint64_t)r->step->tokens[t] * op->src[0].row_bytes, y,
-                           op->dst.cols);
+        decode_row(op, (uint32_t)r->step->tokens[t], y);
         for (uint64_t i = 0; scale != 1.0f && i < op->dst.cols; i++)
             y[i] *= scale;
     }
@@ -254,6 +272,7 @@ static void run_matmul(const cpu_run *r, uint32_t slice, uint32_t worker)
     loam__matmul_args a = {
         .w = op->from[0] + row * op->src[0].row_bytes,
         .w_row_bytes = op->src[0].row_bytes,
+        .packed = op->packing.rows != 0,
         .rows = op->src[0].rows - row < t.rows ? op->src[0].rows - row : t.rows,
         .k = op->src[0].cols,
         .x = op->scratch + col * op->scratch_stride,
@@ -419,6 +438,13 @@ static void place(const emitter *e, cpu_op *op)
     }
 }
 
+/* How src[0], a weight, lies: mapped ones are as the file has them. */
+static void set_packing(const emitter *e, cpu_op *op)
+{
+    const loam__cpu_arena *arena = e->arenas[op->src[0].arena];
+    if (arena->owned) op->packing = loam__cpu_packing(e->cpu, &op->src[0]);
+}
+
 static cpu_op *emit(emitter *e, const op_kind *kind, const loam_node *node)
 {
     uint32_t i = e->n_ops++;
@@ -441,6 +467,7 @@ static void emit_matmul(emitter *e, const loam_node *node)
         cpu_op *op = emit(e, steps[i], node);
         if (!op) continue;
         op->matmul = m;
+        set_packing(e, op);
         op->scratch = e->scratch;
         op->scratch_stride = column;
     }
@@ -512,7 +539,9 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
         else if (node->op == LOAM_OP_ATTENTION) emit_attention(e, node);
         else {
             cpu_op *op = emit(e, kinds[node->op], node);
-            if (op && node->op == LOAM_OP_EMBED) op->format = loam__format_find(op->src[0].type);
+            if (!op || node->op != LOAM_OP_EMBED) continue;
+            op->format = loam__format_find(op->src[0].type);
+            set_packing(e, op);
         }
     }
     return st;
@@ -526,6 +555,12 @@ static loam_status measure(emitter *e, uint32_t first, uint32_t n, loam_piece_me
     memory->scratch_bytes = e->table_at + e->table_bytes;
     memory->program_bytes = loam__align_up(sizeof(cpu_program)) + e->n_ops * sizeof(cpu_op);
     return st;
+}
+
+loam__packing loam__cpu_packing(const loam__cpu *cpu, const loam_value *weight)
+{
+    const loam__cpu_matmul *m = loam__cpu_find_matmul(cpu->set, weight->type);
+    return m ? m->packing : (loam__packing){0};
 }
 
 loam_status loam__cpu_measure(loam__cpu *cpu, const loam_graph *g, uint32_t first, uint32_t n,

@@ -252,14 +252,15 @@ int options_read(const usage *u, int argc, char **argv)
     const option shared[] = {
         {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
         {"isa", OPTION_TEXT, &c->isa, "NAME",
-         "instruction set: scalar, avx2, avx512, neon, dotprod, i8mm (the best there is)"},
+         "instruction set: scalar, avx2, avx512, avx512bf16, neon, dotprod, i8mm (the best)"},
         {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
         {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: " KV_NAMES " (f16)"},
         {"kv-v", OPTION_TEXT, &c->kv_v, "TYPE", "cells of the values, apart (as --kv)"},
         {"ctx", OPTION_COUNT, &c->context, "N",
          "tokens of context (the model's own, at most 4096)"},
         {"memory-limit", OPTION_BYTES, &c->memory_limit, "BYTES", "refuse to use more; 512M, 4G"},
-        {"pack", OPTION_FLAG, &c->pack, NULL, "copy the weights instead of mapping the file"},
+        {"pack", OPTION_FLAG, &c->pack, NULL, "copy the weights, in the order of the kernels"},
+        {"map", OPTION_FLAG, &c->map, NULL, "use the weights where the file is mapped"},
         {"json", OPTION_FLAG, &c->json, NULL, "print JSON"},
     };
     option_group groups[USAGE_GROUPS + 1];
@@ -292,7 +293,7 @@ int common_apply(const common *c, loam_options *options)
 {
     int status;
 
-    options->flags = c->pack ? LOAM_LOAD_PACK : 0u;
+    options->flags = (c->pack ? LOAM_LOAD_PACK : 0u) | (c->map ? LOAM_LOAD_MAP : 0u);
     options->threads = c->threads;
     options->context_tokens = c->context;
     options->memory_limit_bytes = c->memory_limit;

@@ -42,7 +42,7 @@ typedef struct common {
     uint32_t threads, context;
     uint64_t memory_limit;
     const char *isa, *backend, *kv, *kv_v;
-    bool pack, json;
+    bool pack, map, json;
 } common;
 
 #define USAGE_GROUPS 3

@@ -217,6 +217,7 @@ enum {
 };
 
 #define LOAM_ARENA_EXTRA_BYTES 128u
+#define LOAM_UPLOAD_ROWS       64u
 
 typedef struct loam_backend {
     uint32_t struct_size;
@@ -244,6 +245,13 @@ typedef struct loam_backend {
                              const void *memory, void **arena);
     void (*arena_free)(void *self, void *arena);
     loam_status (*upload)(void *self, void *arena, uint64_t offset, const void *bytes, uint64_t n);
+    /* 1 if this weight, uploaded by rows, is used faster than one that is mapped. */
+    int32_t (*reorders)(void *self, uint32_t device, const loam_value *weight);
+    /* Rows [first, first + n) of a weight, as the file has them, into its place in an arena of kind
+     * WEIGHTS, which the backend may fill in an order of its own. Both are multiples of
+     * LOAM_UPLOAD_ROWS, but for the n of the last rows. */
+    loam_status (*upload_rows)(void *self, const loam_value *weight, void *arena, uint64_t first,
+                               uint64_t n, const void *bytes);
     loam_status (*download)(void *self, void *arena, uint64_t offset, void *bytes, uint64_t n);
     /* The arena's address where the host can read and write it, else NULL. */
     void *(*arena_memory)(void *self, void *arena);

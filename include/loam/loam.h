@@ -151,7 +151,11 @@ typedef struct loam_source {
 
 enum {
     LOAM_LOAD_VOCAB = 1, /* vocabulary and chat template only; computing gives LOAM_ERR_STATE */
-    LOAM_LOAD_PACK = 2,  /* copy the weights into memory of loam's own instead of using the map */
+    /* Where weights lie. With neither flag they are copied into memory of loam's own, in the order
+     * in which the backend reads them fastest, if it has one for most of them and they fit so. */
+    LOAM_LOAD_PACK = 2, /* copy them always */
+    LOAM_LOAD_MAP = 8,  /* use them where the file is mapped: ready at once, and shared with other
+                           processes, but slower */
     LOAM_LOAD_NO_SHARING = 4 /* compute every prompt whole: do not look for its beginning in the KV
                                 blocks of other sequences and of those that were closed lately */
 };
@@ -182,8 +186,8 @@ typedef struct loam_options {
     int32_t v_type;              /* LOAM_KV_*: cells of the values; 0: as kv_type */
     uint32_t kv_block_tokens;    /* positions in a block of the KV cache: 8, 16, .. 256; 0: 16 */
     uint32_t reserved;           /* 0 */
-    /* borrowed: "scalar"; on x86-64 "avx2", "avx512"; on 64-bit ARM "neon", "dotprod", "i8mm"; NULL
-     * or "": the best */
+    /* borrowed: "scalar"; on x86-64 "avx2", "avx512", "avx512bf16"; on 64-bit ARM "neon",
+     * "dotprod", "i8mm"; NULL or "": the best */
     const char *isa;
     const char *backend;          /* borrowed: "cpu"; NULL or "": the best */
     const loam_hooks *hooks;      /* borrowed: its members are kept; NULL: none */

@@ -130,7 +130,8 @@ typedef struct loam_plan_totals {
     uint64_t total_bytes;    /* shared and private */
     uint64_t shared_bytes;   /* what other processes that map the file have too */
     uint64_t private_bytes;
-    uint64_t peak_resident_bytes; /* of the process, what loam adds with the whole context in use;
+    uint64_t peak_resident_bytes; /* of the process, what loam adds with the whole context in use,
+                                     an estimate of its code's pages included;
                                      with targets what is on the host's, 0 without one */
     uint64_t limit_bytes;         /* memory_limit_bytes, or the fill of the memory available */
     uint64_t token_read_bytes;    /* read for one decoded token with an empty context, EQ OM2.1 */

@@ -99,8 +99,25 @@ static loam_status check_vocabulary(loam *m)
                       rows);
 }
 
+static loam_status make_plan(loam *m, const loam_options *o)
+{
+    const loam__plan_records records = {sizeof(loam__sequence), sizeof(loam__item)};
+    return loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, records, &m->plan);
+}
+
+/* Copied weights do not fit where the caller left the choice open: try the map. */
+static loam_status plan_mapped(loam *m, const loam_options *o)
+{
+    loam_options mapped = *o;
+    mapped.flags |= LOAM_LOAD_MAP;
+    loam__plan_free(&m->plan);
+    loam_status st = make_plan(m, &mapped);
+    return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
+}
+
 loam_status loam__handle_plan(loam *m, const loam_options *o)
 {
+    const bool asked = o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP);
     loam__account *a = &m->account;
     loam_status st;
     if ((st = read_facts(m)) != LOAM_OK) return st;
@@ -109,17 +126,15 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
         (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK)
         return st;
     loam__account_note(a, LOAM__HELD_BACKEND);
-    st =
-        loam__plan_make(&m->base, m->gguf, o, m->backend, m->self,
-                        (loam__plan_records){sizeof(loam__sequence), sizeof(loam__item)}, &m->plan);
-    if (st != LOAM_OK) return st;
+    if ((st = make_plan(m, o)) != LOAM_OK) return st;
     loam__account_note(a, LOAM__HELD_GRAPH);
     if ((st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
         (st = check_vocabulary(m)) != LOAM_OK)
         return st;
     loam__account_note(a, LOAM__HELD_VOCABULARY);
     loam__account_expect(a, LOAM__HELD_VOCABULARY, loam__vocab_bytes(m->vocab));
-    return loam__plan_total(&m->plan, o, a);
+    st = loam__plan_total(&m->plan, o, a);
+    return st == LOAM_ERR_NOFIT && !asked && m->plan.copied ? plan_mapped(m, o) : st;
 }
 
 /* The vocabulary's tables, which must take what the plan says. */

@@ -11,13 +11,20 @@
 #define TEXT_WORK_BYTES     ((uint64_t)256 << 10) /* of tokenizing and rendering a usual prompt */
 #define UPLOAD_BYTES        ((uint64_t)1 << 20)   /* copied at once, at most */
 
+/* Pages of code that a run touches, here and in the C library: 750 to 850 KiB were seen. */
+#define CODE_BYTES ((uint64_t)768 << 10)
+
 /* ---- options ---- */
 
 loam_status loam__options_check(loam__base *b, loam_options *o)
 {
-    if (o->flags & ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_NO_SHARING))
+    if (o->flags &
+        ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_MAP | LOAM_LOAD_NO_SHARING))
         return loam__fail(b, LOAM_ERR_NEWER,
                           "options.flags 0x%x has bits that this version does not know", o->flags);
+    if ((o->flags & LOAM_LOAD_PACK) && (o->flags & LOAM_LOAD_MAP))
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.flags: LOAM_LOAD_PACK and LOAM_LOAD_MAP exclude each other");
     if (o->threads > 64)
         return loam__fail(b, LOAM_ERR_ARG, "options.threads is %u; at most 64", o->threads);
     if (o->sequences > 4096)
@@ -125,7 +132,21 @@ static uint64_t bytes_of(const loam_value *v)
 /* The arenas that follow those of the parts, in this order. */
 enum { PACKED = 0, CONSTANTS, KV, ACTIVATIONS, LOGITS, N_OWN_ARENAS };
 
-static loam_status list_arenas(loam__plan *p, bool pack)
+/* Whether the backend has a faster order for most of the weights. */
+static bool copying_pays(const loam__plan *p)
+{
+    const loam__graph *g = &p->model.graph;
+    uint64_t faster = 0, all = 0;
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const loam_value *v = &g->values[i];
+        if (v->kind != LOAM_VALUE_WEIGHT) continue;
+        all = loam__plan_plus(all, bytes_of(v));
+        if (p->backend->reorders(p->self, 0, v)) faster = loam__plan_plus(faster, bytes_of(v));
+    }
+    return faster > all / 2;
+}
+
+static loam_status list_arenas(loam__plan *p)
 {
     static const loam__plan_arena own[N_OWN_ARENAS] = {
         {LOAM_ARENA_WEIGHTS, 0, 0, "weights"}, {LOAM_ARENA_CONSTANTS, 0, 0, "constants"},
@@ -138,7 +159,7 @@ static loam_status list_arenas(loam__plan *p, bool pack)
     for (size_t i = 0; i < parts; i++) {
         uint64_t size;
         const uint8_t *data = loam__gguf_part_data(p->model.gguf, i, &size);
-        bool mapped = data && !pack && p->device.host_memory;
+        bool mapped = data && !p->copied && p->device.host_memory;
         p->arenas[i] = (loam__plan_arena){LOAM_ARENA_WEIGHTS_MAPPED, (uint32_t)i, mapped ? size : 0,
                                           "weights (mapped)"};
     }
@@ -182,7 +203,11 @@ static void need_upload(loam__plan *p, const loam_value *v)
 {
     uint64_t bytes = v->kind == LOAM_VALUE_CONSTANT ? v->cols * 16 : bytes_of(v);
     if (v->kind == LOAM_VALUE_WEIGHT && loam__plan_is_mapped(p, v)) bytes = 0;
-    if (v->kind == LOAM_VALUE_WEIGHT && bytes > UPLOAD_BYTES) bytes = UPLOAD_BYTES;
+    if (v->kind == LOAM_VALUE_WEIGHT) {
+        const uint64_t few = v->row_bytes * LOAM_UPLOAD_ROWS;
+        const uint64_t most = few > UPLOAD_BYTES ? few : UPLOAD_BYTES;
+        if (bytes > most) bytes = most;
+    }
     if (bytes > p->upload_bytes) p->upload_bytes = (size_t)bytes;
 }
 
@@ -347,7 +372,7 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->overhead_bytes = loam__plan_plus(t->overhead_bytes, working.bytes);
     t->total_bytes =
         loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
-    t->peak_resident_bytes = t->total_bytes;
+    t->peak_resident_bytes = loam__plan_plus(t->total_bytes, CODE_BYTES);
     if (t->weights_mapped_bytes == 0)
         t->peak_resident_bytes =
             loam__plan_plus(t->peak_resident_bytes, loam__gguf_header_pages(p->model.gguf));
@@ -462,9 +487,10 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         .v_type = kv_format(o->v_type),
     };
     memcpy(mo.blocks, p->kv.blocks, sizeof mo.blocks);
-    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK ||
-        (st = list_arenas(p, o->flags & LOAM_LOAD_PACK)) != LOAM_OK ||
-        (st = place_values(p)) != LOAM_OK || (st = lay_out_host(p, records)) != LOAM_OK)
+    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK) return st;
+    p->copied = o->flags & LOAM_LOAD_PACK || (!(o->flags & LOAM_LOAD_MAP) && copying_pays(p));
+    if ((st = list_arenas(p)) != LOAM_OK || (st = place_values(p)) != LOAM_OK ||
+        (st = lay_out_host(p, records)) != LOAM_OK)
         return st;
     loam_graph view = loam__graph_view(&p->model.graph);
     if ((st = check_support(p, &view)) != LOAM_OK) return st;
@@ -482,7 +508,10 @@ void loam__plan_free(loam__plan *p)
 loam_status loam__plan_again(loam__base *b, const loam__plan *p, const loam_options *o,
                              const loam__account *held, loam__plan *again)
 {
-    loam_status st = loam__plan_make(b, p->model.gguf, o, p->backend, p->self, p->records, again);
+    loam_options same = *o;
+    same.flags |= p->copied ? LOAM_LOAD_PACK : LOAM_LOAD_MAP;
+    loam_status st =
+        loam__plan_make(b, p->model.gguf, &same, p->backend, p->self, p->records, again);
     if (st == LOAM_OK) sum_up(again, held);
     return st;
 }

@@ -49,6 +49,7 @@ typedef struct loam__plan {
     loam__kv_shape kv;
     loam__plan_arena *arenas; /* compile() gets them in this order; the scratch is apart */
     uint32_t n_arenas;
+    bool copied; /* the weights, even where they are mapped */
     uint64_t scratch_bytes, program_bytes;
     size_t upload_bytes; /* a buffer that lives while weights are copied; 0: none are */
     loam__host_layout host;

@@ -28,23 +28,23 @@ static loam_status new_arenas(loam__run *run)
                                  &run->scratch);
 }
 
-/* Move a tensor's bytes to their place in pieces of the buffer's size. */
+/* Move a tensor's rows to their place, as many at once as the buffer has room for. */
 static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
 {
     const loam__plan *p = run->plan;
     const loam_value *v = &p->model.graph.values[index];
+    uint64_t room = p->upload_bytes / v->row_bytes;
+    if (room < v->rows) room = room / LOAM_UPLOAD_ROWS * LOAM_UPLOAD_ROWS;
     loam_gguf_tensor t;
     loam__gguf_tensor(p->model.gguf, (size_t)p->model.graph.origins[index].tensor, &t);
-    for (uint64_t done = 0; done < t.size_bytes;) {
-        uint64_t n = t.size_bytes - done;
-        if (n > p->upload_bytes) n = p->upload_bytes;
-        loam_status st =
-            loam__gguf_read(p->model.gguf, t.part, t.offset_bytes + done, buffer, (size_t)n);
+    for (uint64_t row = 0, n; row < v->rows; row += n) {
+        n = v->rows - row < room ? v->rows - row : room;
+        loam_status st = loam__gguf_read(p->model.gguf, t.part, t.offset_bytes + row * v->row_bytes,
+                                         buffer, (size_t)(n * v->row_bytes));
         if (st == LOAM_OK)
-            st = p->backend->upload(p->self, run->arenas[v->arena], v->offset + done, buffer, n);
+            st = p->backend->upload_rows(p->self, v, run->arenas[v->arena], row, n, buffer);
         if (st != LOAM_OK) return st;
         loam__gguf_forget_tensors(p->model.gguf, t.part);
-        done += n;
     }
     return LOAM_OK;
 }

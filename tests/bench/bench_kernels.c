@@ -57,11 +57,23 @@ static void bench(const char *isa, const loam__cpu_matmul *m, size_t rows, size_
         column[i] = (float)(i % 17) - 8.0f;
     for (size_t c = 0; c < cols; c++)
         m->prepare(column, K, x + c * column_bytes);
-    const loam__matmul_args a = {w, row_bytes, rows, K, x, column_bytes, cols, y, rows};
-    const double s = fastest(m, &a);
-    printf("%-8s %-6s %6zu rows %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name, rows, cols,
-           (double)rows * K * (double)cols / s * 1e-9, (double)rows * (double)row_bytes / s * 1e-9);
-    fflush(stdout);
+    loam__matmul_args a = {.w = w,
+                           .w_row_bytes = row_bytes,
+                           .rows = rows,
+                           .k = K,
+                           .x = x,
+                           .x_row_bytes = column_bytes,
+                           .cols = cols,
+                           .y = y,
+                           .y_stride = rows};
+    for (int packed = 0; packed <= (m->packing.rows > 0); packed++) {
+        a.packed = packed;
+        const double s = fastest(m, &a);
+        printf("%-8s %-6s %6zu rows %-6s %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name,
+               rows, packed ? "packed" : "apart", cols, (double)rows * K * (double)cols / s * 1e-9,
+               (double)rows * (double)row_bytes / s * 1e-9);
+        fflush(stdout);
+    }
     free(w);
     free(x);
     free(y);

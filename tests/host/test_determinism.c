@@ -55,6 +55,21 @@ static void expect_row(const setting *s, const float *logits, size_t position, c
                  position);
 }
 
+/* Where the weights lie is no difference. */
+static void check_mapped(const setting *s)
+{
+    model_options options = s->options;
+    options.flags = LOAM_LOAD_MAP;
+    options.threads = 2;
+    loam *m = load_model(s->path, options);
+    float *logits = malloc(sizeof(float) * N_TOKENS * s->vocab);
+    assert_int_equal(loam_prefill_logits(m, 0, s->tokens, N_TOKENS, logits), LOAM_OK);
+    for (size_t i = 0; i < N_TOKENS; i++)
+        expect_row(s, logits + i * s->vocab, i, "mapped");
+    free(logits);
+    loam_free(m);
+}
+
 static void check_threads_and_steps(const setting *s)
 {
     static const uint32_t threads[] = {1, 2, 3, 7}, steps[] = {1, 3, 16, 40, 64};
@@ -158,6 +173,7 @@ static void check(const char *isa)
         setting s;
         open_setting(&s, models[i].path,
                      (model_options){.isa = isa, .kv = models[i].k, .v = models[i].v});
+        check_mapped(&s);
         check_threads_and_steps(&s);
         check_chunks(&s);
         check_batches(&s);

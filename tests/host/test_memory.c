@@ -5,6 +5,8 @@
 
 #include "models.h"
 
+#include <stdbool.h>
+
 #include <unistd.h>
 
 /* The C library's own malloc, counted while armed: catches what would go past the hook. */
@@ -217,7 +219,8 @@ static void check_plan(const char *path, const loam_options *options)
 /* Every combination of a few sizes, cell types and ways to load. */
 static void check_plans(const char *path, const uint32_t *contexts, size_t n_contexts)
 {
-    static const uint32_t sequences[] = {1, 3}, flags[] = {0, LOAM_LOAD_PACK, LOAM_LOAD_NO_SHARING};
+    static const uint32_t sequences[] = {1, 3},
+                          flags[] = {LOAM_LOAD_NO_SHARING, LOAM_LOAD_PACK, LOAM_LOAD_MAP};
     static const int32_t types[][2] = {
         {LOAM_KV_F16, 0}, {LOAM_KV_F32, 0}, {LOAM_KV_F32, LOAM_KV_F16}};
     loam_options options;
@@ -402,7 +405,52 @@ static void test_limit__is_never_exceeded(void **state)
     (void)state;
     check_limits(OWN("tiny-llama.gguf"), 0);
     check_limits(OWN("tiny-llama.gguf"), LOAM_LOAD_PACK);
+    check_limits(OWN("tiny-llama.gguf"), LOAM_LOAD_MAP);
     check_limits(OWN("tiny-gemma3.gguf"), 0);
+}
+
+/* Whether it fits what the machine has now, and where its weights are. */
+static bool fits_as(const char *path, loam_options options, uint32_t flags, loam_plan_totals *t)
+{
+    loam_plan *plan;
+    options.flags = flags;
+    loam_plan_totals_init(t);
+    const loam_status st = loam_plan_file(path, &options, &plan);
+    assert_true(st == LOAM_OK || st == LOAM_ERR_NOFIT);
+    assert_int_equal(loam_plan_get_totals(plan, t), LOAM_OK);
+    loam_plan_free(plan);
+    return st == LOAM_OK;
+}
+
+/* With a KV cache that leaves room for half of the weights. What is free changes all the time, so
+ * the case must hold before and after. */
+static void test_plan__maps_weights_that_do_not_fit_copied(void **state)
+{
+    char path[512];
+    loam_options options;
+    loam_plan_totals t;
+    (void)state;
+    find_model(SMOLLM2, path);
+    init_options(&options, 1);
+    options.context_tokens = 32768;
+    options.sequences = 4096;
+    for (int i = 0; i < 10; i++) {
+        options.kv_tokens = 32768;
+        fits_as(path, options, LOAM_LOAD_MAP, &t);
+        const double free = (double)t.limit_bytes - (double)t.private_bytes;
+        options.kv_tokens +=
+            (uint64_t)((free - (double)t.weights_bytes / 2) / (double)t.kv_token_bytes);
+        bool before = fits_as(path, options, LOAM_LOAD_MAP, &t) &&
+                      !fits_as(path, options, LOAM_LOAD_PACK, &t);
+        bool fits = fits_as(path, options, 0, &t);
+        const uint64_t mapped = t.weights_mapped_bytes;
+        bool after = fits_as(path, options, LOAM_LOAD_MAP, &t) &&
+                     !fits_as(path, options, LOAM_LOAD_PACK, &t);
+        if (!before || !after) continue;
+        assert_true(fits && mapped > 0);
+        return;
+    }
+    skip();
 }
 
 static void test_limit__holds_for_texts(void **state)
@@ -439,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plan__is_what_is_allocated_for_gemma3),
     cmocka_unit_test(test_plan__follows_the_types_of_the_cells),
     cmocka_unit_test(test_limit__is_never_exceeded),
+    cmocka_unit_test(test_plan__maps_weights_that_do_not_fit_copied),
     cmocka_unit_test(test_limit__is_checked_before_the_vocabulary_is_read),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
     cmocka_unit_test(test_compute__allocates_nothing_after_load),

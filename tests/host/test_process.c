@@ -228,6 +228,7 @@ static void test_load__every_way_in_gives_the_same_bits(void **state)
         loam_source_init(&source);
         source.size_bytes = n;
         if (way == 0) source.data = bytes + 1;
+        if (way == 0) options.flags = LOAM_LOAD_MAP;
         if (way == 1) source.read = read_part;
         if (way == 1) source.ctx = bytes + 1;
         if (way == 2) options.flags = LOAM_LOAD_PACK;

@@ -89,6 +89,7 @@ static void check_all(const char *path, uint32_t context)
     loam_options options;
     loam_options_init(&options);
     options.threads = 1;
+    options.flags = LOAM_LOAD_MAP;
     options.context_tokens = context;
     check(path, options);
     options.threads = 2;

@@ -23,20 +23,33 @@ static bool i8mm_present(void)
 /* F32 sums in another order have shown errors of 3e-7. An int8 activation is off by up to 1/254 of
  * the largest in its 16; in rows of a single block, the worst case, random ones show half of this.
  */
+/* clang-format off */
+#define FLOATS(type, name) \
+    { LOAM_TYPE_##type, 1e-6f, loam__neon_f32_bytes, loam__neon_f32_prepare, \
+      loam__neon_multiply_##name, {0} }
+#define ROW(set, type, err, name, pair) \
+    { LOAM_TYPE_##type, err, loam__neon_q8_bytes, loam__neon_q8_prepare, \
+      loam__##set##_multiply_##name, {4, pair} }
+#define QUANTIZED(set) \
+    ROW(set, Q4_0, 15e-3f, q4_0, 0), \
+    ROW(set, Q4_1, 15e-3f, q4_1, LOAM__NO_PAIR), \
+    ROW(set, Q5_0, 15e-3f, q5_0, 0), \
+    ROW(set, Q5_1, 15e-3f, q5_1, LOAM__NO_PAIR), \
+    ROW(set, Q8_0, 15e-3f, q8_0, 0), \
+    ROW(set, Q4_K, 5e-3f, q4_k, LOAM__NO_PAIR), \
+    ROW(set, Q5_K, 5e-3f, q5_k, LOAM__NO_PAIR), \
+    ROW(set, Q6_K, 5e-3f, q6_k, 208)
+
 static const loam__cpu_matmul neon_matmuls[] = {
-    {LOAM_TYPE_F32, 1e-6f, loam__neon_f32_bytes, loam__neon_f32_prepare, loam__neon_multiply_f32},
-    {LOAM_TYPE_F16, 1e-6f, loam__neon_f32_bytes, loam__neon_f32_prepare, loam__neon_multiply_f16},
-    {LOAM_TYPE_BF16, 1e-6f, loam__neon_f32_bytes, loam__neon_f32_prepare, loam__neon_multiply_bf16},
-    {LOAM_TYPE_Q4_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q4_0},
-    {LOAM_TYPE_Q4_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q4_1},
-    {LOAM_TYPE_Q5_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q5_0},
-    {LOAM_TYPE_Q5_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q5_1},
-    {LOAM_TYPE_Q8_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q8_0},
-    {LOAM_TYPE_Q4_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q4_k},
-    {LOAM_TYPE_Q5_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q5_k},
-    {LOAM_TYPE_Q6_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__neon_multiply_q6_k},
-    {0, 0, NULL, NULL, NULL},
+    FLOATS(F32, f32), FLOATS(F16, f16), FLOATS(BF16, bf16), QUANTIZED(neon), {0},
 };
+
+/* The same sums by dot products of four bytes each: what most CPUs since 2018 have. */
+static const loam__cpu_matmul dotprod_matmuls[] = { QUANTIZED(dotprod), {0} };
+
+/* And by products of small matrices where there are many columns. */
+static const loam__cpu_matmul i8mm_matmuls[] = { QUANTIZED(i8mm), {0} };
+/* clang-format on */
 
 const loam__cpu_isa loam__cpu_neon = {
     .name = "neon",
@@ -51,45 +64,11 @@ const loam__cpu_isa loam__cpu_neon = {
     .slice_macs = (size_t)1 << 20,
 };
 
-/* The same sums by dot products of four bytes each: what most CPUs since 2018 have. */
-static const loam__cpu_matmul dotprod_matmuls[] = {
-    {LOAM_TYPE_Q4_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q4_0},
-    {LOAM_TYPE_Q4_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q4_1},
-    {LOAM_TYPE_Q5_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q5_0},
-    {LOAM_TYPE_Q5_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q5_1},
-    {LOAM_TYPE_Q8_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q8_0},
-    {LOAM_TYPE_Q4_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q4_k},
-    {LOAM_TYPE_Q5_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q5_k},
-    {LOAM_TYPE_Q6_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare,
-     loam__dotprod_multiply_q6_k},
-    {0, 0, NULL, NULL, NULL},
-};
-
 const loam__cpu_isa loam__cpu_dotprod = {
     .name = "dotprod",
     .present = dotprod_present,
     .matmuls = dotprod_matmuls,
     .slice_macs = (size_t)1 << 21,
-};
-
-/* And by products of small matrices where there are many columns. */
-static const loam__cpu_matmul i8mm_matmuls[] = {
-    {LOAM_TYPE_Q4_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q4_0},
-    {LOAM_TYPE_Q4_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q4_1},
-    {LOAM_TYPE_Q5_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q5_0},
-    {LOAM_TYPE_Q5_1, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q5_1},
-    {LOAM_TYPE_Q8_0, 15e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q8_0},
-    {LOAM_TYPE_Q4_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q4_k},
-    {LOAM_TYPE_Q5_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q5_k},
-    {LOAM_TYPE_Q6_K, 5e-3f, loam__neon_q8_bytes, loam__neon_q8_prepare, loam__i8mm_multiply_q6_k},
-    {0, 0, NULL, NULL, NULL},
 };
 
 const loam__cpu_isa loam__cpu_i8mm = {

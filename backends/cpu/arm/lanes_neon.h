@@ -9,7 +9,14 @@ enum { ROWS = 4 };
 
 typedef int32x4_t ints;
 typedef float32x4_t floats;
-typedef const uint8_t *const *row_pointers; /* ROWS of them */
+/* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
+ * them begins at packed + ROWS * at. */
+typedef struct source {
+    const uint8_t *packed; /* NULL: apart */
+    const uint8_t *row[ROWS];
+} source;
+
+typedef const source *row_pointers;
 
 /* The unpackers' operations, which have the names of x86's intrinsics. */
 #define VECTOR(operation) lanes_##operation
@@ -129,9 +136,15 @@ LOAM__INLINE void store_rows(float *y, size_t n, floats v)
     else store_first(y, n, v);
 }
 
-LOAM__INLINE ints load_row(const uint8_t *p)
+LOAM__INLINE ints load_bytes16(const uint8_t *p)
 {
     return of_bytes(vld1q_u8(p));
+}
+
+/* Four bytes of each packed row. */
+LOAM__INLINE ints load_packed(row_pointers rows, size_t at)
+{
+    return load_bytes16(rows->packed + ROWS * at);
 }
 
 LOAM__INLINE ints first_pairs(ints a, ints b)
@@ -147,8 +160,13 @@ LOAM__INLINE ints second_pairs(ints a, ints b)
 /* 16 bytes of each row, transposed: out[i] holds bytes 4i .. 4i+3 of the four rows. */
 LOAM__INLINE void gather16(row_pointers rows, size_t at, ints out[4])
 {
-    const ints a = load_row(rows[0] + at), b = load_row(rows[1] + at);
-    const ints c = load_row(rows[2] + at), d = load_row(rows[3] + at);
+    if (rows->packed) {
+        for (int i = 0; i < 4; i++)
+            out[i] = load_packed(rows, at + 4 * (size_t)i);
+        return;
+    }
+    const ints a = load_bytes16(rows->row[0] + at), b = load_bytes16(rows->row[1] + at);
+    const ints c = load_bytes16(rows->row[2] + at), d = load_bytes16(rows->row[3] + at);
     const ints ab0 = vzip1q_s32(a, b), ab1 = vzip2q_s32(a, b);
     const ints cd0 = vzip1q_s32(c, d), cd1 = vzip2q_s32(c, d);
     out[0] = first_pairs(ab0, cd0);
@@ -174,20 +192,22 @@ LOAM__INLINE int32_t load32(const uint8_t *p)
 /* One F16 of each row. */
 LOAM__INLINE floats gather_f16(row_pointers rows, size_t at)
 {
-    uint16x4_t v = vdup_n_u16(load16(rows[0] + at));
-    v = vset_lane_u16(load16(rows[1] + at), v, 1);
-    v = vset_lane_u16(load16(rows[2] + at), v, 2);
-    v = vset_lane_u16(load16(rows[3] + at), v, 3);
+    if (rows->packed) return load_typed(LOAM_TYPE_F16, rows->packed + ROWS * at);
+    uint16x4_t v = vdup_n_u16(load16(rows->row[0] + at));
+    v = vset_lane_u16(load16(rows->row[1] + at), v, 1);
+    v = vset_lane_u16(load16(rows->row[2] + at), v, 2);
+    v = vset_lane_u16(load16(rows->row[3] + at), v, 3);
     return vcvt_f32_f16(vreinterpret_f16_u16(v));
 }
 
 /* Four bytes of each row. */
 LOAM__INLINE ints gather4(row_pointers rows, size_t at)
 {
-    ints v = vdupq_n_s32(load32(rows[0] + at));
-    v = vsetq_lane_s32(load32(rows[1] + at), v, 1);
-    v = vsetq_lane_s32(load32(rows[2] + at), v, 2);
-    return vsetq_lane_s32(load32(rows[3] + at), v, 3);
+    if (rows->packed) return load_packed(rows, at);
+    ints v = vdupq_n_s32(load32(rows->row[0] + at));
+    v = vsetq_lane_s32(load32(rows->row[1] + at), v, 1);
+    v = vsetq_lane_s32(load32(rows->row[2] + at), v, 2);
+    return vsetq_lane_s32(load32(rows->row[3] + at), v, 3);
 }
 
 /* Two F16 in four bytes of each row. */

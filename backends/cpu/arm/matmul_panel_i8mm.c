@@ -157,10 +157,11 @@ void loam__i8mm_multiply_panels(const loam__matmul_args *a, int kind, size_t uni
             p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
             p.first = b == 0;
             for (size_t g = 0; g < GROUPS; g++) {
-                const uint8_t *rows[ROWS];
+                source rows;
                 piece pieces[PANEL_PIECES];
-                find_rows(a, r + g * ROWS, rows);
-                fill(rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, pieces);
+                find_rows(a, r + g * ROWS, &rows);
+                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
+                     pieces);
                 for (size_t i = 0; i < p.n; i++)
                     pair_rows(pieces + i, &p.pieces[g][i]);
             }

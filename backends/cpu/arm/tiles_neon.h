@@ -82,9 +82,9 @@ void LOAM__KERNEL(multiply_panels)(const loam__matmul_args *a, int kind, size_t 
             p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
             p.first = b == 0;
             for (size_t g = 0; g * ROWS < p.rows; g++) {
-                const uint8_t *rows[ROWS];
-                find_rows(a, r + g * ROWS, rows);
-                fill(rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
+                source rows;
+                find_rows(a, r + g * ROWS, &rows);
+                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
                      p.pieces[g]);
             }
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);

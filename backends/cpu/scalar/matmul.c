@@ -98,17 +98,17 @@ static void multiply_q6_k(const loam__matmul_args *a)
 
 /* clang-format off */
 const loam__cpu_matmul loam__scalar_matmuls[] = {
-    { LOAM_TYPE_F32,  0.0f, prepared_bytes, prepare, multiply_f32  },
-    { LOAM_TYPE_F16,  0.0f, prepared_bytes, prepare, multiply_f16  },
-    { LOAM_TYPE_Q4_0, 0.0f, prepared_bytes, prepare, multiply_q4_0 },
-    { LOAM_TYPE_Q4_1, 0.0f, prepared_bytes, prepare, multiply_q4_1 },
-    { LOAM_TYPE_Q5_0, 0.0f, prepared_bytes, prepare, multiply_q5_0 },
-    { LOAM_TYPE_Q5_1, 0.0f, prepared_bytes, prepare, multiply_q5_1 },
-    { LOAM_TYPE_Q8_0, 0.0f, prepared_bytes, prepare, multiply_q8_0 },
-    { LOAM_TYPE_Q4_K, 0.0f, prepared_bytes, prepare, multiply_q4_k },
-    { LOAM_TYPE_Q5_K, 0.0f, prepared_bytes, prepare, multiply_q5_k },
-    { LOAM_TYPE_Q6_K, 0.0f, prepared_bytes, prepare, multiply_q6_k },
-    { LOAM_TYPE_BF16, 0.0f, prepared_bytes, prepare, multiply_bf16 },
+    { LOAM_TYPE_F32,  0.0f, prepared_bytes, prepare, multiply_f32,  {0} },
+    { LOAM_TYPE_F16,  0.0f, prepared_bytes, prepare, multiply_f16,  {0} },
+    { LOAM_TYPE_Q4_0, 0.0f, prepared_bytes, prepare, multiply_q4_0, {0} },
+    { LOAM_TYPE_Q4_1, 0.0f, prepared_bytes, prepare, multiply_q4_1, {0} },
+    { LOAM_TYPE_Q5_0, 0.0f, prepared_bytes, prepare, multiply_q5_0, {0} },
+    { LOAM_TYPE_Q5_1, 0.0f, prepared_bytes, prepare, multiply_q5_1, {0} },
+    { LOAM_TYPE_Q8_0, 0.0f, prepared_bytes, prepare, multiply_q8_0, {0} },
+    { LOAM_TYPE_Q4_K, 0.0f, prepared_bytes, prepare, multiply_q4_k, {0} },
+    { LOAM_TYPE_Q5_K, 0.0f, prepared_bytes, prepare, multiply_q5_k, {0} },
+    { LOAM_TYPE_Q6_K, 0.0f, prepared_bytes, prepare, multiply_q6_k, {0} },
+    { LOAM_TYPE_BF16, 0.0f, prepared_bytes, prepare, multiply_bf16, {0} },
     { 0 },
 };
 /* clang-format on */

@@ -7,6 +7,7 @@
 enum { MAX_HEADS = 3, POSITIONS = 4, VECTORS = 4 }; /* of a tile */
 
 _Static_assert(VECTORS *WIDTH == CELL_BLOCK, "a tile is as wide as a block of cells");
+_Static_assert(POSITIONS <= LOAM__ATTENTION_SLACK, "scores are stored POSITIONS at a time");
 
 typedef struct span { /* the part of a KV block that is seen */
     const uint8_t *k, *v;
@@ -100,8 +101,8 @@ LOAM__INLINE void dot_digits(loam_format type, size_t n_heads, const int16_t *q,
     }
 }
 
-/* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K; beyond
- * the last row that row again, and nothing stored. */
+/* Dot products of heads h .. h + n_heads - 1 (a constant number) with rows i .. i + 3 of K. Beyond
+ * the last row that row again, whose scores the next span overwrites or nobody uses. */
 LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attention_args *a,
                            const run *r, const span *s, size_t h, size_t i)
 {
@@ -124,12 +125,11 @@ LOAM__INLINE void dot_tile(loam_format type, size_t n_heads, const loam__attenti
         for (size_t j = 0; j < n_heads; j++)
             sum[j][p] = _mm256_fmadd_ps(load_first(q + j * n + at, n - at), v, sum[j][p]);
     }
-    const size_t wanted = s->positions - i < POSITIONS ? s->positions - i : POSITIONS;
-    for (size_t j = 0; j < n_heads; j++) {
-        float lanes[POSITIONS];
-        const __m128 step = _mm_set1_ps(in_blocks(type) ? r->steps[h + j] : 1.0f);
-        _mm_storeu_ps(lanes, _mm_mul_ps(add_lanes_of_four(sum[j]), step));
-        memcpy(r->scores + (h + j) * r->stride + s->first + i, lanes, wanted * sizeof *lanes);
+#pragma GCC unroll 3
+    for (size_t j = 0; j < n_heads; j++) { /* an array walked by a loop would be in memory */
+        __m128 score = add_lanes_of_four(sum[j]);
+        if (in_blocks(type)) score = _mm_mul_ps(score, _mm_set1_ps(r->steps[h + j]));
+        _mm_storeu_ps(r->scores + (h + j) * r->stride + s->first + i, score);
     }
 }
 
@@ -325,7 +325,7 @@ static void add_run(const loam__attention_args *a, const run *r)
 
 static run lay_out(const loam__attention_args *a)
 {
-    const size_t stride = (size_t)LOAM__ATTENTION_BLOCKS * a->block_tokens;
+    const size_t stride = (size_t)LOAM__ATTENTION_BLOCKS * a->block_tokens + LOAM__ATTENTION_SLACK;
     float *scores = a->scratch + 2 * (size_t)a->heads;
     float *steps = scores + a->heads * stride;
     return (run){

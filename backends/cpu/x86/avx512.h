@@ -20,4 +20,12 @@ void loam__avx512_multiply_q4_k(const loam__matmul_args *a);
 void loam__avx512_multiply_q5_k(const loam__matmul_args *a);
 void loam__avx512_multiply_q6_k(const loam__matmul_args *a);
 
+/* Activations as they are (loam__avx2_f32_prepare), and as BF16 where the CPU multiplies these. */
+void loam__avx512_multiply_f32(const loam__matmul_args *a);
+void loam__avx512_multiply_f16(const loam__matmul_args *a);
+void loam__avx512_multiply_bf16(const loam__matmul_args *a);
+size_t loam__avx512bf16_bf16_bytes(size_t k);
+void loam__avx512bf16_bf16_prepare(const float *x, size_t k, void *column);
+void loam__avx512bf16_multiply_bf16(const loam__matmul_args *a);
+
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "avx2.h"
-#include "lib/base/compiler.h"
+#include "inline.h"
 
 enum { WIDTH = 8 }; /* floats in a vector */
 
@@ -46,11 +46,6 @@ LOAM__INLINE __m256 load_typed(loam_format type, const uint8_t *p)
     default:
         return _mm256_loadu_ps((const float *)(const void *)p);
     }
-}
-
-LOAM__INLINE size_t type_bytes(loam_format type)
-{
-    return type == LOAM_TYPE_F32 ? 4 : 2;
 }
 
 /* The first n < 8 of them, zeros behind. */

@@ -9,7 +9,14 @@ enum { ROWS = 8 };
 
 typedef __m256i ints;
 typedef __m256 floats;
-typedef const uint8_t *const *row_pointers; /* ROWS of them */
+/* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
+ * them begins at packed + ROWS * at. */
+typedef struct source {
+    const uint8_t *packed; /* NULL: apart */
+    const uint8_t *row[ROWS];
+} source;
+
+typedef const source *row_pointers;
 
 #define VECTOR(operation)  _mm256_##operation /* an intrinsic of this width */
 #define LOAM__KERNEL(name) loam__avx2_##name
@@ -52,16 +59,27 @@ LOAM__INLINE void store_rows(float *y, size_t n, floats v)
     else store_first(y, n, v);
 }
 
+/* Four bytes of each packed row. */
+LOAM__INLINE __m256i load_packed(row_pointers rows, size_t at)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)(rows->packed + ROWS * at));
+}
+
 LOAM__INLINE __m256i two_rows(row_pointers rows, int i, size_t at)
 {
-    const __m128i low = _mm_loadu_si128((const __m128i *)(rows[i] + at));
-    const __m128i high = _mm_loadu_si128((const __m128i *)(rows[i + 4] + at));
+    const __m128i low = _mm_loadu_si128((const __m128i *)(rows->row[i] + at));
+    const __m128i high = _mm_loadu_si128((const __m128i *)(rows->row[i + 4] + at));
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 /* 16 bytes of each row, transposed: out[i] holds bytes 4i .. 4i+3 of the eight rows. */
 LOAM__INLINE void gather16(row_pointers rows, size_t at, __m256i out[4])
 {
+    if (rows->packed) {
+        for (int i = 0; i < 4; i++)
+            out[i] = load_packed(rows, at + 4 * (size_t)i);
+        return;
+    }
     const __m256i a = two_rows(rows, 0, at), b = two_rows(rows, 1, at);
     const __m256i c = two_rows(rows, 2, at), d = two_rows(rows, 3, at);
     const __m256i ab0 = _mm256_unpacklo_epi32(a, b), ab1 = _mm256_unpackhi_epi32(a, b);
@@ -89,28 +107,32 @@ LOAM__INLINE int load32(const uint8_t *p)
 /* One F16 of each row. */
 LOAM__INLINE __m256 gather_f16(row_pointers rows, size_t at)
 {
-    __m128i v = _mm_cvtsi32_si128(load16(rows[0] + at));
-    v = _mm_insert_epi16(v, load16(rows[1] + at), 1);
-    v = _mm_insert_epi16(v, load16(rows[2] + at), 2);
-    v = _mm_insert_epi16(v, load16(rows[3] + at), 3);
-    v = _mm_insert_epi16(v, load16(rows[4] + at), 4);
-    v = _mm_insert_epi16(v, load16(rows[5] + at), 5);
-    v = _mm_insert_epi16(v, load16(rows[6] + at), 6);
-    v = _mm_insert_epi16(v, load16(rows[7] + at), 7);
+    if (rows->packed)
+        return _mm256_cvtph_ps(
+            _mm_loadu_si128((const __m128i *)(const void *)(rows->packed + ROWS * at)));
+    __m128i v = _mm_cvtsi32_si128(load16(rows->row[0] + at));
+    v = _mm_insert_epi16(v, load16(rows->row[1] + at), 1);
+    v = _mm_insert_epi16(v, load16(rows->row[2] + at), 2);
+    v = _mm_insert_epi16(v, load16(rows->row[3] + at), 3);
+    v = _mm_insert_epi16(v, load16(rows->row[4] + at), 4);
+    v = _mm_insert_epi16(v, load16(rows->row[5] + at), 5);
+    v = _mm_insert_epi16(v, load16(rows->row[6] + at), 6);
+    v = _mm_insert_epi16(v, load16(rows->row[7] + at), 7);
     return _mm256_cvtph_ps(v);
 }
 
 /* Four bytes of each row. */
 LOAM__INLINE __m256i gather4(row_pointers rows, size_t at)
 {
-    __m128i low = _mm_cvtsi32_si128(load32(rows[0] + at));
-    __m128i high = _mm_cvtsi32_si128(load32(rows[4] + at));
-    low = _mm_insert_epi32(low, load32(rows[1] + at), 1);
-    high = _mm_insert_epi32(high, load32(rows[5] + at), 1);
-    low = _mm_insert_epi32(low, load32(rows[2] + at), 2);
-    high = _mm_insert_epi32(high, load32(rows[6] + at), 2);
-    low = _mm_insert_epi32(low, load32(rows[3] + at), 3);
-    high = _mm_insert_epi32(high, load32(rows[7] + at), 3);
+    if (rows->packed) return load_packed(rows, at);
+    __m128i low = _mm_cvtsi32_si128(load32(rows->row[0] + at));
+    __m128i high = _mm_cvtsi32_si128(load32(rows->row[4] + at));
+    low = _mm_insert_epi32(low, load32(rows->row[1] + at), 1);
+    high = _mm_insert_epi32(high, load32(rows->row[5] + at), 1);
+    low = _mm_insert_epi32(low, load32(rows->row[2] + at), 2);
+    high = _mm_insert_epi32(high, load32(rows->row[6] + at), 2);
+    low = _mm_insert_epi32(low, load32(rows->row[3] + at), 3);
+    high = _mm_insert_epi32(high, load32(rows->row[7] + at), 3);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 

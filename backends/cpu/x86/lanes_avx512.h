@@ -12,7 +12,14 @@ enum { ROWS = 16 };
 
 typedef __m512i ints;
 typedef __m512 floats;
-typedef const uint8_t *const *row_pointers; /* ROWS of them */
+/* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
+ * them begins at packed + ROWS * at. */
+typedef struct source {
+    const uint8_t *packed; /* NULL: apart */
+    const uint8_t *row[ROWS];
+} source;
+
+typedef const source *row_pointers;
 
 #define VECTOR(operation)  _mm512_##operation /* an intrinsic of this width */
 #define LOAM__KERNEL(name) loam__avx512_##name
@@ -64,6 +71,12 @@ LOAM__INLINE __m128i load_bytes16(const uint8_t *p)
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
+/* Four bytes of each packed row. */
+LOAM__INLINE ints load_packed(row_pointers rows, size_t at)
+{
+    return _mm512_loadu_si512(rows->packed + ROWS * at);
+}
+
 LOAM__INLINE ints join(__m128i a, __m128i b, __m128i c, __m128i d)
 {
     const __m512i ab = _mm512_inserti64x2(_mm512_castsi128_si512(a), b, 1);
@@ -72,13 +85,18 @@ LOAM__INLINE ints join(__m128i a, __m128i b, __m128i c, __m128i d)
 
 LOAM__INLINE ints four_rows(row_pointers rows, int i, size_t at)
 {
-    return join(load_bytes16(rows[i] + at), load_bytes16(rows[i + 4] + at),
-                load_bytes16(rows[i + 8] + at), load_bytes16(rows[i + 12] + at));
+    return join(load_bytes16(rows->row[i] + at), load_bytes16(rows->row[i + 4] + at),
+                load_bytes16(rows->row[i + 8] + at), load_bytes16(rows->row[i + 12] + at));
 }
 
 /* 16 bytes of each row, transposed: out[i] holds bytes 4i .. 4i+3 of the sixteen rows. */
 LOAM__INLINE void gather16(row_pointers rows, size_t at, ints out[4])
 {
+    if (rows->packed) {
+        for (int i = 0; i < 4; i++)
+            out[i] = load_packed(rows, at + 4 * (size_t)i);
+        return;
+    }
     const ints a = four_rows(rows, 0, at), b = four_rows(rows, 1, at);
     const ints c = four_rows(rows, 2, at), d = four_rows(rows, 3, at);
     const ints ab0 = _mm512_unpacklo_epi32(a, b), ab1 = _mm512_unpackhi_epi32(a, b);
@@ -103,37 +121,43 @@ LOAM__INLINE int load32(const uint8_t *p)
     return v;
 }
 
-LOAM__INLINE __m128i eight_f16(row_pointers rows, size_t at)
+/* From row i on. */
+LOAM__INLINE __m128i eight_f16(row_pointers rows, int i, size_t at)
 {
-    __m128i v = _mm_cvtsi32_si128(load16(rows[0] + at));
-    v = _mm_insert_epi16(v, load16(rows[1] + at), 1);
-    v = _mm_insert_epi16(v, load16(rows[2] + at), 2);
-    v = _mm_insert_epi16(v, load16(rows[3] + at), 3);
-    v = _mm_insert_epi16(v, load16(rows[4] + at), 4);
-    v = _mm_insert_epi16(v, load16(rows[5] + at), 5);
-    v = _mm_insert_epi16(v, load16(rows[6] + at), 6);
-    return _mm_insert_epi16(v, load16(rows[7] + at), 7);
+    __m128i v = _mm_cvtsi32_si128(load16(rows->row[i] + at));
+    v = _mm_insert_epi16(v, load16(rows->row[i + 1] + at), 1);
+    v = _mm_insert_epi16(v, load16(rows->row[i + 2] + at), 2);
+    v = _mm_insert_epi16(v, load16(rows->row[i + 3] + at), 3);
+    v = _mm_insert_epi16(v, load16(rows->row[i + 4] + at), 4);
+    v = _mm_insert_epi16(v, load16(rows->row[i + 5] + at), 5);
+    v = _mm_insert_epi16(v, load16(rows->row[i + 6] + at), 6);
+    return _mm_insert_epi16(v, load16(rows->row[i + 7] + at), 7);
 }
 
 /* One F16 of each row. */
 LOAM__INLINE floats gather_f16(row_pointers rows, size_t at)
 {
-    return _mm512_cvtph_ps(_mm256_set_m128i(eight_f16(rows + 8, at), eight_f16(rows, at)));
+    if (rows->packed)
+        return _mm512_cvtph_ps(
+            _mm256_loadu_si256((const __m256i *)(const void *)(rows->packed + ROWS * at)));
+    return _mm512_cvtph_ps(_mm256_set_m128i(eight_f16(rows, 8, at), eight_f16(rows, 0, at)));
 }
 
-LOAM__INLINE __m128i four_dwords(row_pointers rows, size_t at)
+/* From row i on. */
+LOAM__INLINE __m128i four_dwords(row_pointers rows, int i, size_t at)
 {
-    __m128i v = _mm_cvtsi32_si128(load32(rows[0] + at));
-    v = _mm_insert_epi32(v, load32(rows[1] + at), 1);
-    v = _mm_insert_epi32(v, load32(rows[2] + at), 2);
-    return _mm_insert_epi32(v, load32(rows[3] + at), 3);
+    __m128i v = _mm_cvtsi32_si128(load32(rows->row[i] + at));
+    v = _mm_insert_epi32(v, load32(rows->row[i + 1] + at), 1);
+    v = _mm_insert_epi32(v, load32(rows->row[i + 2] + at), 2);
+    return _mm_insert_epi32(v, load32(rows->row[i + 3] + at), 3);
 }
 
 /* Four bytes of each row. */
 LOAM__INLINE ints gather4(row_pointers rows, size_t at)
 {
-    return join(four_dwords(rows, at), four_dwords(rows + 4, at), four_dwords(rows + 8, at),
-                four_dwords(rows + 12, at));
+    if (rows->packed) return load_packed(rows, at);
+    return join(four_dwords(rows, 0, at), four_dwords(rows, 4, at), four_dwords(rows, 8, at),
+                four_dwords(rows, 12, at));
 }
 
 /* Two F16 in four bytes of each row. */

@@ -1,6 +1,4 @@
-/* F32, F16 and BF16 weights times F32 activations. Lane l of an output's one vector of sums takes
- * the values l, l + 8, l + 16 ... of its row in order, and the lanes are added at the end, so tiles
- * of any shape agree to the last bit. */
+/* F32, F16 and BF16 weights times F32 activations. */
 #include "inline_avx2.h"
 
 size_t loam__avx2_f32_bytes(size_t k)
@@ -14,78 +12,42 @@ void loam__avx2_f32_prepare(const float *x, size_t k, void *column)
     memset((char *)column + k * sizeof *x, 0, loam__avx2_f32_bytes(k) - k * sizeof *x);
 }
 
-enum {
-    ROWS = 4, /* of a tile */
-    COLS = 3, /* ROWS * COLS sums: enough for the latency of FMA, few enough for the registers */
-    X_BYTES =
-        128 *
-        1024 /* of columns that are used again and again, and stay in the second-level cache */
-};
+enum { STEP = WIDTH, ROWS = 4, COLS = 3 };
 
-LOAM__INLINE const float *column(const loam__matmul_args *a, size_t c)
+typedef __m256 sums;
+typedef __m256 factors;
+
+LOAM__INLINE sums no_sum(void)
 {
-    return (const float *)(const void *)((const uint8_t *)a->x + c * a->x_row_bytes);
+    return _mm256_setzero_ps();
 }
 
-/* ROWS x n_cols outputs from (r, c); n_cols is a constant. Beyond the last row that row again, and
- * nothing stored. One column asks for the rows two tiles on, in the order in which they lie. */
-LOAM__INLINE void tile(loam_format type, size_t n_cols, const loam__matmul_args *a, size_t r,
-                       size_t c)
+LOAM__INLINE factors load_weights(loam_format type, const uint8_t *p)
 {
-    const size_t whole = a->k / WIDTH * WIDTH;
-    const uint8_t *w[ROWS];
-    __m256 sum[ROWS][COLS];
-    for (size_t i = 0; i < ROWS; i++) {
-        w[i] = (const uint8_t *)a->w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
-        for (size_t j = 0; j < n_cols; j++)
-            sum[i][j] = _mm256_setzero_ps();
-    }
-    const uintptr_t next = (uintptr_t)w[0] + 2 * ROWS * a->w_row_bytes;
-    for (size_t k = 0; k < whole; k += WIDTH) {
-        __m256 v[COLS];
-        for (size_t i = 0; i < ROWS * WIDTH * type_bytes(type) && n_cols == 1; i += 64)
-            _mm_prefetch((const char *)(next + k * ROWS * type_bytes(type) + i), _MM_HINT_T1);
-        for (size_t j = 0; j < n_cols; j++)
-            v[j] = _mm256_load_ps(column(a, c + j) + k);
-        for (size_t i = 0; i < ROWS; i++) {
-            const __m256 weights = load_typed(type, w[i] + k * type_bytes(type));
-            for (size_t j = 0; j < n_cols; j++)
-                sum[i][j] = _mm256_fmadd_ps(weights, v[j], sum[i][j]);
-        }
-    }
-    for (size_t i = 0; i < ROWS && whole < a->k; i++) {
-        const __m256 weights =
-            load_first_typed(type, w[i] + whole * type_bytes(type), a->k - whole);
-        for (size_t j = 0; j < n_cols; j++)
-            sum[i][j] =
-                _mm256_fmadd_ps(weights, _mm256_load_ps(column(a, c + j) + whole), sum[i][j]);
-    }
-    for (size_t i = 0; i < ROWS && r + i < a->rows; i++)
-        for (size_t j = 0; j < n_cols; j++)
-            a->y[(c + j) * a->y_stride + r + i] = add_lanes(sum[i][j]);
+    return load_typed(type, p);
 }
 
-/* ROWS rows and columns c .. end - 1; four that are left go two by two. */
-LOAM__INLINE void multiply_rows(loam_format type, const loam__matmul_args *a, size_t r, size_t c,
-                                size_t end)
+LOAM__INLINE factors load_last_weights(loam_format type, const uint8_t *p, size_t n)
 {
-    for (size_t n; c < end; c += n) {
-        const size_t left = end - c;
-        n = left == 4 ? 2 : left < COLS ? left : COLS;
-        if (n == COLS) tile(type, COLS, a, r, c);
-        else if (n == 2) tile(type, 2, a, r, c);
-        else tile(type, 1, a, r, c);
-    }
+    return load_first_typed(type, p, n);
 }
 
-LOAM__INLINE void multiply(loam_format type, const loam__matmul_args *a)
+LOAM__INLINE factors load_values(const uint8_t *column, size_t k)
 {
-    const size_t fitting = X_BYTES / (a->x_row_bytes + 1) / COLS * COLS;
-    const size_t most = fitting < 2 * COLS ? 2 * COLS : fitting;
-    for (size_t c = 0; c < a->cols; c += most)
-        for (size_t r = 0; r < a->rows; r += ROWS)
-            multiply_rows(type, a, r, c, a->cols - c < most ? a->cols : c + most);
+    return _mm256_load_ps((const float *)(const void *)column + k);
 }
+
+LOAM__INLINE sums multiply_add(factors w, factors x, sums sum)
+{
+    return _mm256_fmadd_ps(w, x, sum);
+}
+
+LOAM__INLINE float add_sum(sums v)
+{
+    return add_lanes(v);
+}
+
+#include "matmul_float.h"
 
 void loam__avx2_multiply_f32(const loam__matmul_args *a)
 {

@@ -167,15 +167,15 @@ void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t uni
     const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
     panel p;
     for (size_t r = 0; r < a->rows; r += GROUPS * ROWS) {
-        const uint8_t *rows[GROUPS][ROWS];
+        source rows[GROUPS];
         p.rows = a->rows - r < GROUPS * ROWS ? a->rows - r : GROUPS * ROWS;
         for (size_t g = 0; g < GROUPS; g++)
-            find_rows(a, r + g * ROWS, rows[g]);
+            find_rows(a, r + g * ROWS, &rows[g]);
         for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
             p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
             p.first = b == 0;
             for (size_t g = 0; g < GROUPS; g++)
-                fill(rows[g], a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
+                fill(&rows[g], a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
                      p.pieces[g]);
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
         }

@@ -126,13 +126,13 @@ void loam__avx512_multiply_panels(const loam__matmul_args *a, int kind, size_t u
     const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
     panel p;
     for (size_t r = 0; r < a->rows; r += ROWS) {
-        const uint8_t *rows[ROWS];
+        source rows;
         p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
-        find_rows(a, r, rows);
+        find_rows(a, r, &rows);
         for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
             p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
             p.first = b == 0;
-            fill(rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
+            fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
         }
     }
