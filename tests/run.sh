@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what is missing, build, and run every test: the release build, the build with
 # AddressSanitizer and UndefinedBehaviorSanitizer, what threads are in with ThreadSanitizer, and the
-# fuzz targets for a short while.
+# fuzz targets for a short while. A build for 64-bit ARM runs in qemu, on whatever machine this is.
 #
 # LOAM_MODELS        folder of the real models; else they are fetched once, into ~/.cache/loam
 # LOAM_SHARED        folder of the reference data; else ../shared, if it is there
@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 . examples/prepare.sh
 
 failures=0
+crossed= # the build for 64-bit ARM, if there is one
 
 fail() {
     failures=$((failures + 1))
@@ -27,6 +28,17 @@ can_fuzz() (
         clang -fsanitize=fuzzer,address -x c - -o "$folder/target" 2>/dev/null
 )
 
+can_cross() {
+    command -v aarch64-linux-gnu-gcc >/dev/null 2>&1 && command -v qemu-aarch64 >/dev/null 2>&1 &&
+        [ -f /usr/aarch64-linux-gnu/include/stdio.h ]
+}
+
+want_to_cross() {
+    want gcc-aarch64-linux-gnu
+    want libc6-dev-arm64-cross
+    want qemu-user
+}
+
 prepare() {
     want_to_build
     want_library cmocka libcmocka-dev
@@ -35,6 +47,8 @@ prepare() {
         want_to_fetch
     fi
     install_missing
+    can_cross || (want_to_cross && install_missing) ||
+        say "the tests on 64-bit ARM will be skipped: its compiler and qemu could not be installed"
     command -v chromium >/dev/null 2>&1 || (want chromium && install_missing) ||
         say "the tests in a browser will be skipped: chromium could not be installed"
     can_fuzz && return 0
@@ -79,7 +93,7 @@ test_build() { # folder, programs: all where none is named
     say "testing $tested"
     {
         ctest --test-dir "build/$tested" -j 2 --output-on-failure \
-            ${1:+-R "^($(echo "$@" | tr ' ' '|'))\$"} && echo passed
+            ${1:+-R "^($(echo "$@" | tr ' ' '|'))(_on_.*)?\$"} && echo passed
     } 2>&1 | tee "build/$tested/tests.log"
     [ "$(tail -n 1 "build/$tested/tests.log")" = passed ] || fail "tests of $tested"
     name_skipped "build/$tested"
@@ -101,6 +115,42 @@ threads() {
     configure tests-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
         -DLOAM_SANITIZE_THREAD=ON -DLOAM_COMMAND=OFF
     test_build tests-tsan test_pool test_process test_determinism test_memory test_errors test_kv test_queue
+}
+
+# ---- 64-bit ARM ----
+
+arm64_root=$PWD/build/arm64-root
+
+# The libraries out of Debian's packages for arm64, in a folder of their own: none is installed, and
+# the system's own lists of packages stay as they are.
+fetch_arm64_libraries() (
+    [ -f "$arm64_root/complete" ] && return 0
+    rm -rf "$arm64_root"
+    mkdir -p "$arm64_root/apt/lists/partial" "$arm64_root/apt/archives/partial"
+    cd "$arm64_root/apt"
+    set -- -o APT::Architecture=arm64 -o APT::Architectures::=arm64 -o Dir::Cache="$PWD" \
+        -o Dir::State::Lists="$PWD/lists" -o Dir::State::status=/dev/null
+    say "fetching the libraries for arm64"
+    quietly apt-get "$@" update || return 1
+    quietly apt-get "$@" download libpcre2-8-0 libpcre2-dev libutf8proc2 libutf8proc-dev \
+        libcmocka0 libcmocka-dev libjansson4 libjansson-dev || return 1
+    for package in *.deb; do
+        dpkg -x "$package" "$arm64_root" || return 1
+    done
+    touch "$arm64_root/complete"
+)
+
+# The real models would take minutes.
+aarch64() {
+    if ! can_cross || ! fetch_arm64_libraries; then
+        say "  skipped tests-aarch64: its compiler, qemu or the libraries could not be fetched"
+        return 0
+    fi
+    configure tests-aarch64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake \
+        -DLOAM_ARM64_ROOT="$arm64_root" -DCMAKE_BUILD_TYPE=Release -DLOAM_STRICT=ON
+    LOAM_MODELS=/nonexistent test_build tests-aarch64 test_base test_determinism test_errors \
+        test_gguf test_kernels test_kv test_models test_os test_quant
+    crossed=tests-aarch64
 }
 
 # ---- fuzzing ----
@@ -163,9 +213,11 @@ find_models
 release
 sanitized
 threads
+aarch64
 fuzz
 [ "$failures" = 0 ] || say "$failures of the steps above failed"
 totals tests-release
 totals tests-asan
 totals tests-tsan
+[ -z "$crossed" ] || totals "$crossed"
 [ "$failures" = 0 ]

@@ -266,6 +266,36 @@ static void test_matmul__scales_of_8_bits_are_right_one_by_one(void **state)
                     check_scale_bytes(isa, row, scale_places[s].bytes);
 }
 
+/* Sets that want columns as the same whole numbers differ in how they sum those, so in no result.
+ */
+static void check_relatives(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
+                            random_state *r)
+{
+    size_t n = p->rows * p->cols;
+    const loam__cpu_isa *other;
+    (void)r;
+    if (p->f->block_values == 1) return;
+    float *y = new_results(n);
+    multiply(row, p, p->rows, p->cols, y);
+    for (size_t i = 0; (other = loam__cpu_isa_at(i)) != isa; i++) {
+        const loam__cpu_matmul *relative = loam__cpu_find_matmul(other, row->type);
+        if (!other->present() || relative->prepare != row->prepare) continue;
+        float *z = new_results(n);
+        multiply(relative, p, p->rows, p->cols, z);
+        if (memcmp(y, z, n * sizeof *y))
+            fail_msg("%s %s, %zu rows of %zu, %zu columns: other bits than on %s", isa->name,
+                     p->f->name, p->rows, p->k, p->cols, other->name);
+        free(z);
+    }
+    free(y);
+}
+
+static void test_matmul__sets_with_the_same_whole_columns_give_the_same_bits(void **state)
+{
+    (void)state;
+    walk_products(check_relatives);
+}
+
 /* The same weights, packed; in slices that begin where groups do. */
 static void check_packed(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
                          random_state *r)
@@ -959,6 +989,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__tiles_change_no_bit),
     cmocka_unit_test(test_matmul__scales_of_8_bits_are_right_one_by_one),
     cmocka_unit_test(test_matmul__packed_weights_give_the_same_bits),
+    cmocka_unit_test(test_matmul__sets_with_the_same_whole_columns_give_the_same_bits),
     cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),
     cmocka_unit_test(test_matmul__survives_wild_numbers),
     cmocka_unit_test(test_find_matmul__takes_the_best_row_at_or_below_a_set),

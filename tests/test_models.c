@@ -3,6 +3,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "models.h"
 
+#include "backends/cpu/kernels.h"
+
 #include <jansson.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -430,7 +432,49 @@ static void test_gemma3__perplexity_with_small_cells(void **state)
     check_perplexity(&gemma3, (model_options){.kv = LOAM_KV_Q8_0}, 2, 0.01, 1e9);
 }
 
+/* ---- the instruction set ---- */
+
+static void check_isa(const loam__cpu_isa *set)
+{
+    loam *m = NULL;
+    loam_info info;
+    loam_options options;
+    loam_options_init(&options);
+    loam_info_init(&info);
+    options.isa = set->name;
+    options.threads = 1;
+    loam_status st = loam_load(OWN("tiny-llama.gguf"), &options, &m);
+    if (set->present()) {
+        assert_int_equal(st, LOAM_OK);
+        assert_int_equal(loam_get_info(m, &info), LOAM_OK);
+        assert_string_equal(info.isa, set->name);
+    } else {
+        assert_int_equal(st, LOAM_ERR_BACKEND);
+        assert_non_null(strstr(loam_error(m), "is not one that this CPU has: scalar"));
+    }
+    loam_free(m);
+}
+
+/* LOAM_BEST_ISA is what it must be on the CPU that an emulator was told to be. */
+static void test_isa__each_of_this_cpu_can_be_asked_for_and_the_best_is_taken(void **state)
+{
+    const char *named = getenv("LOAM_BEST_ISA"), *best = named;
+    const loam__cpu_isa *set;
+    (void)state;
+    for (size_t i = 0; (set = loam__cpu_isa_at(i)); i++)
+        check_isa(set);
+    for (size_t i = 0; !named && (set = loam__cpu_isa_at(i)); i++)
+        if (set->present()) best = set->name;
+    loam *m = load_model(OWN("tiny-llama.gguf"), (model_options){0});
+    loam_info info;
+    loam_info_init(&info);
+    assert_int_equal(loam_get_info(m, &info), LOAM_OK);
+    assert_string_equal(info.isa, best);
+    loam_free(m);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_isa__each_of_this_cpu_can_be_asked_for_and_the_best_is_taken),
     cmocka_unit_test(test_own_models__scalar_meets_the_plain_reference),
     cmocka_unit_test(test_own_models__simd_meets_the_plain_reference),
     cmocka_unit_test(test_cells__scalar_meets_a_reference_that_rounds_alike),

@@ -7,6 +7,10 @@ static const loam__cpu_isa *const sets[] = {
     &loam__cpu_avx2,
     &loam__cpu_avx512,
     &loam__cpu_avx512bf16,
+#elif defined(__aarch64__)
+    &loam__cpu_neon,
+    &loam__cpu_dotprod,
+    &loam__cpu_i8mm,
 #endif
 };
 

@@ -75,7 +75,7 @@ static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, 
 }
 
 typedef struct loam__cpu_isa {
-    const char *name;                /* "scalar", "avx2", "avx512", "avx512bf16" */
+    const char *name;                /* as in options.isa */
     bool (*present)(void);           /* this CPU and system can run it */
     const loam__cpu_matmul *matmuls; /* ends with a row whose multiply is NULL */
     /* The following may be NULL: the next lower set's is used. */
@@ -102,6 +102,10 @@ extern const loam__cpu_isa loam__cpu_scalar;
 extern const loam__cpu_isa loam__cpu_avx2;
 extern const loam__cpu_isa loam__cpu_avx512;
 extern const loam__cpu_isa loam__cpu_avx512bf16;
+#elif defined(__aarch64__)
+extern const loam__cpu_isa loam__cpu_neon;
+extern const loam__cpu_isa loam__cpu_dotprod;
+extern const loam__cpu_isa loam__cpu_i8mm;
 #endif
 
 /* n_rows rows into the same number of bytes: whole groups interleaved, the rest as they are. */

@@ -205,9 +205,11 @@ typedef struct loam_options {
     int32_t v_type;              /* LOAM_KV_*: cells of the values; 0: as kv_type */
     uint32_t kv_block_tokens;    /* positions in a block of the KV cache: 8, 16, .. 256; 0: 16 */
     uint32_t reserved;           /* 0 */
-    const char *isa;             /* borrowed: "scalar", "avx2", "avx512"; NULL or "": the best */
-    const char *backend;         /* borrowed: "cpu"; NULL or "": the best */
-    const loam_hooks *hooks;     /* borrowed: its members are kept; NULL: none */
+    /* borrowed: "scalar"; on x86-64 "avx2", "avx512", "avx512bf16"; on 64-bit ARM "neon",
+     * "dotprod", "i8mm"; NULL or "": the best */
+    const char *isa;
+    const char *backend;          /* borrowed: "cpu"; NULL or "": the best */
+    const loam_hooks *hooks;      /* borrowed: its members are kept; NULL: none */
     const void *reserved_pointer; /* NULL */
 } loam_options;                   /* 0.1 ends here */
 

@@ -21,6 +21,10 @@ void loam__forget_pages(const loam__map *map, uint64_t offset);
 uint64_t loam__now_ns(void);       /* monotonic */
 int64_t loam__civil_seconds(void); /* UTC */
 uint32_t loam__cpu_count(void);    /* processors this process may use */
+/* What the system says that all of them have, beyond the base of 64-bit ARM. */
+#define LOAM__CPU_DOTPROD 1u       /* products of int8, summed by four */
+#define LOAM__CPU_I8MM    2u       /* of int8 matrices */
+uint32_t loam__arm_features(void); /* elsewhere, and where it does not say: 0 */
 /* Bytes that the system and all control groups around this process have, or would still give; 0:
  * unknown. */
 uint64_t loam__memory_total(void);

@@ -15,6 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(loam__mutex), "room for a mutex");
 _Static_assert(sizeof(pthread_cond_t) <= sizeof(loam__cond), "room for a condition variable");
 _Static_assert(sizeof(pthread_t) <= sizeof(((loam__thread *)0)->impl), "room for a thread");
@@ -97,6 +101,16 @@ uint32_t loam__cpu_count(void)
 #endif
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (uint32_t)n : 1;
+}
+
+uint32_t loam__arm_features(void)
+{
+    uint32_t features = 0;
+#if defined(__linux__) && defined(__aarch64__)
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) features |= LOAM__CPU_DOTPROD;
+    if (getauxval(AT_HWCAP2) & HWCAP2_I8MM) features |= LOAM__CPU_I8MM;
+#endif
+    return features;
 }
 
 /* ---- memory ---- */

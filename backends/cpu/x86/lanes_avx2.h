@@ -72,6 +72,12 @@ LOAM__INLINE floats zeros(void)
     return _mm256_setzero_ps();
 }
 
+/* A cache line that is needed soon. */
+LOAM__INLINE void ask_for(uintptr_t address)
+{
+    _mm_prefetch((const char *)address, _MM_HINT_T1);
+}
+
 LOAM__INLINE floats load_rows(const float *y, size_t n)
 {
     return n >= ROWS ? _mm256_loadu_ps(y) : load_first(y, n);

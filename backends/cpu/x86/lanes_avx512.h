@@ -70,6 +70,12 @@ LOAM__INLINE floats zeros(void)
     return _mm512_setzero_ps();
 }
 
+/* A cache line that is needed soon. */
+LOAM__INLINE void ask_for(uintptr_t address)
+{
+    _mm_prefetch((const char *)address, _MM_HINT_T1);
+}
+
 LOAM__INLINE __mmask16 first_rows(size_t n)
 {
     return (__mmask16)(n >= ROWS ? 0xffff : (1u << n) - 1);

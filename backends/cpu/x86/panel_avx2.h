@@ -176,6 +176,6 @@ LOAM__INLINE __m256 add_piece(int kind, const piece *p, const q8 *x, __m256 sum)
     return add_block(kind, p, x, sum32, sum);
 }
 
-#include "panel.h"
+#include "backends/cpu/panel.h"
 
 #endif

@@ -126,6 +126,6 @@ LOAM__INLINE __m512 add_piece(int kind, const piece *p, const q8 *x, __m512 sum)
     return kind == OFFSET ? _mm512_fmadd_ps(p->extra, _mm512_set1_ps(x->sum), sum) : sum;
 }
 
-#include "panel.h"
+#include "backends/cpu/panel.h"
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef LOAM__CPU_UNPACK_LOOKUP_H
 #define LOAM__CPU_UNPACK_LOOKUP_H
 
-#include "unpack_bits.h"
+#include "backends/cpu/unpack_bits.h"
 
 /* As in lib/quant/lookup.c; the floats of 4 bits with 12 added, which makes them fit a centered
  * kind. */

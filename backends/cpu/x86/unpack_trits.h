@@ -3,7 +3,7 @@
 #ifndef LOAM__CPU_UNPACK_TRITS_H
 #define LOAM__CPU_UNPACK_TRITS_H
 
-#include "unpack_bits.h"
+#include "backends/cpu/unpack_bits.h"
 
 LOAM__INLINE void emit_digits(floats scale, piece *p, sink *s)
 {

@@ -55,4 +55,12 @@ LOAM__INLINE floats byte_as_float(ints v, int byte)
     return VECTOR(cvtepi32_ps)(VECTOR(shuffle_epi8)(v, one_byte));
 }
 
+/* Bytes 2i and 2i + 1 of each row's four are the scales of a sub-block's two sixteens. */
+LOAM__INLINE void set_six_bit_scales(floats scale, ints scales, int i, piece *p)
+{
+    const ints first = VECTOR(srai_epi32)(VECTOR(slli_epi32)(scales, 24 - 16 * i), 24);
+    const ints second = VECTOR(srai_epi32)(VECTOR(slli_epi32)(scales, 16 - 16 * i), 24);
+    set_sixteens(p, scale, first, second);
+}
+
 #endif

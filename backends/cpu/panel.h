@@ -7,8 +7,8 @@
  * column multiplies a piece where it is unpacked; many columns share a panel of pieces. Either way
  * an output sees the same additions in the same order, block after block.
  *
- * A set's own header (panel_avx2.h, panel_avx512.h) brings the lanes, q8 (32 activations), piece
- * with its set_...() functions, and add_piece(), and then includes this one. */
+ * A set's own header (x86/panel_avx2.h, arm/panel_neon.h and so on) brings the lanes, q8 (32
+ * activations), piece with its set_...() functions, and add_piece(), and then includes this one. */
 #ifndef LOAM__CPU_PANEL_H
 #define LOAM__CPU_PANEL_H
 
@@ -52,7 +52,7 @@ LOAM__INLINE void ask_ahead(const uint8_t *row, size_t row_bytes, size_t at, siz
 {
     const uintptr_t next = (uintptr_t)row + 2 * ROWS * row_bytes + ROWS * at;
     for (size_t i = 0; i < ROWS * unit_bytes; i += 64)
-        _mm_prefetch((const char *)(next + i), _MM_HINT_T1);
+        ask_for(next + i);
 }
 
 /* Unpack `units` units in their order: to pieces, or into a dot product. Packed rows are one
