@@ -36,7 +36,7 @@ LOAM__INLINE void emit(sink *s, int kind, const piece *p)
 LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, source *rows)
 {
     const uint8_t *w = a->w;
-    rows->packed = a->packed && a->rows - r >= ROWS ? w + r * a->w_row_bytes : NULL;
+    rows->packed = a->packed && r + ROWS <= a->rows ? w + r * a->w_row_bytes : NULL;
     for (size_t i = 0; i < ROWS; i++)
         rows->row[i] = w + (r + i < a->rows ? r + i : a->rows - 1) * a->w_row_bytes;
 }
