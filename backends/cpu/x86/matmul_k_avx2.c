@@ -1,2 +1,3 @@
 #include "panel_avx2.h"
+
 #include "backends/cpu/unpack_k.h"

@@ -1,2 +1,3 @@
 #include "panel_avx512.h"
+
 #include "backends/cpu/unpack_q.h"
