@@ -20,7 +20,11 @@ static const char *const reference_models[] = {
     "tiny/llama-rope-linear", "tiny/llama-rope-yarn", "tiny/llama-ropefreqs", "tiny/gemma3",
     "quant/llama-bf16",       "quant/llama-q8_0",     "quant/llama-q4_0",     "quant/llama-q4_1",
     "quant/llama-q5_0",       "quant/llama-q5_1",     "quant/llama-q4_k",     "quant/llama-q5_k",
-    "quant/llama-q6_k",       "quant/gemma3-q4_0",    "quant/gemma3-q4_k_m",
+    "quant/llama-q6_k",       "quant/llama-q2_k",     "quant/llama-q3_k",     "quant/llama-iq4_nl",
+    "quant/llama-iq4_xs",     "quant/llama-tq1_0",    "quant/llama-tq2_0",    "quant/llama-mxfp4",
+    "quant/llama-nvfp4",      "quant/llama-q1_0",     "quant/gemma3-q4_0",    "quant/gemma3-q4_k_m",
+    "quant/gemma3-iq4_xs",    "quant/llama-iq2_xxs",  "quant/llama-iq2_xs",   "quant/llama-iq2_s",
+    "quant/llama-iq3_xxs",    "quant/llama-iq3_s",    "quant/llama-iq1_s",    "quant/llama-iq1_m",
 };
 #define N_REFERENCE_MODELS (sizeof reference_models / sizeof *reference_models)
 

@@ -261,6 +261,41 @@ static void test_matmul__sets_with_the_same_whole_columns_give_the_same_bits(voi
     walk_products(check_relatives);
 }
 
+/* Scales of 8 bits: a row for each of their values, those included that no file has. Where the
+ * scalar result leaves F32, so may the others. */
+static void check_scale_bytes(const loam__cpu_isa *isa, const loam__cpu_matmul *row, size_t bytes)
+{
+    random_state r = {11};
+    product p = new_product(&r, loam__format_find(row->type), 256, 1, 1);
+    float *y = new_results(p.rows);
+    for (size_t i = 0; i < p.rows; i++)
+        for (size_t j = 0; j < bytes; j++)
+            p.w[i * p.w_row_bytes + j] = (uint8_t)(i + 67 * j);
+    for (size_t i = 0; i < p.k; i++)
+        p.x[i] = i % 16 == 5 ? 127 : (float)random_size(&r, 0, 254) - 127;
+    find_results(&p);
+    multiply(row, &p, p.rows, 1, y);
+    for (size_t i = 0; i < p.rows; i++) {
+        double error = fabs((double)y[i] - (double)p.scalar[i]);
+        if (p.size[i] < (double)FLT_MAX && !(error <= 2e-6 * p.size[i]))
+            fail_msg("%s %s: with a scale of %zu the result is %.9g, scalar %.9g", isa->name,
+                     p.f->name, i, (double)y[i], (double)p.scalar[i]);
+    }
+    free(y);
+    free_product(&p);
+}
+
+static void test_matmul__scales_of_8_bits_are_right_one_by_one(void **state)
+{
+    const loam__cpu_isa *isa;
+    (void)state;
+    for (size_t i = 0; (isa = loam__cpu_isa_at(i)); i++)
+        for (const loam__cpu_matmul *row = isa->matmuls; row->multiply && isa->present(); row++)
+            for (size_t s = 0; s < sizeof scale_places / sizeof scale_places[0]; s++)
+                if (scale_places[s].type == row->type && scale_places[s].bytes)
+                    check_scale_bytes(isa, row, scale_places[s].bytes);
+}
+
 /* The same weights, packed; in slices that begin where groups do. */
 static void check_packed(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
                          random_state *r)
@@ -952,6 +987,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__every_set_agrees_with_scalar),
     cmocka_unit_test(test_matmul__whole_activations_lose_nothing),
     cmocka_unit_test(test_matmul__tiles_change_no_bit),
+    cmocka_unit_test(test_matmul__scales_of_8_bits_are_right_one_by_one),
     cmocka_unit_test(test_matmul__packed_weights_give_the_same_bits),
     cmocka_unit_test(test_matmul__sets_with_the_same_whole_columns_give_the_same_bits),
     cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),

@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "models.h"
 
+#include <loam/gguf.h>
 #include <loam/plan.h>
 #include <stdbool.h>
 
@@ -47,6 +48,43 @@ static void test_describe__kv_of_llama_3_8b_is_128_kib_a_token(void **state)
     assert_int_equal(totals.kv_token_bytes, 128 * 1024);
     assert_int_equal(totals.kv_bytes, (uint64_t)1 << 30);
     assert_int_equal(totals.total_bytes, 4500000000u + ((uint64_t)1 << 30));
+}
+
+static void test_describe__products_are_those_of_the_layers(void **state)
+{
+    (void)state;
+    loam_plan_geometry dense = {.parameters = 7e9, .bits_per_weight = 4, .layers = 32};
+    assert_int_equal(describe(dense, 0, LOAM_OK).token_products, 7000000000u);
+    dense.vocabulary_tokens = 32000; /* embedding and output are no products of a prompt's token */
+    dense.embedding_values = 4096;
+    assert_int_equal(describe(dense, 0, LOAM_OK).token_products, 7000000000u - 2u * 32000 * 4096);
+    loam_plan_geometry experts = {.parameters = 7e9,
+                                  .bits_per_weight = 4,
+                                  .layers = 32,
+                                  .expert_parameters = 6e9,
+                                  .experts = 8,
+                                  .experts_used = 2};
+    assert_int_equal(describe(experts, 0, LOAM_OK).token_products, 2500000000u);
+}
+
+/* A file's are those of the matrices in its layers. */
+static void test_file__products_are_those_of_the_layers(void **state)
+{
+    loam_plan *plan = NULL;
+    loam_gguf *g = NULL;
+    uint64_t expected = 0;
+    (void)state;
+    assert_int_equal(loam_gguf_open(OWN("tiny-llama.gguf"), NULL, &g), LOAM_OK);
+    for (size_t i = 0; i < loam_gguf_tensor_count(g); i++) {
+        loam_gguf_tensor t;
+        loam_gguf_tensor_init(&t);
+        assert_int_equal(loam_gguf_get_tensor(g, i, &t), LOAM_OK);
+        if (strncmp(t.name, "blk.", 4) == 0 && t.dims[1] > 1) expected += t.dims[0] * t.dims[1];
+    }
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), NULL, &plan), LOAM_OK);
+    assert_int_equal(totals_of(plan).token_products, expected);
+    loam_plan_free(plan);
+    loam_gguf_close(g);
 }
 
 static void test_describe__says_what_does_not_fit(void **state)
@@ -469,8 +507,8 @@ static void test_changes__are_enough_and_the_smallest(void **state)
         loam_plan *plan = plan_file(paths[i], &options, NULL, LOAM_OK);
         uint64_t total = totals_of(plan).total_bytes;
         loam_plan_free(plan);
-        for (uint64_t limit = total - 1; limit > total / 20; limit -= total / 19) {
-            options.memory_limit_bytes = limit;
+        for (uint64_t cut = 0; cut < 19; cut++) {
+            options.memory_limit_bytes = total - 1 - cut * (total / 19);
             kinds |= check_changes(paths[i], &options, NULL);
         }
     }
@@ -931,6 +969,8 @@ static void test_plan__survives_every_failed_allocation(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_describe__weights_are_parameters_times_bits),
     cmocka_unit_test(test_describe__kv_of_llama_3_8b_is_128_kib_a_token),
+    cmocka_unit_test(test_describe__products_are_those_of_the_layers),
+    cmocka_unit_test(test_file__products_are_those_of_the_layers),
     cmocka_unit_test(test_describe__says_what_does_not_fit),
     cmocka_unit_test(test_file__counts_layers_weights_and_kv),
     cmocka_unit_test(test_blocks__of_the_kv_cache_are_powers_of_two),

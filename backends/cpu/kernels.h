@@ -27,11 +27,11 @@ typedef struct loam__matmul_args {
 } loam__matmul_args;
 
 /* How a kernel wants groups of rows to lie where the backend may choose: interleaved by four bytes
- * of each row in turn, and by two where a block has an odd pair. What is at byte i of row r is then
- * at rows * i + r * 4 (or 2) of its group, so that a vector is one load. */
+ * of each row in turn, and by two or one where a block has an odd pair or byte. What is at byte i
+ * of row r is then at rows * i + r * 4 (or 2, or 1) of its group, so that a vector is one load. */
 typedef struct loam__packing {
     uint8_t rows; /* of a group; 0: rows stay apart */
-    uint8_t pair; /* where the odd pair lies in a block; LOAM__NO_PAIR: there is none */
+    uint8_t pair; /* where the odd pair or byte lies in a block; LOAM__NO_PAIR: none */
 } loam__packing;
 
 #define LOAM__NO_PAIR         255

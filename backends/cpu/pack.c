@@ -11,12 +11,12 @@ static void pack_pieces(const uint8_t *rows, size_t row_bytes, size_t n_rows, si
             memcpy(to + 4 * r, rows + r * row_bytes, 4);
     else
         for (size_t r = 0; r < n_rows; r++)
-            memcpy(to + 2 * r, rows + r * row_bytes, 2);
+            memcpy(to + piece_bytes * r, rows + r * row_bytes, piece_bytes);
 }
 
-static size_t piece_at(loam__packing p, size_t in_block)
+static size_t piece_at(loam__packing p, size_t block_bytes, size_t in_block)
 {
-    return in_block == p.pair ? 2 : 4;
+    return in_block == p.pair ? block_bytes % 4 : 4;
 }
 
 void loam__pack_rows(loam__packing p, size_t block_bytes, const void *rows, size_t row_bytes,
@@ -27,7 +27,7 @@ void loam__pack_rows(loam__packing p, size_t block_bytes, const void *rows, size
     for (; p.rows && n_rows >= p.rows; n_rows -= p.rows) {
         for (size_t block = 0; block < row_bytes; block += block_bytes)
             for (size_t i = 0, bytes; i < block_bytes; i += bytes) {
-                bytes = piece_at(p, i);
+                bytes = piece_at(p, block_bytes, i);
                 pack_pieces(from + block + i, row_bytes, p.rows, bytes,
                             group + (block + i) * p.rows);
             }
@@ -43,7 +43,7 @@ void loam__unpack_block(loam__packing p, size_t block_bytes, const void *group, 
     const uint8_t *from = group;
     uint8_t *block = to;
     for (size_t i = 0, bytes; i < block_bytes; i += bytes) {
-        bytes = piece_at(p, i);
+        bytes = piece_at(p, block_bytes, i);
         memcpy(block + i, from + (at + i) * p.rows + row * bytes, bytes);
     }
 }

@@ -1,7 +1,10 @@
 /* Workers of the CPU backend. A job is a run of numbered slices; whoever is free takes the next
  * one. Own threads spin for a bounded time between jobs and then sleep; a worker that has not come
  * by the end of a job is not waited for, so a thread that the system keeps off its core costs only
- * the slice it holds. With a host's job system no thread is made. */
+ * the slice it holds. No more of them are awake than there are processors, the caller's included:
+ * the rest would take turns with those that hold slices. With a host's job system no thread is
+ * made.
+ */
 #ifndef LOAM__CPU_POOL_H
 #define LOAM__CPU_POOL_H
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu.h"
+#include "lib/base/os.h"
 #include "lib/quant/quant.h"
 
 /* A slice of a matrix product has rows in multiples of what the widest kernels take at once, and at
@@ -28,6 +29,7 @@ typedef struct cpu_run {
 
 /* How an op is cut and what a slice does. */
 typedef struct op_kind {
+    const char *name; /* in profiles */
     uint32_t (*slices)(const cpu_run *r);
     void (*run)(const cpu_run *r, uint32_t slice, uint32_t worker);
 } op_kind;
@@ -360,18 +362,18 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
 
 /* ---- compile ---- */
 
-static const op_kind embed_kind = {row_slices, run_embed};
-static const op_kind rms_norm_kind = {row_slices, run_rms_norm};
-static const op_kind add_kind = {row_slices, run_add};
-static const op_kind glu_kind = {row_slices, run_glu};
-static const op_kind pick_rows_kind = {row_slices, run_pick_rows};
-static const op_kind softcap_kind = {row_slices, run_softcap};
-static const op_kind rope_table_kind = {row_slices, run_rope_table};
-static const op_kind rope_kind = {row_slices, run_rope};
-static const op_kind prepare_kind = {prepare_slices, run_prepare};
-static const op_kind matmul_kind = {matmul_slices, run_matmul};
-static const op_kind kv_write_kind = {kv_slices, run_kv_write};
-static const op_kind attention_kind = {attention_slices, run_attention};
+static const op_kind embed_kind = {"embed", row_slices, run_embed};
+static const op_kind rms_norm_kind = {"norm", row_slices, run_rms_norm};
+static const op_kind add_kind = {"add", row_slices, run_add};
+static const op_kind glu_kind = {"glu", row_slices, run_glu};
+static const op_kind pick_rows_kind = {"pick rows", row_slices, run_pick_rows};
+static const op_kind softcap_kind = {"softcap", row_slices, run_softcap};
+static const op_kind rope_table_kind = {"rope table", row_slices, run_rope_table};
+static const op_kind rope_kind = {"rope", row_slices, run_rope};
+static const op_kind prepare_kind = {"prepare", prepare_slices, run_prepare};
+static const op_kind matmul_kind = {"matmul", matmul_slices, run_matmul};
+static const op_kind kv_write_kind = {"kv write", kv_slices, run_kv_write};
+static const op_kind attention_kind = {"attention", attention_slices, run_attention};
 
 static const op_kind *const kinds[] = {
     [LOAM_OP_EMBED] = &embed_kind,
@@ -602,21 +604,40 @@ static void run_slice(void *ctx, uint32_t slice, uint32_t worker)
     r->op->kind->run(r, slice, worker);
 }
 
+/* The format of the weights or KV cells that an op touches; -1: none. */
+static loam_format stored_type(const cpu_op *op)
+{
+    const loam_value *const values[] = {&op->src[0], &op->src[1], &op->dst};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (values[i]->kind == LOAM_VALUE_WEIGHT || values[i]->kind == LOAM_VALUE_KV)
+            return values[i]->type;
+    return -1;
+}
+
+static loam_status run_op(loam__cpu *cpu, const cpu_op *op, const loam_step *step, uint32_t *next)
+{
+    cpu_run r = {.cpu = cpu, .op = op, .step = step};
+    loam__job job = {
+        .fn = run_slice,
+        .ctx = &r,
+        .n_slices = op->kind->slices(&r),
+        .should_stop = step->should_stop,
+        .stop_ctx = step->stop_ctx,
+    };
+    if (!step->took) return loam__pool_run(cpu->pool, &job, next);
+    uint64_t start = loam__now_ns();
+    loam_status st = loam__pool_run(cpu->pool, &job, next);
+    step->took(step->took_ctx, op->kind->name, stored_type(op), loam__now_ns() - start);
+    return st;
+}
+
 /* A position is an op (upper 32 bits) and the slices of it that are done. */
 loam_status loam__cpu_run(loam__cpu *cpu, void *program, const loam_step *step, uint64_t *position)
 {
     const cpu_program *p = program;
     for (uint32_t i = (uint32_t)(*position >> 32); i < p->n_ops; i++) {
-        cpu_run r = {.cpu = cpu, .op = &p->ops[i], .step = step};
-        loam__job job = {
-            .fn = run_slice,
-            .ctx = &r,
-            .n_slices = r.op->kind->slices(&r),
-            .should_stop = step->should_stop,
-            .stop_ctx = step->stop_ctx,
-        };
         uint32_t next = (uint32_t)*position;
-        loam_status st = loam__pool_run(cpu->pool, &job, &next);
+        loam_status st = run_op(cpu, &p->ops[i], step, &next);
         if (st != LOAM_OK) {
             *position = (uint64_t)i << 32 | next;
             return st;

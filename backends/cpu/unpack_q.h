@@ -3,21 +3,7 @@
 #ifndef LOAM__CPU_UNPACK_Q_H
 #define LOAM__CPU_UNPACK_Q_H
 
-/* Sixteen bytes of each row: the low nibbles are values 0..15, the high ones 16..31. */
-LOAM__INLINE void unpack_nibbles(row_pointers rows, size_t at, piece *p)
-{
-    const ints mask = VECTOR(set1_epi8)(15);
-    ints v[4];
-    gather16(rows, at, v);
-    p->w[0] = bits_and(v[0], mask);
-    p->w[1] = bits_and(v[1], mask);
-    p->w[2] = bits_and(v[2], mask);
-    p->w[3] = bits_and(v[3], mask);
-    p->w[4] = bits_and(VECTOR(srli_epi16)(v[0], 4), mask);
-    p->w[5] = bits_and(VECTOR(srli_epi16)(v[1], 4), mask);
-    p->w[6] = bits_and(VECTOR(srli_epi16)(v[2], 4), mask);
-    p->w[7] = bits_and(VECTOR(srli_epi16)(v[3], 4), mask);
-}
+#include "backends/cpu/unpack_bits.h"
 
 /* Bit 4j + i of each row's `bits` is the fifth bit of byte i in w[j]; here for j = 2 * byte and the
  * next. */

@@ -1,10 +1,10 @@
 /* loam plan MODEL, or a model that is only described: will it fit, where does it go, how fast can
  * it be at best. */
-#include "bandwidth.h"
 #include "command.h"
 #include "machine.h"
 #include "model.h"
 #include "page.h"
+#include "roofs.h"
 
 #include <loam/plan.h>
 #include <math.h>
@@ -378,7 +378,7 @@ static int answer(planning *p, const loam_options *options, const machine *m)
         return complain("--mean is %u, more than the %u tokens of context", p->mean,
                         p->totals.context_tokens);
     p->measured = !(p->bandwidth > 0) && !placed;
-    if (p->measured) p->bandwidth = bandwidth_measure(p->shared.threads) / 1e9;
+    if (p->measured) p->bandwidth = roof_read(p->shared.threads) / 1e9;
     if (p->bandwidth > 0 || placed) {
         status = loam_plan_get_bound(p->plan, p->at, p->bandwidth * 1e9, &p->bound);
         if (status != LOAM_OK) return complain("the bound: %s", loam_status_name(status));

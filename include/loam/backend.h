@@ -176,6 +176,11 @@ typedef struct loam_step {
     int32_t (*should_stop)(
         void *ctx); /* ask at least every millisecond; nonzero: stop soon and return its status */
     void *stop_ctx;
+    /* NULL: read no clock. Otherwise say after each op, or whatever is run as one, how long it
+     * took, on run()'s own thread. part: its name in the backend's words, a text that lives as long
+     * as the backend; type: of the weights or cells that it touches, -1: none. */
+    void (*took)(void *ctx, const char *part, loam_format type, uint64_t ns);
+    void *took_ctx;
 } loam_step;
 
 /* ---- The backend ----------------------------------------------------------------------------- */

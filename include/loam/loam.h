@@ -101,10 +101,27 @@ enum {
     LOAM_TYPE_Q5_0 = 6,
     LOAM_TYPE_Q5_1 = 7,
     LOAM_TYPE_Q8_0 = 8,
+    LOAM_TYPE_Q2_K = 10,
+    LOAM_TYPE_Q3_K = 11,
     LOAM_TYPE_Q4_K = 12,
     LOAM_TYPE_Q5_K = 13,
     LOAM_TYPE_Q6_K = 14,
-    LOAM_TYPE_BF16 = 30
+    LOAM_TYPE_IQ2_XXS = 16,
+    LOAM_TYPE_IQ2_XS = 17,
+    LOAM_TYPE_IQ3_XXS = 18,
+    LOAM_TYPE_IQ1_S = 19,
+    LOAM_TYPE_IQ4_NL = 20,
+    LOAM_TYPE_IQ3_S = 21,
+    LOAM_TYPE_IQ2_S = 22,
+    LOAM_TYPE_IQ4_XS = 23,
+    LOAM_TYPE_IQ1_M = 29,
+    LOAM_TYPE_BF16 = 30,
+    LOAM_TYPE_TQ1_0 = 34,
+    LOAM_TYPE_TQ2_0 = 35,
+    LOAM_TYPE_MXFP4 = 39,
+    LOAM_TYPE_NVFP4 = 40,
+    LOAM_TYPE_Q1_0 = 41,
+    LOAM_TYPE_Q2_0 = 42
 };
 
 /* ---- Host ------------------------------------------------------------------------------------ */
@@ -156,8 +173,10 @@ enum {
     LOAM_LOAD_PACK = 2, /* copy them always */
     LOAM_LOAD_MAP = 8,  /* use them where the file is mapped: ready at once, and shared with other
                            processes, but slower */
-    LOAM_LOAD_NO_SHARING = 4 /* compute every prompt whole: do not look for its beginning in the KV
-                                blocks of other sequences and of those that were closed lately */
+    LOAM_LOAD_NO_SHARING = 4, /* compute every prompt whole: do not look for its beginning in the KV
+                                 blocks of other sequences and of those that were closed lately */
+    LOAM_LOAD_PROFILE = 16    /* note how long each kind of op takes, for loam_profile_get(): two
+                                 readings of the clock an op */
 };
 
 /* Cell types of the KV cache; the default is F16. Q8_0 and Q4_0 take 8.5 and 4.5 bits a number and
@@ -486,6 +505,31 @@ LOAM_API void loam_cancel(loam *m);
  * Errors   LOAM_ERR_ARG
  * Since    0.1 */
 LOAM_API loam_status loam_set_budget(loam *m, uint64_t budget_ns);
+
+/* ---- Profile --------------------------------------------------------------------------------- */
+
+/* What one kind of op has taken since the model was loaded. The parts are disjoint, so their sum is
+ * within the time that the compute calls took; the difference of two readings is the time of what
+ * was computed between them. */
+typedef struct loam_profile {
+    uint32_t struct_size; /* set by loam_profile_init() */
+    loam_format type;     /* of the weights or KV cells that it touches; -1: none */
+    uint64_t runs;
+    uint64_t ns;
+    uint32_t head; /* 1: of the head, which computes logits */
+    uint32_t reserved;
+    const char *name; /* "matmul", "attention", ... in the backend's words; lives as long as m */
+    const void *reserved_pointer;
+} loam_profile; /* 0.1 ends here */
+
+LOAM_API void loam_profile_init(loam_profile *profile);
+
+/* The parts that have run, in the order in which they did first: none without LOAM_LOAD_PROFILE. A
+ * part keeps its number; new ones come behind. NULL has none.
+ * Errors   LOAM_ERR_ARG (NULL, no such part), NEWER, STATE
+ * Since    0.1 */
+LOAM_API size_t loam_profile_count(loam *m);
+LOAM_API loam_status loam_profile_get(loam *m, size_t i, loam_profile *profile);
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 

@@ -143,6 +143,8 @@ typedef struct loam_plan_totals {
     uint32_t sequences;
     uint32_t block_tokens;        /* of the KV cache */
     uint32_t blocks_per_sequence; /* EQ OM2.3: ceil(context_tokens / block_tokens) */
+    uint64_t token_products;      /* with weights, for one token of a prompt: all but those of the
+                                     output, which only its last token needs */
 } loam_plan_totals;               /* 0.1 ends here */
 
 enum {

@@ -135,6 +135,39 @@ loam_status loam_get_usage(loam *m, loam_usage *usage)
     return loam__leave(m, st);
 }
 
+size_t loam_profile_count(loam *m)
+{
+    if (!m || loam__enter(m, true) != LOAM_OK) return 0;
+    size_t n = m->run.n_parts;
+    loam__leave(m, LOAM_OK);
+    return n;
+}
+
+loam_status loam_profile_get(loam *m, size_t i, loam_profile *profile)
+{
+    if (!m || !profile) return no_pointer(m, "profile");
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    if (i >= m->run.n_parts)
+        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_ARG,
+                                         "part %zu of the profile; it has %u, and none without "
+                                         "LOAM_LOAD_PROFILE",
+                                         i, m->run.n_parts));
+    const loam__profile_part *part = &m->run.parts[i];
+    loam_profile p = {
+        .type = part->type,
+        .runs = part->runs,
+        .ns = part->ns,
+        .head = part->head,
+        .name = part->name,
+    };
+    st = loam__options_write(profile, LOAM__UP_TO(loam_profile, reserved_pointer), &p, sizeof p);
+    if (st != LOAM_OK)
+        loam__fail(&m->base, st,
+                   "profile: struct_size is not of this version; call loam_profile_init() first");
+    return loam__leave(m, st);
+}
+
 loam_status loam_seq_length(loam *m, loam_seq seq, size_t *n_tokens)
 {
     uint32_t slot;

@@ -163,6 +163,7 @@ static loam_status load_opened(loam *m, const loam_options *o)
     if (o->memory_limit_bytes) /* the mapped weights have their share of it */
         m->account.limit_bytes -= (size_t)m->plan.totals.weights_mapped_bytes;
     if ((st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK) return st;
+    m->run.profiled = o->flags & LOAM_LOAD_PROFILE;
     m->runs = true;
     loam__log(&m->base, LOAM_LOG_INFO,
               "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",

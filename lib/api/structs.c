@@ -41,6 +41,10 @@ void loam_usage_init(loam_usage *p)
 {
     init(p, sizeof *p);
 }
+void loam_profile_init(loam_profile *p)
+{
+    init(p, sizeof *p);
+}
 void loam_format_info_init(loam_format_info *p)
 {
     init(p, sizeof *p);

@@ -53,9 +53,11 @@ void loam__mutex_unlock(loam__mutex *m);
 bool loam__cond_init(loam__cond *c);
 void loam__cond_destroy(loam__cond *c);
 void loam__cond_wait(loam__cond *c, loam__mutex *m);
+void loam__cond_wake_one(loam__cond *c);
 void loam__cond_wake_all(loam__cond *c);
 bool loam__thread_start(loam__thread *t, void (*fn)(void *arg), void *arg);
 void loam__thread_join(loam__thread *t);
-void loam__cpu_pause(void); /* inside a spin loop */
+void loam__thread_yield(void); /* let others have this core first */
+void loam__cpu_pause(void);    /* inside a spin loop */
 
 #endif

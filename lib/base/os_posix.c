@@ -280,6 +280,11 @@ void loam__cond_wait(loam__cond *c, loam__mutex *m)
     pthread_cond_wait((pthread_cond_t *)c->impl, (pthread_mutex_t *)m->impl);
 }
 
+void loam__cond_wake_one(loam__cond *c)
+{
+    pthread_cond_signal((pthread_cond_t *)c->impl);
+}
+
 void loam__cond_wake_all(loam__cond *c)
 {
     pthread_cond_broadcast((pthread_cond_t *)c->impl);
@@ -312,6 +317,11 @@ void loam__thread_join(loam__thread *t)
     pthread_t id;
     memcpy(&id, t->impl, sizeof id);
     pthread_join(id, NULL);
+}
+
+void loam__thread_yield(void)
+{
+    sched_yield();
 }
 
 void loam__cpu_pause(void)

@@ -253,12 +253,29 @@ static int64_t find(loam__model *m, bool needed, uint64_t rows, uint64_t cols, c
     return -1;
 }
 
+/* A factor for the whole matrix, such as files with NVFP4 can have: without it all is wrong. */
+static bool refuse_scale(loam__model *m, const char *name)
+{
+    static const char ending[] = "weight";
+    char scale[128];
+    size_t n = strlen(name), stem = n - (sizeof ending - 1);
+    if (n < sizeof ending || n >= sizeof scale || strcmp(name + stem, ending) != 0) return false;
+    snprintf(scale, sizeof scale, "%.*sscale", (int)stem, name);
+    if (loam__gguf_find_tensor(m->gguf, scale) < 0) return false;
+    m->graph.status = loam__fail(m->base, LOAM_ERR_UNSUPPORTED,
+                                 "the tensor %s scales a whole matrix, which is not built into "
+                                 "this version: take a file that was quantized without it",
+                                 scale);
+    return true;
+}
+
 static loam__v matrix(loam__model *m, bool needed, uint64_t rows, uint64_t cols, const char *format,
                       va_list args)
 {
     loam_gguf_tensor t;
     int64_t i = find(m, needed, rows, cols, format, args, &t);
-    return i < 0 ? -1 : loam__graph_weight(&m->graph, t.type, rows, cols, i);
+    if (i < 0 || refuse_scale(m, t.name)) return -1;
+    return loam__graph_weight(&m->graph, t.type, rows, cols, i);
 }
 
 static loam__v vector(loam__model *m, bool needed, uint64_t n, const char *format, va_list args)

@@ -1,4 +1,4 @@
-/* EQ OM2.1: what a decoded token reads. */
+/* EQ OM2.1: what a decoded token reads; and what a token of a prompt multiplies. */
 #include "plan.h"
 
 static uint64_t seen_bytes(const loam__graph *g, const loam_node *node, uint32_t context_tokens)
@@ -27,6 +27,17 @@ loam__plan_read loam__plan_token_read(const loam__graph *g, uint32_t context_tok
         loam__plan_read read = loam__plan_node_read(g, i, context_tokens);
         sum.weights_bytes += read.weights_bytes;
         sum.kv_bytes += read.kv_bytes;
+    }
+    return sum;
+}
+
+uint64_t loam__plan_token_products(const loam__graph *g)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < g->head; i++) {
+        if (g->nodes[i].op != LOAM_OP_MATMUL) continue;
+        const loam_value *w = &g->values[g->nodes[i].src[0]];
+        sum = loam__plan_plus(sum, w->rows * w->cols);
     }
     return sum;
 }

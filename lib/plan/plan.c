@@ -18,8 +18,9 @@
 
 loam_status loam__options_check(loam__base *b, loam_options *o)
 {
-    if (o->flags &
-        ~(uint32_t)(LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_MAP | LOAM_LOAD_NO_SHARING))
+    const uint32_t known =
+        LOAM_LOAD_VOCAB | LOAM_LOAD_PACK | LOAM_LOAD_MAP | LOAM_LOAD_NO_SHARING | LOAM_LOAD_PROFILE;
+    if (o->flags & ~known)
         return loam__fail(b, LOAM_ERR_NEWER,
                           "options.flags 0x%x has bits that this version does not know", o->flags);
     if ((o->flags & LOAM_LOAD_PACK) && (o->flags & LOAM_LOAD_MAP))
@@ -383,6 +384,7 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->block_tokens = p->kv.block_tokens;
     t->blocks_per_sequence = p->kv.blocks_per_table;
     t->token_read_bytes = loam__plan_token_read(g, 0).weights_bytes;
+    t->token_products = loam__plan_token_products(g);
     for (uint32_t i = 0; i < g->n_values; i++)
         if (g->values[i].kind == LOAM_VALUE_KV)
             t->kv_token_bytes += g->values[i].row_bytes / p->kv.block_tokens;

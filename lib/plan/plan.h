@@ -89,6 +89,9 @@ loam_status loam__plan_judge(loam__base *b, const loam_options *o, uint64_t avai
 
 /* ---- bounds.c: EQ OM2.1 ---- */
 
+/* Products with weights for one token of a prompt: those of the body. */
+uint64_t loam__plan_token_products(const loam__graph *g);
+
 typedef struct loam__plan_read {
     uint64_t weights_bytes, kv_bytes;
 } loam__plan_read;

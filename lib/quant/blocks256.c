@@ -4,6 +4,45 @@
 
 enum { BLOCK = 256 };
 
+/* 16 bytes: the scale of each 16 numbers in the low nibble, the minimum in the high one; 64 bytes;
+ * F16 d, F16 dmin. Each half of the block has 32 bytes and four runs of 32 numbers, in bits 0-1,
+ * 2-3, 4-5 and 6-7 of those bytes. Value: d * scale * q - dmin * minimum */
+void loam__decode_q2_k(const void *blocks, float *values, size_t n)
+{
+    const uint8_t *p = blocks;
+    for (size_t at = 0; at < n; at += BLOCK, p += 84) {
+        float d = loam__read_f16(p + 80), dmin = loam__read_f16(p + 82);
+        for (int i = 0; i < BLOCK; i++) {
+            int run = i / 32, q = p[16 + run / 4 * 32 + i % 32] >> run % 4 * 2 & 3;
+            float scale = d * (float)(p[i / 16] & 15), m = dmin * (float)(p[i / 16] >> 4);
+            values[at + i] = scale * (float)q - m;
+        }
+    }
+}
+
+/* Q3_K: sixteen scales of 6 bits, 32 above what they mean, in 12 bytes: the low 4 bits of scales 0
+ * to 7 in the low nibbles of bytes 0..7, of 8 to 15 in the high ones; the upper 2 of scale i in
+ * bits i / 4 * 2 of byte 8 + i % 4. */
+static int signed_scale(const uint8_t *packed, int i)
+{
+    return (packed[i % 8] >> i / 8 * 4 & 15) + (packed[8 + i % 4] >> i / 4 * 2 & 3) * 16 - 32;
+}
+
+/* 32 bytes: bit g of byte i is the third bit of digit i of run g; 64 bytes of low bits as in Q2_K;
+ * 12 bytes of scales; F16 d. Value: d * scale * (q - 4) */
+void loam__decode_q3_k(const void *blocks, float *values, size_t n)
+{
+    const uint8_t *p = blocks;
+    for (size_t at = 0; at < n; at += BLOCK, p += 110) {
+        float d = loam__read_f16(p + 108);
+        for (int i = 0; i < BLOCK; i++) {
+            int run = i / 32, third = p[i % 32] >> run & 1;
+            int q = (p[32 + run / 4 * 32 + i % 32] >> run % 4 * 2 & 3) + third * 4;
+            values[at + i] = d * (float)signed_scale(p + 96, i / 16) * (float)(q - 4);
+        }
+    }
+}
+
 /* Q4_K and Q5_K: eight groups of 32, each with a scale and a minimum of 6 bits, packed into 12
  * bytes: groups 0 to 3 in the low 6 bits of bytes 0..3 and 4..7; of groups 4 to 7 the low 4 bits in
  * the nibbles of bytes 8..11, the upper 2 in the top bits of bytes 0..3 and 4..7. */

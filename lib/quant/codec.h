@@ -60,8 +60,30 @@ void loam__encode_q4_0(const float *values, void *blocks, size_t n);
 void loam__encode_q8_0(const float *values, void *blocks, size_t n);
 
 /* blocks256.c: 256 numbers a block, in smaller groups that have scales of their own */
+void loam__decode_q2_k(const void *blocks, float *values, size_t n);
+void loam__decode_q3_k(const void *blocks, float *values, size_t n);
 void loam__decode_q4_k(const void *blocks, float *values, size_t n);
 void loam__decode_q5_k(const void *blocks, float *values, size_t n);
 void loam__decode_q6_k(const void *blocks, float *values, size_t n);
+
+/* lookup.c: digits of 4 bits that stand for the values of a table */
+void loam__decode_iq4_nl(const void *blocks, float *values, size_t n);
+void loam__decode_iq4_xs(const void *blocks, float *values, size_t n);
+void loam__decode_mxfp4(const void *blocks, float *values, size_t n);
+void loam__decode_nvfp4(const void *blocks, float *values, size_t n);
+
+/* trits.c: one scale, and digits of two, three or four values */
+void loam__decode_tq1_0(const void *blocks, float *values, size_t n);
+void loam__decode_tq2_0(const void *blocks, float *values, size_t n);
+void loam__decode_q1_0(const void *blocks, float *values, size_t n);
+void loam__decode_q2_0(const void *blocks, float *values, size_t n);
+/* blocks_grid.c: 256 numbers a block, four or eight of them at once as a point of a grid */
+void loam__decode_iq2_xxs(const void *blocks, float *values, size_t n);
+void loam__decode_iq2_xs(const void *blocks, float *values, size_t n);
+void loam__decode_iq3_xxs(const void *blocks, float *values, size_t n);
+void loam__decode_iq1_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq3_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq2_s(const void *blocks, float *values, size_t n);
+void loam__decode_iq1_m(const void *blocks, float *values, size_t n);
 
 #endif

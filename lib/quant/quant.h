@@ -32,4 +32,14 @@ uint16_t loam__f32_to_f16(float f);
 float loam__bf16_to_f32(uint16_t h);
 uint16_t loam__f32_to_bf16(float f);
 
+/* The grids of the IQ1, IQ2 and IQ3 formats. A point of IQ3 has four digits of 0..7, digit i at bit
+ * i % 2 * 8 + i / 2 * 4 of its word; the others have eight of 0..2, digit i at bit
+ * i % 2 * 8 + i / 2 * 2: so kernels need few shifts to make bytes of them. */
+extern const uint16_t loam__grid_iq1[2048];
+extern const uint16_t loam__grid_iq2_xxs[256];
+extern const uint16_t loam__grid_iq2_xs[512];
+extern const uint16_t loam__grid_iq2_s[1024];
+extern const uint16_t loam__grid_iq3_xxs[256];
+extern const uint16_t loam__grid_iq3_s[512];
+
 #endif

@@ -377,6 +377,22 @@ static uint32_t fill_outputs(loam__run *run, const loam__request *q)
     return n;
 }
 
+/* Add to the part that an op is of. */
+static void took(void *ctx, const char *name, loam_format type, uint64_t ns)
+{
+    loam__run *run = ctx;
+    bool head = run->pending.phase == 1;
+    uint32_t i = 0;
+    while (i < run->n_parts && (run->parts[i].type != type || run->parts[i].head != head ||
+                                strcmp(run->parts[i].name, name) != 0))
+        i++;
+    if (i == LOAM__PROFILE_PARTS) return;
+    if (i == run->n_parts)
+        run->parts[run->n_parts++] = (loam__profile_part){.name = name, .type = type, .head = head};
+    run->parts[i].runs++;
+    run->parts[i].ns += ns;
+}
+
 static loam_step step_now(loam__run *run, uint32_t n_outputs)
 {
     return (loam_step){
@@ -392,6 +408,8 @@ static loam_step step_now(loam__run *run, uint32_t n_outputs)
         .block_tables = run->kv.block_tables,
         .should_stop = should_stop,
         .stop_ctx = run,
+        .took = run->profiled ? took : NULL,
+        .took_ctx = run,
     };
 }
 

@@ -45,6 +45,17 @@ typedef struct loam__pending {
     uint64_t position; /* in the piece's program */
 } loam__pending;
 
+/* What one kind of op has taken. */
+typedef struct loam__profile_part {
+    const char *name; /* the backend's */
+    loam_format type; /* -1: none */
+    bool head;
+    uint64_t runs, ns;
+} loam__profile_part;
+
+#define LOAM__PROFILE_PARTS                                                                        \
+    48u /* of a dozen names and the formats of one model; more are left out */
+
 typedef struct loam__run {
     loam__base *base;
     const loam__plan *plan; /* kept */
@@ -65,6 +76,9 @@ typedef struct loam__run {
     uint64_t budget_ns;
     uint64_t deadline_ns; /* of the call under way; 0: none */
     atomic_int *cancel;   /* kept: set by loam_cancel() */
+    bool profiled;
+    uint32_t n_parts;
+    loam__profile_part parts[LOAM__PROFILE_PARTS]; /* as they ran first */
 } loam__run;
 
 /* Allocate, upload and compile. plan and cancel are kept. Free it in any case. */

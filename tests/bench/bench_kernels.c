@@ -69,7 +69,7 @@ static void bench(const char *isa, const loam__cpu_matmul *m, size_t rows, size_
     for (int packed = 0; packed <= (m->packing.rows > 0); packed++) {
         a.packed = packed;
         const double s = fastest(m, &a);
-        printf("%-8s %-6s %6zu rows %-6s %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name,
+        printf("%-8s %-7s %6zu rows %-6s %4zu columns %8.1f GMAC/s %8.1f GB/s\n", isa, info.name,
                rows, packed ? "packed" : "apart", cols, (double)rows * K * (double)cols / s * 1e-9,
                (double)rows * (double)row_bytes / s * 1e-9);
         fflush(stdout);

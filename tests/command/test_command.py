@@ -109,7 +109,7 @@ class Usage(Case):
         own = {"run": ["raw", "system", "tokens", "predict", "temp", "top-k", "top-p", "min-p", "repeat-penalty", "seed"],
                "plan": ["html", "measured", "gflops", "params", "bpw", "format", "layers", "kv-heads", "head-dim", "device",
                         "pin", "fill", "at"], "logits": ["out", "chunk"],
-               "bench": ["prompt", "generate", "parallel", "reps", "sweep-batch"], "tokenize": ["detokenize"],
+               "bench": ["prompt", "generate", "parallel", "depth", "reps", "sweep-batch", "bandwidth", "ops"], "tokenize": ["detokenize"],
                "render": ["template", "now"], "inspect": ["full"], "chat": ["system"]}
         common = ["threads", "isa", "backend", "kv", "kv-v", "ctx", "memory-limit", "json", "help"]
         for verb in VERBS:
@@ -520,7 +520,43 @@ class Bench(Case):
             got = self.json("bench", path, "--prompt", "20", "--generate", "5", "--reps", "1", *more)
             self.assertGreater(got["prefill_tok_s"], 0)
             self.assertGreater(got["decode_tok_s"], 0)
-        self.assertGreater(got["decode_bound_share"], 0)
+        self.assertEqual(got["read_gb_s"], 10)
+        self.assertAlmostEqual(got["decode_bound_share"], got["decode_tok_s"] / got["decode_bound_tok_s"])
+
+    def test_roofs__are_measured_for_each_instruction_set(self):
+        path, _ = self.tiny("llama-gqa")
+        errors = self.loam("bench", path, "--isa", "none", status=FAILED).errors
+        for isa in errors.strip().split("that this CPU has: ")[1].split(", "):
+            got = self.json("bench", path, "--prompt", "20", "--generate", "2", "--reps", "1", "--isa", isa)
+            self.assertGreater(got["read_gb_s"], 0)
+            self.assertGreater(got["multiply_gmac_s"], 0)
+            self.assertAlmostEqual(got["prefill_bound_share"], got["prefill_tok_s"] / got["prefill_bound_tok_s"])
+        text = self.loam("bench", path, "--prompt", "20", "--generate", "2", "--reps", "1").text
+        self.assertRegex(text, r"(?m)^  memory +[\d.]+ GB/s +\(decode reaches [\d.]+ of it\)$")
+        self.assertRegex(text, r"(?m)^  products +[\d.]+ GMAC/s +\(prefill reaches [\d.]+ of it\)$")
+
+    def test_depth__adds_kv_cells_to_what_decode_reads(self):
+        path, _ = self.tiny("llama-gqa")
+        quick = ["bench", path, "--prompt", "4", "--generate", "3", "--reps", "2", "--bandwidth", "10"]
+        shallow, deep = self.json(*quick), self.json(*quick, "--depth", "40", "--parallel", "2")
+        self.assertEqual([shallow["depth"], deep["depth"]], [1, 40])
+        self.assertGreater(deep["decode_tok_s"], 0)
+        self.assertLess(deep["decode_bound_tok_s"], 2 * shallow["decode_bound_tok_s"])
+        self.assertIn("context", self.loam(*quick, "--depth", "40", "--ctx", "20", status=FAILED).errors)
+
+    def test_ops__add_up_to_the_whole(self):
+        path, _ = self.tiny("llama-gqa")
+        quick = ["bench", path, "--prompt", "20", "--generate", "5", "--reps", "2", "--ops"]
+        rows = self.json(*quick)["ops"]
+        self.assertEqual(rows[-1]["op"], "the rest")
+        for phase in ["prefill", "decode"]:
+            self.assertAlmostEqual(sum(row[f"{phase}_share"] for row in rows), 1)
+            took = {row["op"] for row in rows if row[f"{phase}_us"] > 0}
+            self.assertLessEqual({"matmul", "prepare", "attention", "norm", "rope", "glu", "add", "kv write"}, took)
+        self.assertTrue(any(row["op"] == "matmul" and row["head"] for row in rows))
+        self.assertRegex(self.loam(*quick).text, r"(?m)^  head: matmul \S+ +[\d.]+ us +[\d.]+ % +[\d.]+ us +[\d.]+ %$")
+        self.assertNotIn("ops", self.json(*quick[:-1]))
+        self.refused(*quick, "--sweep-batch", "1,2", status=USAGE, says="--ops")
 
     def test_sweep__measures_each_batch_size(self):
         path, _ = self.tiny("llama-gqa")

@@ -67,6 +67,8 @@ static void test_load__each_bad_file_has_its_own_status(void **state)
     expect_refusal(scratch, LOAM_ERR_METADATA, "context_length");
     write_changed("blk.1.ffn_down.weight", "blk.1.ffn_dawn.weight");
     expect_refusal(scratch, LOAM_ERR_TENSOR_MISSING, "blk.1.ffn_down.weight");
+    write_changed("output_norm.weight", "blk.0.attn_q.scale");
+    expect_refusal(scratch, LOAM_ERR_UNSUPPORTED, "blk.0.attn_q.scale");
     write_changed("tokenizer.ggml.model", "tokenizer.ggml.madel");
     expect_refusal(scratch, LOAM_ERR_TOKENIZER, "tokenizer");
 }

@@ -229,7 +229,7 @@ static void check_plans(const char *path, const uint32_t *contexts, size_t n_con
         size_t rest = i / n_contexts;
         options.context_tokens = contexts[i % n_contexts];
         options.sequences = sequences[rest % 2];
-        options.flags = flags[rest / 2 % 3];
+        options.flags = flags[rest / 2 % 3] | (i % 2 ? LOAM_LOAD_PROFILE : 0);
         options.kv_type = types[rest / 6][0];
         options.v_type = types[rest / 6][1];
         options.kv_tokens = i % 4 == 1 ? options.context_tokens + 40 : 0;

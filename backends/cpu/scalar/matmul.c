@@ -51,11 +51,6 @@ static void multiply_f16(const loam__matmul_args *a)
     multiply(a, LOAM_TYPE_F16);
 }
 
-static void multiply_bf16(const loam__matmul_args *a)
-{
-    multiply(a, LOAM_TYPE_BF16);
-}
-
 static void multiply_q4_0(const loam__matmul_args *a)
 {
     multiply(a, LOAM_TYPE_Q4_0);
@@ -81,6 +76,16 @@ static void multiply_q8_0(const loam__matmul_args *a)
     multiply(a, LOAM_TYPE_Q8_0);
 }
 
+static void multiply_q2_k(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_Q2_K);
+}
+
+static void multiply_q3_k(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_Q3_K);
+}
+
 static void multiply_q4_k(const loam__matmul_args *a)
 {
     multiply(a, LOAM_TYPE_Q4_K);
@@ -96,19 +101,116 @@ static void multiply_q6_k(const loam__matmul_args *a)
     multiply(a, LOAM_TYPE_Q6_K);
 }
 
+static void multiply_iq4_nl(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ4_NL);
+}
+
+static void multiply_iq4_xs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ4_XS);
+}
+
+static void multiply_bf16(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_BF16);
+}
+
+static void multiply_tq1_0(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_TQ1_0);
+}
+
+static void multiply_tq2_0(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_TQ2_0);
+}
+
+static void multiply_mxfp4(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_MXFP4);
+}
+
+static void multiply_nvfp4(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_NVFP4);
+}
+
+static void multiply_q1_0(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_Q1_0);
+}
+
+static void multiply_q2_0(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_Q2_0);
+}
+
+static void multiply_iq2_xxs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_XXS);
+}
+
+static void multiply_iq2_xs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_XS);
+}
+
+static void multiply_iq3_xxs(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ3_XXS);
+}
+
+static void multiply_iq1_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ1_S);
+}
+
+static void multiply_iq3_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ3_S);
+}
+
+static void multiply_iq2_s(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ2_S);
+}
+
+static void multiply_iq1_m(const loam__matmul_args *a)
+{
+    multiply(a, LOAM_TYPE_IQ1_M);
+}
+
 /* clang-format off */
 const loam__cpu_matmul loam__scalar_matmuls[] = {
-    { LOAM_TYPE_F32,  0.0f, prepared_bytes, prepare, multiply_f32,  {0} },
-    { LOAM_TYPE_F16,  0.0f, prepared_bytes, prepare, multiply_f16,  {0} },
-    { LOAM_TYPE_Q4_0, 0.0f, prepared_bytes, prepare, multiply_q4_0, {0} },
-    { LOAM_TYPE_Q4_1, 0.0f, prepared_bytes, prepare, multiply_q4_1, {0} },
-    { LOAM_TYPE_Q5_0, 0.0f, prepared_bytes, prepare, multiply_q5_0, {0} },
-    { LOAM_TYPE_Q5_1, 0.0f, prepared_bytes, prepare, multiply_q5_1, {0} },
-    { LOAM_TYPE_Q8_0, 0.0f, prepared_bytes, prepare, multiply_q8_0, {0} },
-    { LOAM_TYPE_Q4_K, 0.0f, prepared_bytes, prepare, multiply_q4_k, {0} },
-    { LOAM_TYPE_Q5_K, 0.0f, prepared_bytes, prepare, multiply_q5_k, {0} },
-    { LOAM_TYPE_Q6_K, 0.0f, prepared_bytes, prepare, multiply_q6_k, {0} },
-    { LOAM_TYPE_BF16, 0.0f, prepared_bytes, prepare, multiply_bf16, {0} },
+    { LOAM_TYPE_F32,     0.0f, prepared_bytes, prepare, multiply_f32,     {0} },
+    { LOAM_TYPE_F16,     0.0f, prepared_bytes, prepare, multiply_f16,     {0} },
+    { LOAM_TYPE_Q4_0,    0.0f, prepared_bytes, prepare, multiply_q4_0,    {0} },
+    { LOAM_TYPE_Q4_1,    0.0f, prepared_bytes, prepare, multiply_q4_1,    {0} },
+    { LOAM_TYPE_Q5_0,    0.0f, prepared_bytes, prepare, multiply_q5_0,    {0} },
+    { LOAM_TYPE_Q5_1,    0.0f, prepared_bytes, prepare, multiply_q5_1,    {0} },
+    { LOAM_TYPE_Q8_0,    0.0f, prepared_bytes, prepare, multiply_q8_0,    {0} },
+    { LOAM_TYPE_Q2_K,    0.0f, prepared_bytes, prepare, multiply_q2_k,    {0} },
+    { LOAM_TYPE_Q3_K,    0.0f, prepared_bytes, prepare, multiply_q3_k,    {0} },
+    { LOAM_TYPE_Q4_K,    0.0f, prepared_bytes, prepare, multiply_q4_k,    {0} },
+    { LOAM_TYPE_Q5_K,    0.0f, prepared_bytes, prepare, multiply_q5_k,    {0} },
+    { LOAM_TYPE_Q6_K,    0.0f, prepared_bytes, prepare, multiply_q6_k,    {0} },
+    { LOAM_TYPE_IQ2_XXS, 0.0f, prepared_bytes, prepare, multiply_iq2_xxs, {0} },
+    { LOAM_TYPE_IQ2_XS,  0.0f, prepared_bytes, prepare, multiply_iq2_xs,  {0} },
+    { LOAM_TYPE_IQ3_XXS, 0.0f, prepared_bytes, prepare, multiply_iq3_xxs, {0} },
+    { LOAM_TYPE_IQ1_S,   0.0f, prepared_bytes, prepare, multiply_iq1_s,   {0} },
+    { LOAM_TYPE_IQ3_S,   0.0f, prepared_bytes, prepare, multiply_iq3_s,   {0} },
+    { LOAM_TYPE_IQ2_S,   0.0f, prepared_bytes, prepare, multiply_iq2_s,   {0} },
+    { LOAM_TYPE_IQ1_M,   0.0f, prepared_bytes, prepare, multiply_iq1_m,   {0} },
+    { LOAM_TYPE_IQ4_NL,  0.0f, prepared_bytes, prepare, multiply_iq4_nl,  {0} },
+    { LOAM_TYPE_IQ4_XS,  0.0f, prepared_bytes, prepare, multiply_iq4_xs,  {0} },
+    { LOAM_TYPE_BF16,    0.0f, prepared_bytes, prepare, multiply_bf16,    {0} },
+    { LOAM_TYPE_TQ1_0,   0.0f, prepared_bytes, prepare, multiply_tq1_0,   {0} },
+    { LOAM_TYPE_TQ2_0,   0.0f, prepared_bytes, prepare, multiply_tq2_0,   {0} },
+    { LOAM_TYPE_MXFP4,   0.0f, prepared_bytes, prepare, multiply_mxfp4,   {0} },
+    { LOAM_TYPE_NVFP4,   0.0f, prepared_bytes, prepare, multiply_nvfp4,   {0} },
+    { LOAM_TYPE_Q1_0,    0.0f, prepared_bytes, prepare, multiply_q1_0,    {0} },
+    { LOAM_TYPE_Q2_0,    0.0f, prepared_bytes, prepare, multiply_q2_0,    {0} },
     { 0 },
 };
 /* clang-format on */

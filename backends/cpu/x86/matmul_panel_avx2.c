@@ -80,7 +80,7 @@ void loam__avx2_q8_prepare(const float *x, size_t k, void *column)
 enum {
     GROUPS = 2,       /* of ROWS rows in a tile */
     COLS = 3,         /* of a tile: with GROUPS * COLS sums in registers */
-    PANEL_PIECES = 16 /* 512 values of 16 rows: 11 KiB, which stay in the first-level cache */
+    PANEL_PIECES = 16 /* 512 values of 16 rows: 12 KiB, which stay in the first-level cache */
 };
 
 typedef struct panel {
@@ -113,6 +113,8 @@ LOAM__INLINE void tile(int kind, size_t cols, const panel *p, const uint8_t *x, 
                     const piece *w = &p->pieces[g][b];
                     products(kind, j, w->w[j], v, multiplier(kind, j / 4, w, column), &sum16[g][c],
                              &sum32[g][c]);
+                    if (kind == HALVES && j == 3)
+                        sum[g][c] = add_half(w, 0, column, sum32[g][c], sum[g][c]);
                 }
             }
         for (size_t c = 0; c < cols; c++)
@@ -155,6 +157,12 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
         break;
     case SIX_BITS:
         multiply_panel(SIX_BITS, p, x, a, y);
+        break;
+    case HALVES:
+        multiply_panel(HALVES, p, x, a, y);
+        break;
+    case SEVEN_BITS:
+        multiply_panel(SEVEN_BITS, p, x, a, y);
         break;
     default:
         multiply_panel(SIGNED, p, x, a, y);

@@ -42,9 +42,19 @@ LOAM__INLINE void prepare(const float *x, size_t k, int center, void *column)
     }
 }
 
+void loam__avx512_q8_prepare_1(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 1, column);
+}
+
 void loam__avx512_q8_prepare_8(const float *x, size_t k, void *column)
 {
     prepare(x, k, 8, column);
+}
+
+void loam__avx512_q8_prepare_12(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 12, column);
 }
 
 void loam__avx512_q8_prepare_16(const float *x, size_t k, void *column)
@@ -57,6 +67,11 @@ void loam__avx512_q8_prepare_32(const float *x, size_t k, void *column)
     prepare(x, k, 32, column);
 }
 
+void loam__avx512_q8_prepare_64(const float *x, size_t k, void *column)
+{
+    prepare(x, k, 64, column);
+}
+
 void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column)
 {
     prepare(x, k, 128, column);
@@ -66,7 +81,7 @@ void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column)
 
 enum {
     COLS = 8,         /* of a tile */
-    PANEL_PIECES = 16 /* 512 values of 16 rows: 10 KiB, which stay in the first-level cache */
+    PANEL_PIECES = 16 /* 512 values of 16 rows: 12 KiB, which stay in the first-level cache */
 };
 
 /* y += panel * x for `cols` columns, whose blocks begin at x and lie x_stride bytes apart. */
@@ -114,6 +129,9 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
         break;
     case SIX_BITS:
         multiply_panel(SIX_BITS, p, x, a, y);
+        break;
+    case HALVES:
+        multiply_panel(HALVES, p, x, a, y);
         break;
     default:
         multiply_panel(CENTERED, p, x, a, y);

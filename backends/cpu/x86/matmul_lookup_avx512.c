@@ -1,0 +1,2 @@
+#include "panel_avx512.h"
+#include "unpack_lookup.h"
