@@ -3,7 +3,7 @@
 #ifndef LOAM__CPU_UNPACK_Q_H
 #define LOAM__CPU_UNPACK_Q_H
 
-#include "unpack_bits.h"
+#include "backends/cpu/unpack_bits.h"
 
 /* Bit 4j + i of each row's `bits` is the fifth bit of byte i in w[j]; here for j = 2 * byte and the
  * next. */

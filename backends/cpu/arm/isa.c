@@ -36,6 +36,8 @@ static bool i8mm_present(void)
     ROW(set, Q5_0, 15e-3f, q5_0, 0), \
     ROW(set, Q5_1, 15e-3f, q5_1, LOAM__NO_PAIR), \
     ROW(set, Q8_0, 15e-3f, q8_0, 0), \
+    ROW(set, Q2_K, 5e-3f, q2_k, LOAM__NO_PAIR), \
+    ROW(set, Q3_K, 5e-3f, q3_k, 108), \
     ROW(set, Q4_K, 5e-3f, q4_k, LOAM__NO_PAIR), \
     ROW(set, Q5_K, 5e-3f, q5_k, LOAM__NO_PAIR), \
     ROW(set, Q6_K, 5e-3f, q6_k, 208)

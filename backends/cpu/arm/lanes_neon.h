@@ -41,6 +41,16 @@ LOAM__INLINE ints lanes_set1_epi32(int v)
     return vdupq_n_s32(v);
 }
 
+LOAM__INLINE floats lanes_set1_ps(float v)
+{
+    return vdupq_n_f32(v);
+}
+
+LOAM__INLINE ints lanes_sub_epi8(ints a, ints b)
+{
+    return of_bytes(vsubq_u8(as_bytes(a), as_bytes(b)));
+}
+
 LOAM__INLINE ints lanes_add_epi8(ints a, ints b)
 {
     return of_bytes(vaddq_u8(as_bytes(a), as_bytes(b)));

@@ -13,7 +13,7 @@ enum {
  * each row's factors are there for both columns. */
 typedef struct row_pairs {
     int8x16_t w[PAIRS][4];
-    floats scale[PAIRS], extra[PAIRS];
+    floats scale[PAIRS], extra[PAIRS], min[2][PAIRS];
 } row_pairs;
 
 typedef struct panel {
@@ -23,16 +23,20 @@ typedef struct panel {
     bool first;  /* sums start at zero, not at what y has from the panel before */
 } panel;
 
-static void pair_rows(const piece *p, row_pairs *to)
+static void pair_rows(int kind, const piece *p, row_pairs *to)
 {
     for (int i = 0; i < 4; i++) {
-        to->w[0][i] = signed_bytes(vzip1q_s32(p->w[2 * i], p->w[2 * i + 1]));
-        to->w[1][i] = signed_bytes(vzip2q_s32(p->w[2 * i], p->w[2 * i + 1]));
+        to->w[0][i] = as_signed(vzip1q_s32(p->w[2 * i], p->w[2 * i + 1]));
+        to->w[1][i] = as_signed(vzip2q_s32(p->w[2 * i], p->w[2 * i + 1]));
     }
     to->scale[0] = vzip1q_f32(p->scale, p->scale);
     to->scale[1] = vzip2q_f32(p->scale, p->scale);
     to->extra[0] = vzip1q_f32(p->extra, p->extra);
     to->extra[1] = vzip2q_f32(p->extra, p->extra);
+    for (int half = 0; half < 2 && kind == HALVES; half++) {
+        to->min[half][0] = vzip1q_f32(p->min[half], p->min[half]);
+        to->min[half][1] = vzip2q_f32(p->min[half], p->min[half]);
+    }
 }
 
 /* A block of two columns, in the same way; and the factors of columns 0, 1, 0, 1. */
@@ -45,8 +49,8 @@ typedef struct column_pair {
 LOAM__INLINE void pair_values(const int8_t *a, const int8_t *b, int8x16_t q[2])
 {
     const ints x = vreinterpretq_s32_s8(vld1q_s8(a)), y = vreinterpretq_s32_s8(vld1q_s8(b));
-    q[0] = signed_bytes(first_pairs(x, y));
-    q[1] = signed_bytes(second_pairs(x, y));
+    q[0] = as_signed(first_pairs(x, y));
+    q[1] = as_signed(second_pairs(x, y));
 }
 
 LOAM__INLINE floats twice(float32x2_t v)
@@ -60,7 +64,7 @@ LOAM__INLINE ints starts(const q8 *a, const q8 *b, int half)
     return vcombine_s32(both, both);
 }
 
-LOAM__INLINE column_pair pair_columns(int kind, const q8 *a, const q8 *b)
+LOAM__INLINE column_pair pair_columns(const q8 *a, const q8 *b)
 {
     const float32x2_t as = vld1_f32(a->scale), bs = vld1_f32(b->scale);
     column_pair x;
@@ -70,7 +74,7 @@ LOAM__INLINE column_pair pair_columns(int kind, const q8 *a, const q8 *b)
     x.scale[1] = twice(vzip2_f32(as, bs));
     x.sum = twice(vset_lane_f32(b->sum, vdup_n_f32(a->sum), 1));
     for (int half = 0; half < 2; half++)
-        x.start[half] = kind == SIX_BITS ? starts(a, b, half) : vdupq_n_s32(0);
+        x.start[half] = starts(a, b, half);
     return x;
 }
 
@@ -78,9 +82,19 @@ LOAM__INLINE floats add_pair(int kind, const row_pairs *p, int pair, const colum
                              floats sum)
 {
     const int8x16_t *w = p->w[pair];
-    const ints s0 = vmmlaq_s32(vmmlaq_s32(x->start[0], w[0], x->q[0]), w[1], x->q[1]);
-    const ints s1 = vmmlaq_s32(vmmlaq_s32(x->start[1], w[2], x->q[2]), w[3], x->q[3]);
-    const floats part = vmulq_f32(vcvtq_f32_s32(s0), x->scale[0]), second = vcvtq_f32_s32(s1);
+    const ints none = vdupq_n_s32(0);
+    const ints start0 = kind == SIX_BITS ? x->start[0] : none;
+    const ints start1 = kind == SIX_BITS ? x->start[1] : none;
+    const ints s0 = vmmlaq_s32(vmmlaq_s32(start0, w[0], x->q[0]), w[1], x->q[1]);
+    const ints s1 = vmmlaq_s32(vmmlaq_s32(start1, w[2], x->q[2]), w[3], x->q[3]);
+    const floats first = vcvtq_f32_s32(s0), second = vcvtq_f32_s32(s1);
+    if (kind == HALVES) {
+        sum = add_half(first, p->scale[pair], p->min[0][pair], vcvtq_f32_s32(x->start[0]),
+                       x->scale[0], sum);
+        return add_half(second, p->extra[pair], p->min[1][pair], vcvtq_f32_s32(x->start[1]),
+                        x->scale[1], sum);
+    }
+    const floats part = vmulq_f32(first, x->scale[0]);
     if (kind == SIX_BITS) {
         sum = vfmaq_f32(sum, part, p->scale[pair]);
         return vfmaq_f32(sum, vmulq_f32(second, x->scale[1]), p->extra[pair]);
@@ -109,7 +123,7 @@ LOAM__INLINE void tile(int kind, const panel *p, place at)
     }
     for (size_t i = 0; i < p->n; i++) {
         const q8 *a = (const q8 *)(const void *)at.a + i, *b = (const q8 *)(const void *)at.b + i;
-        const column_pair x = pair_columns(kind, a, b);
+        const column_pair x = pair_columns(a, b);
         for (size_t g = 0; g < GROUPS; g++)
             for (int pair = 0; pair < PAIRS; pair++)
                 sum[g][pair] = add_pair(kind, &p->pieces[g][i], pair, &x, sum[g][pair]);
@@ -141,6 +155,9 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     case SIX_BITS:
         multiply_panel(SIX_BITS, p, x, a, y);
         break;
+    case HALVES:
+        multiply_panel(HALVES, p, x, a, y);
+        break;
     default:
         multiply_panel(SIGNED, p, x, a, y);
     }
@@ -163,7 +180,7 @@ void loam__i8mm_multiply_panels(const loam__matmul_args *a, int kind, size_t uni
                 fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
                      pieces);
                 for (size_t i = 0; i < p.n; i++)
-                    pair_rows(pieces + i, &p.pieces[g][i]);
+                    pair_rows(kind, pieces + i, &p.pieces[g][i]);
             }
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
         }

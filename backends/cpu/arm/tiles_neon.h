@@ -66,6 +66,9 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     case SIX_BITS:
         multiply_panel(SIX_BITS, p, x, a, y);
         break;
+    case HALVES:
+        multiply_panel(HALVES, p, x, a, y);
+        break;
     default:
         multiply_panel(SIGNED, p, x, a, y);
     }

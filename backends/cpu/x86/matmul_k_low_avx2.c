@@ -1,2 +1,3 @@
 #include "panel_avx2.h"
-#include "unpack_k_low.h"
+
+#include "backends/cpu/unpack_k_low.h"

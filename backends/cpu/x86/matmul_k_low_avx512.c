@@ -1,2 +1,3 @@
 #include "panel_avx512.h"
-#include "unpack_k_low.h"
+
+#include "backends/cpu/unpack_k_low.h"
