@@ -685,7 +685,8 @@ enum { WIDEST = 300 };
 typedef struct attention_case {
     loam__attention_args a;
     float *q, *y, *scratch;
-    double *k, *v; /* [last + 1][values], what the cells hold */
+    size_t end;    /* of the positions */
+    double *k, *v; /* [end][values], what the cells hold */
     uint8_t *k_cells, *v_cells;
     int32_t *table;
 } attention_case;
@@ -709,11 +710,23 @@ static size_t cell_at(const attention_case *c, size_t p, size_t block_bytes, siz
            p % c->a.block_tokens * row_bytes;
 }
 
+/* What token t of a case sees first. */
+static size_t first_seen(const loam__attention_args *a, size_t t)
+{
+    size_t end = a->position + t + 1;
+    return a->window && a->window < end ? end - a->window : 0;
+}
+
+static size_t row_floats(const loam__attention_args *a) /* of y */
+{
+    return (size_t)a->tokens * a->heads * a->v_values;
+}
+
 /* Rows of the seen positions are random, all else is NaN. */
 static void fill_keys(random_state *r, attention_case *c)
 {
     const loam__attention_args *a = &c->a;
-    for (size_t p = a->first; p <= a->last; p++) {
+    for (size_t p = first_seen(a, 0); p < c->end; p++) {
         float x[WIDEST];
         random_floats(r, x, a->k_values);
         put_row(c->k_cells + cell_at(c, p, a->k_block_bytes, a->k_head_offset, a->k_row_bytes),
@@ -724,7 +737,7 @@ static void fill_keys(random_state *r, attention_case *c)
 static void fill_values(random_state *r, attention_case *c)
 {
     const loam__attention_args *a = &c->a;
-    for (size_t p = a->first; p <= a->last; p++) {
+    for (size_t p = first_seen(a, 0); p < c->end; p++) {
         float x[WIDEST];
         random_floats(r, x, a->v_values);
         put_row(c->v_cells + cell_at(c, p, a->v_block_bytes, a->v_head_offset, a->v_row_bytes),
@@ -746,12 +759,21 @@ static size_t row_bytes_of(loam_format type, size_t n)
     return n / f->block_values * f->block_bytes;
 }
 
+static float *attention_scratch(const loam__attention_args *a)
+{
+    size_t n = loam__attention_scratch(a->tokens, a->heads, a->k_values, a->v_values);
+    return filled(n * sizeof(float), 0xff);
+}
+
 /* Blocks of a longer cache in random order, the cells of the second of two KV heads. a says what
  * is asked for, and here gets its places. */
 static attention_case new_attention(random_state *r, loam__attention_args a)
 {
-    size_t blocks = a.last / a.block_tokens + 1, kn = a.k_values, vn = a.v_values;
-    attention_case c = {.a = a};
+    size_t kn = a.k_values, vn = a.v_values, end = a.position + a.tokens;
+    size_t blocks = (end - 1) / a.block_tokens + 1;
+    attention_case c = {.a = a, .end = end};
+    c.a.q_stride = a.heads * kn;
+    c.a.y_stride = a.heads * vn;
     c.a.scale = 1 / sqrtf((float)kn);
     c.a.k_row_bytes = row_bytes_of(a.k_type, kn);
     c.a.v_row_bytes = row_bytes_of(a.v_type, vn);
@@ -761,18 +783,18 @@ static attention_case new_attention(random_state *r, loam__attention_args a)
     c.a.v_block_bytes = KV_HEADS * a.block_tokens * c.a.v_row_bytes;
     c.k_cells = filled(c.a.k_block_bytes * blocks, 0xff);
     c.v_cells = filled(c.a.v_block_bytes * blocks, 0xff);
-    c.k = filled(((size_t)a.last + 1) * kn * sizeof *c.k, 0);
-    c.v = filled(((size_t)a.last + 1) * vn * sizeof *c.v, 0);
+    c.k = filled(end * kn * sizeof *c.k, 0);
+    c.v = filled(end * vn * sizeof *c.v, 0);
     c.table = filled(blocks * sizeof *c.table, 0);
-    c.q = filled(a.heads * kn * sizeof *c.q, 0);
-    c.scratch = filled(loam__attention_scratch(a.heads, a.block_tokens, kn), 0xff);
-    c.y = new_results(a.heads * vn);
+    c.q = filled(a.tokens * a.heads * kn * sizeof *c.q, 0);
+    c.scratch = attention_scratch(&c.a);
+    c.y = new_results(row_floats(&c.a));
     for (size_t i = 0; i < blocks; i++) {
         size_t j = random_size(r, 0, i);
         c.table[i] = c.table[j];
         c.table[j] = (int32_t)i;
     }
-    random_floats(r, c.q, a.heads * kn);
+    random_floats(r, c.q, a.tokens * a.heads * kn);
     fill_keys(r, &c);
     fill_values(r, &c);
     c.a.k = c.k_cells;
@@ -796,25 +818,27 @@ static void free_attention(attention_case *c)
     free(c->table);
 }
 
-/* y of head h as the textbook has it. */
-static void plain_attention(const attention_case *c, size_t h, double *y)
+/* y of head h of token t as the textbook has it. */
+static void plain_attention(const attention_case *c, size_t t, size_t h, double *y)
 {
     const loam__attention_args *a = &c->a;
-    double *weights = filled(((size_t)a->last + 1) * sizeof *weights, 0), max = -INFINITY, sum = 0;
-    for (size_t p = a->first; p <= a->last; p++) {
+    const float *q = c->q + t * a->q_stride + h * a->k_values;
+    size_t first = first_seen(a, t), end = a->position + t + 1;
+    double *weights = filled(c->end * sizeof *weights, 0), max = -INFINITY, sum = 0;
+    for (size_t p = first; p < end; p++) {
         double s = 0;
         for (size_t j = 0; j < a->k_values; j++)
-            s += (double)c->q[h * a->k_values + j] * c->k[p * a->k_values + j];
+            s += (double)q[j] * c->k[p * a->k_values + j];
         s *= (double)a->scale;
         if (a->softcap > 0) s = (double)a->softcap * tanh(s / (double)a->softcap);
         weights[p] = s;
         max = fmax(max, s);
     }
-    for (size_t p = a->first; p <= a->last; p++)
+    for (size_t p = first; p < end; p++)
         sum += weights[p] = exp(weights[p] - max);
     for (size_t j = 0; j < a->v_values; j++) {
         y[j] = 0;
-        for (size_t p = a->first; p <= a->last; p++)
+        for (size_t p = first; p < end; p++)
             y[j] += weights[p] / sum * c->v[p * a->v_values + j];
     }
     free(weights);
@@ -829,23 +853,24 @@ static bool in_blocks(loam_format type)
 
 enum { ATTENTION_SHAPES = 24 }; /* of each pair of types */
 
-/* Shape t: short and long contexts, windows, heads that share, widths with and without whole
- * vectors, blocks that are full and not, soft caps. */
+/* Shape t: short and long contexts, one query and several, windows, heads that share, widths with
+ * and without whole vectors, blocks that are full and not, soft caps. */
 static attention_case shaped_attention(random_state *r, loam_format k_type, loam_format v_type,
                                        size_t t)
 {
     static const uint32_t plain[][2] = {{64, 64}, {1, 1}, {7, 9}, {80, 80}, {257, 300}, {128, 64}};
     static const uint32_t whole[][2] = {{64, 64}, {32, 32},   {96, 32},
                                         {32, 96}, {256, 288}, {128, 64}};
-    uint32_t last = (uint32_t)(t % 2 ? t : random_size(r, 0, 200));
+    uint32_t position = (uint32_t)(t % 2 ? t : random_size(r, 0, t % 8 ? 200 : 800));
     return new_attention(r, (loam__attention_args){
                                 .k_type = k_type,
                                 .v_type = v_type,
                                 .k_values = in_blocks(k_type) ? whole[t % 6][0] : plain[t % 6][0],
                                 .v_values = in_blocks(v_type) ? whole[t % 6][1] : plain[t % 6][1],
-                                .heads = (uint32_t)random_size(r, 1, 5),
-                                .first = t % 3 ? 0 : (uint32_t)random_size(r, 0, last),
-                                .last = last,
+                                .tokens = t % 4 ? 1 : (uint32_t)random_size(r, 1, 20),
+                                .heads = (uint32_t)random_size(r, 1, 7),
+                                .position = position,
+                                .window = t % 3 ? 0 : (uint32_t)random_size(r, 1, position + 2),
                                 .block_tokens = t % 5 ? 16 : 5,
                                 .softcap = t % 4 == 1 ? 2.5f : 0,
                             });
@@ -870,19 +895,18 @@ static void walk_attention(attention_check *check)
 /* V is about 1, at most 3.5. */
 static void check_attention(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    double want[WIDEST], limit = 3e-6;
+    double want[WIDEST];
     char what[40];
     (void)r;
-    if (in_blocks(c->a.k_type)) limit += 3.5 * (double)isa->digits_err;
     snprintf(what, sizeof what, "attention over K %s, V %s", loam__format_find(c->a.k_type)->name,
              loam__format_find(c->a.v_type)->name);
-    isa->attention(&c->a);
-    for (size_t h = 0; h < c->a.heads; h++) {
-        plain_attention(c, h, want);
+    isa->attention(&c->a, NULL);
+    for (size_t i = 0; i < c->a.tokens * c->a.heads; i++) {
+        plain_attention(c, i / c->a.heads, i % c->a.heads, want);
         for (size_t j = 0; j < c->a.v_values; j++)
-            check_near(isa->name, what, j, c->y[h * c->a.v_values + j], want[j], limit);
+            check_near(isa->name, what, j, c->y[i * c->a.v_values + j], want[j], 3e-6);
     }
-    assert_true(c->y[c->a.heads * c->a.v_values] == untouched);
+    assert_true(c->y[row_floats(&c->a)] == untouched);
 }
 
 static void test_attention__agrees_with_plain_loops(void **state)
@@ -893,32 +917,88 @@ static void test_attention__agrees_with_plain_loops(void **state)
 
 static void check_heads_alone(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    loam__attention_args one = c->a;
-    float alone[WIDEST];
+    size_t kn = c->a.k_values, vn = c->a.v_values;
     (void)r;
-    isa->attention(&c->a);
-    one.heads = 1;
-    one.y = alone;
-    for (size_t h = 0; h < c->a.heads; h++) {
-        one.q = c->q + h * c->a.k_values;
-        memset(c->scratch, 0xff, loam__attention_scratch(1, c->a.block_tokens, c->a.k_values));
-        isa->attention(&one);
-        assert_memory_equal(alone, c->y + h * c->a.v_values, c->a.v_values * sizeof *alone);
+    isa->attention(&c->a, NULL);
+    for (size_t i = 0; i < c->a.tokens * c->a.heads; i++) {
+        size_t t = i / c->a.heads;
+        loam__attention_args one = c->a;
+        float alone[WIDEST];
+        one.tokens = one.heads = 1;
+        one.position += (uint32_t)t;
+        one.q = c->q + i * kn;
+        one.y = alone;
+        one.scratch = attention_scratch(&one);
+        isa->attention(&one, NULL);
+        free(one.scratch);
+        assert_memory_equal(alone, c->y + i * vn, vn * sizeof *alone);
     }
 }
 
-static void test_attention__a_head_alone_has_the_same_bits(void **state)
+static void test_attention__a_head_of_a_token_alone_has_the_same_bits(void **state)
 {
     (void)state;
     walk_attention(check_heads_alone);
 }
 
+/* What the cells behind a query hold is nothing to it, were it NaN. */
+static void check_later_cells(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    size_t own = c->a.heads * c->a.v_values, last = c->end - 1;
+    float *before = malloc(row_floats(&c->a) * sizeof *before);
+    (void)r;
+    assert_non_null(before);
+    isa->attention(&c->a, NULL);
+    memcpy(before, c->y, row_floats(&c->a) * sizeof *before);
+    memset(c->k_cells + cell_at(c, last, c->a.k_block_bytes, c->a.k_head_offset, c->a.k_row_bytes),
+           0xff, c->a.k_row_bytes);
+    memset(c->v_cells + cell_at(c, last, c->a.v_block_bytes, c->a.v_head_offset, c->a.v_row_bytes),
+           0xff, c->a.v_row_bytes);
+    isa->attention(&c->a, NULL);
+    assert_memory_equal(c->y, before, (c->a.tokens - 1) * own * sizeof *before);
+    free(before);
+}
+
+static void test_attention__sees_nothing_of_what_comes_later(void **state)
+{
+    (void)state;
+    walk_attention(check_later_cells);
+}
+
+static void check_parts(const loam__cpu_isa *isa, attention_case *c, random_state *r)
+{
+    size_t part = loam__attention_part(c->a.tokens, c->a.heads, c->a.v_values);
+    size_t first = first_seen(&c->a, 0) / LOAM__ATTENTION_SEGMENT;
+    size_t end = (c->end - 1) / LOAM__ATTENTION_SEGMENT + 1;
+    float *whole = malloc(row_floats(&c->a) * sizeof *whole);
+    float *parts = filled((end - first) * part * sizeof *parts, 0xff);
+    (void)r;
+    assert_non_null(whole);
+    if (isa->attention_part) {
+        isa->attention(&c->a, NULL);
+        memcpy(whole, c->y, row_floats(&c->a) * sizeof *whole);
+        for (size_t segment = end; segment-- > first;)
+            isa->attention_part(&c->a, segment, parts + (segment - first) * part);
+        isa->attention(&c->a, parts);
+        assert_memory_equal(c->y, whole, row_floats(&c->a) * sizeof *whole);
+    }
+    free(parts);
+    free(whole);
+}
+
+static void test_attention__segments_apart_give_the_same_bits(void **state)
+{
+    (void)state;
+    walk_attention(check_parts);
+}
+
 /* Scores far apart: the largest wins, wherever it stands, and nothing overflows. */
 static void check_large_scores(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    size_t winner = random_size(r, c->a.first, c->a.last), kn = c->a.k_values;
+    size_t t = c->a.tokens - 1, kn = c->a.k_values, vn = c->a.v_values;
+    size_t winner = random_size(r, first_seen(&c->a, t), c->end - 1);
     if (c->a.softcap > 0) return;
-    for (size_t p = c->a.first; p <= c->a.last; p++) {
+    for (size_t p = first_seen(&c->a, 0); p < c->end; p++) {
         float x[WIDEST];
         for (size_t j = 0; j < kn; j++)
             x[j] = p == winner ? 60000.0f : -60000.0f;
@@ -926,12 +1006,12 @@ static void check_large_scores(const loam__cpu_isa *isa, attention_case *c, rand
                     cell_at(c, p, c->a.k_block_bytes, c->a.k_head_offset, c->a.k_row_bytes),
                 c->a.k_type, x, c->k + p * kn, kn);
     }
-    for (size_t j = 0; j < c->a.heads * kn; j++)
+    for (size_t j = 0; j < c->a.tokens * c->a.heads * kn; j++)
         c->q[j] = 1000;
-    isa->attention(&c->a);
-    for (size_t j = 0; j < c->a.heads * c->a.v_values; j++)
-        check_near(isa->name, "attention", j, c->y[j],
-                   c->v[winner * c->a.v_values + j % c->a.v_values], 0);
+    isa->attention(&c->a, NULL);
+    for (size_t j = 0; j < c->a.heads * vn; j++)
+        check_near(isa->name, "attention", j, c->y[t * c->a.y_stride + j],
+                   c->v[winner * vn + j % vn], 0);
 }
 
 static void test_attention__survives_large_scores(void **state)
@@ -944,13 +1024,13 @@ static void test_attention__survives_large_scores(void **state)
  * and no trap. */
 static void check_wild_queries(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
-    size_t kn = c->a.k_values, vn = c->a.v_values, n = c->a.heads * vn;
+    size_t kn = c->a.k_values, vn = c->a.v_values, n = row_floats(&c->a);
     float *before = malloc(n * sizeof *before);
     assert_non_null(before);
-    isa->attention(&c->a);
+    isa->attention(&c->a, NULL);
     memcpy(before, c->y, n * sizeof *before);
     c->q[random_size(r, 0, kn - 1)] = NAN;
-    isa->attention(&c->a);
+    isa->attention(&c->a, NULL);
     for (size_t j = 0; j < vn; j++)
         assert_true(isnan(c->y[j]));
     assert_memory_equal(c->y + vn, before + vn, (n - vn) * sizeof *before);
@@ -959,7 +1039,7 @@ static void check_wild_queries(const loam__cpu_isa *isa, attention_case *c, rand
         c->k_cells[i] = (uint8_t)random_u64(r);
     for (size_t i = 0; i < c->a.v_block_bytes; i++)
         c->v_cells[i] = (uint8_t)random_u64(r);
-    isa->attention(&c->a);
+    isa->attention(&c->a, NULL);
     free(before);
 }
 
@@ -1001,7 +1081,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_rope__agrees_with_plain_loops),
     cmocka_unit_test(test_kv_write__has_the_bits_of_the_encoders),
     cmocka_unit_test(test_attention__agrees_with_plain_loops),
-    cmocka_unit_test(test_attention__a_head_alone_has_the_same_bits),
+    cmocka_unit_test(test_attention__a_head_of_a_token_alone_has_the_same_bits),
+    cmocka_unit_test(test_attention__sees_nothing_of_what_comes_later),
+    cmocka_unit_test(test_attention__segments_apart_give_the_same_bits),
     cmocka_unit_test(test_attention__survives_large_scores),
     cmocka_unit_test(test_attention__survives_wild_numbers),
     cmocka_unit_test(test_cells__are_of_five_types),

@@ -20,7 +20,10 @@ static void fill_in(loam__cpu_isa *isa, const loam__cpu_isa *lower)
     if (!isa->glu) isa->glu = lower->glu;
     if (!isa->rope) isa->rope = lower->rope;
     if (!isa->kv_write) isa->kv_write = lower->kv_write;
-    if (!isa->attention) isa->attention = lower->attention;
+    if (!isa->attention) {
+        isa->attention = lower->attention;
+        isa->attention_part = lower->attention_part;
+    }
     if (!isa->slice_macs) isa->slice_macs = (size_t)1 << 18;
 }
 

@@ -47,31 +47,51 @@ typedef struct loam__cpu_matmul {
     loam__packing packing;
 } loam__cpu_matmul;
 
-/* One query token, the heads that share one KV head. Block b of the sequence starts at k + table[b]
- * * k_block_bytes; in it this KV head's 16 or so rows of k_values cells lie together, at
- * k_head_offset, k_row_bytes each: whole blocks of their format. The same for v. */
+/* Queries at consecutive positions of one sequence, the heads that share one KV head. Block b of the
+ * sequence starts at k + table[b] * k_block_bytes; in it this KV head's block_tokens rows of
+ * k_values cells lie together, at k_head_offset, k_row_bytes each: whole blocks of their format.
+ * The same for v. */
 typedef struct loam__attention_args {
-    const float *q; /* [heads][k_values], 4-byte aligned */
-    float *y;       /* [heads][v_values] */
+    const float *q; /* [tokens][heads][k_values], 4-byte aligned; tokens q_stride floats apart */
+    float *y;       /* [tokens][heads][v_values] */
+    size_t q_stride, y_stride;
     const uint8_t *k, *v;
     const int32_t *table;
     size_t k_block_bytes, v_block_bytes, k_head_offset, v_head_offset, k_row_bytes, v_row_bytes;
-    uint32_t heads, k_values, v_values, block_tokens;
-    uint32_t first, last;       /* positions seen: first .. last, both included */
+    uint32_t tokens, heads, k_values, v_values, block_tokens;
+    uint32_t position;          /* of the first query; each sees all positions up to its own, */
+    uint32_t window;            /* or, if this is not 0, so many of them */
     loam_format k_type, v_type; /* of the cells: see loam__cpu_has_cells() */
     float scale, softcap;
-    float *scratch; /* loam__attention_scratch() bytes */
+    float *scratch; /* loam__attention_scratch() floats, 64-byte aligned */
 } loam__attention_args;
 
-#define LOAM__ATTENTION_BLOCKS 4u /* KV blocks whose scores a set may have at once */
-#define LOAM__ATTENTION_SLACK  4u /* and so many behind them that nobody uses */
+/* The sums of a softmax begin anew at each segment of the positions, and are then joined in order:
+ * several workers may share a long context. */
+#define LOAM__ATTENTION_SEGMENT 256u
+#define LOAM__ATTENTION_RUN     64u /* positions that a set may unpack at once */
+#define LOAM__ATTENTION_WIDTH   16u /* floats of the widest vector */
+#define LOAM__ATTENTION_TILE    6u  /* rows, a head of a query each, that it may multiply at once */
 
-/* Three floats for each head and one for each of its scores; and room for its query in 16 bits,
- * where that is how a set multiplies. */
-static inline size_t loam__attention_scratch(size_t heads, size_t block_tokens, size_t k_values)
+static inline size_t loam__attention_padded(size_t n)
 {
-    size_t scores = LOAM__ATTENTION_BLOCKS * block_tokens + LOAM__ATTENTION_SLACK;
-    return heads * ((3 + scores) * sizeof(float) + k_values * sizeof(int16_t));
+    return (n + LOAM__ATTENTION_WIDTH - 1) / LOAM__ATTENTION_WIDTH * LOAM__ATTENTION_WIDTH;
+}
+
+/* Floats that hold the sums of a segment: two and those of V for each row. */
+static inline size_t loam__attention_part(size_t tokens, size_t heads, size_t v_values)
+{
+    const size_t rows = tokens * heads;
+    return 2 * loam__attention_padded(rows) + rows * loam__attention_padded(v_values);
+}
+
+/* Floats of room for a run of K and of V, the scores of a tile, and two sets of sums. */
+static inline size_t loam__attention_scratch(size_t tokens, size_t heads, size_t k_values,
+                                             size_t v_values)
+{
+    const size_t cells = loam__attention_padded(k_values) + loam__attention_padded(v_values);
+    return (cells + LOAM__ATTENTION_TILE) * LOAM__ATTENTION_RUN +
+           2 * loam__attention_part(tokens, heads, v_values);
 }
 
 typedef struct loam__cpu_isa {
@@ -89,10 +109,10 @@ typedef struct loam__cpu_isa {
         uint32_t rotary_values); /* cos_sin: [rotary_values / 2][2], times magnitude already */
     void (*kv_write)(const float *x, void *cells, loam_format type,
                      size_t n); /* F32 to cells, as the format's reference encoder does */
-    void (*attention)(const loam__attention_args
-                          *a); /* online softmax over the blocks (Milakov and Gimelshein 2018) */
-    float digits_err;  /* of attention against scalar where K is Q8_0 or Q4_0, relative to the
-                          largest |v|, for queries and keys of about 1; else it is 2e-6 */
+    void (*attention)(const loam__attention_args *a, float *parts); /* parts: NULL, or the sums of
+                                                    each segment that a query sees, in order */
+    void (*attention_part)(const loam__attention_args *a, size_t segment,
+                           float *part); /* the sums of one of them; NULL in scalar */
     size_t slice_macs; /* products that take a fraction of a millisecond: the size of a slice; 0:
                           2^18 */
 } loam__cpu_isa;

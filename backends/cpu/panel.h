@@ -45,60 +45,65 @@ LOAM__INLINE void find_rows(const loam__matmul_args *a, size_t r, source *rows)
 
 typedef void unpack_fn(row_pointers rows, size_t at, sink *s);
 
-/* So many rows are too many streams for the hardware's prefetcher, above all when rows are short.
- * So while a unit of these rows is used, as many bytes are asked for of the rows two groups on, in
- * the order in which they lie. */
-LOAM__INLINE void ask_ahead(const uint8_t *row, size_t row_bytes, size_t at, size_t unit_bytes)
+/* How an unpacker goes through the bytes of a unit. */
+typedef enum reading { IN_ORDER, JUMPING } reading;
+
+LOAM__INLINE void ask_for_all(uintptr_t first, size_t bytes)
 {
-    const uintptr_t next = (uintptr_t)row + 2 * ROWS * row_bytes + ROWS * at;
-    for (size_t i = 0; i < ROWS * unit_bytes; i += 64)
-        ask_for(next + i);
+    for (size_t i = 0; i < bytes; i += 64)
+        ask_for(first + i);
 }
 
-/* Unpack `units` units in their order: to pieces, or into a dot product. Packed rows are one
- * stream, which the hardware follows by itself; compiled apart, they cost nothing but their loads.
- */
-LOAM__INLINE void unpack_units(unpack_fn *unpack, size_t unit_bytes, row_pointers rows,
-                               size_t row_bytes, size_t at, size_t units, sink *s)
+/* Unpack `units` units in their order: to pieces, or into a dot product. What the hardware's
+ * prefetcher does not see coming is asked for two groups of rows or three units ahead, in the order in
+ * which it lies. Rows that lie apart are too many streams, above all when they are short; packed
+ * ones are one stream, which it follows if it is not read with jumps (Zen 4: Q6_K 3.4 times as fast
+ * with asking, Q4_K 0.8 times). The two compiled apart, packed rows cost nothing but their loads. */
+LOAM__INLINE void unpack_units(unpack_fn *unpack, size_t unit_bytes, reading order,
+                               row_pointers rows, size_t row_bytes, size_t at, size_t units,
+                               sink *s)
 {
-    const size_t end = at + units * unit_bytes;
+    const size_t end = at + units * unit_bytes, bytes = ROWS * unit_bytes;
     if (rows->packed) {
         const source packed = {.packed = rows->packed};
-        for (; at < end; at += unit_bytes)
+        for (; at < end; at += unit_bytes) {
+            if (order == JUMPING)
+                ask_for_all((uintptr_t)packed.packed + ROWS * at + 3 * bytes, bytes);
             unpack(&packed, at, s);
+        }
         return;
     }
     source apart = *rows;
     for (apart.packed = NULL; at < end; at += unit_bytes) {
-        ask_ahead(rows->row[0], row_bytes, at, unit_bytes);
+        ask_for_all((uintptr_t)rows->row[0] + 2 * ROWS * row_bytes + ROWS * at, bytes);
         unpack(&apart, at, s);
     }
 }
 
 /* One column: the weights stream by once. */
 LOAM__INLINE void multiply_column(const loam__matmul_args *a, unpack_fn *unpack, size_t unit_values,
-                                  size_t unit_bytes)
+                                  size_t unit_bytes, reading order)
 {
     for (size_t r = 0; r < a->rows; r += ROWS) {
         source rows;
         sink s = {.panel = NULL, .x = a->x, .sum = zeros()};
         find_rows(a, r, &rows);
-        unpack_units(unpack, unit_bytes, &rows, a->w_row_bytes, 0, a->k / unit_values, &s);
+        unpack_units(unpack, unit_bytes, order, &rows, a->w_row_bytes, 0, a->k / unit_values, &s);
         store_rows(a->y + r, a->rows - r, s.sum);
     }
 }
 
 /* The product of a format whose unpacker is unpack_<format>. */
-#define PRODUCT(format, kind, unit_values, unit_bytes)                                             \
+#define PRODUCT(format, kind, unit_values, unit_bytes, order)                                      \
     static void fill_##format(row_pointers rows, size_t row_bytes, size_t at, size_t units,        \
                               piece *to)                                                           \
     {                                                                                              \
         sink s = {.panel = to};                                                                    \
-        unpack_units(unpack_##format, unit_bytes, rows, row_bytes, at, units, &s);                 \
+        unpack_units(unpack_##format, unit_bytes, order, rows, row_bytes, at, units, &s);          \
     }                                                                                              \
     void LOAM__KERNEL(multiply_##format)(const loam__matmul_args *a)                               \
     {                                                                                              \
-        if (a->cols == 1) multiply_column(a, unpack_##format, unit_values, unit_bytes);            \
+        if (a->cols == 1) multiply_column(a, unpack_##format, unit_values, unit_bytes, order);     \
         else LOAM__KERNEL(multiply_panels)(a, kind, unit_values, unit_bytes, fill_##format);       \
     }
 

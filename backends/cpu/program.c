@@ -21,16 +21,30 @@ typedef struct cpu_program {
     cpu_op *ops; /* behind this struct */
 } cpu_program;
 
+/* How a matrix product is cut. */
+typedef struct tiling {
+    uint32_t rows, cols;     /* of a tile */
+    uint32_t n_rows, n_cols; /* tiles */
+} tiling;
+
+/* How the tokens of a step are shared out for attention. */
+typedef struct sharing {
+    uint32_t tokens;   /* of a slice */
+    uint32_t segments; /* of a token's positions, each a slice; 0: not cut up */
+} sharing;
+
 typedef struct cpu_run {
     const loam__cpu *cpu;
     const cpu_op *op;
     const loam_step *step;
+    tiling tiles;   /* of a matrix product */
+    sharing shares; /* of attention */
 } cpu_run;
 
 /* How an op is cut and what a slice does. */
 typedef struct op_kind {
     const char *name; /* in profiles */
-    uint32_t (*slices)(const cpu_run *r);
+    uint32_t (*slices)(cpu_run *r);
     void (*run)(const cpu_run *r, uint32_t slice, uint32_t worker);
 } op_kind;
 
@@ -44,7 +58,7 @@ struct cpu_op {
     const loam__format *format;
     loam__packing packing; /* of src[0], a weight */
     uint8_t *scratch;      /* prepared columns, a rope table, or the workers' attention space */
-    size_t scratch_stride; /* of a column, a token or a worker */
+    size_t scratch_stride; /* bytes of a column or a token, floats of a worker */
 };
 
 /* ---- rows ---- */
@@ -65,7 +79,7 @@ static uint32_t rows_per_slice(const loam_value *v)
     return v->cols >= ROW_VALUES ? 1 : (uint32_t)(ROW_VALUES / v->cols);
 }
 
-static uint32_t row_slices(const cpu_run *r)
+static uint32_t row_slices(cpu_run *r)
 {
     return divide_up(rows_now(&r->op->dst, r->step), rows_per_slice(&r->op->dst));
 }
@@ -210,7 +224,7 @@ static void run_rope(const cpu_run *r, uint32_t slice, uint32_t worker)
 
 /* ---- matrix product: columns into the kernel's form, then tiles ---- */
 
-static uint32_t prepare_slices(const cpu_run *r)
+static uint32_t prepare_slices(cpu_run *r)
 {
     return divide_up(rows_now(&r->op->src[1], r->step), rows_per_slice(&r->op->src[1]));
 }
@@ -224,11 +238,6 @@ static void run_prepare(const cpu_run *r, uint32_t slice, uint32_t worker)
         op->matmul->prepare(src_row(op, 1, t), op->src[1].cols,
                             op->scratch + t * op->scratch_stride);
 }
-
-typedef struct tiling {
-    uint32_t rows, cols;     /* of a tile */
-    uint32_t n_rows, n_cols; /* tiles */
-} tiling;
 
 /* Tiles of about slice_macs products, but enough of them for all workers to share. Never more than
  * the op has. */
@@ -251,10 +260,10 @@ static tiling tile_matmul(const cpu_run *r)
     return t;
 }
 
-static uint32_t matmul_slices(const cpu_run *r)
+static uint32_t matmul_slices(cpu_run *r)
 {
-    tiling t = tile_matmul(r);
-    return t.n_rows * t.n_cols;
+    r->tiles = tile_matmul(r);
+    return r->tiles.n_rows * r->tiles.n_cols;
 }
 
 static void add_bias(const loam__matmul_args *a, const float *bias)
@@ -267,7 +276,7 @@ static void add_bias(const loam__matmul_args *a, const float *bias)
 static void run_matmul(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const cpu_op *op = r->op;
-    tiling t = tile_matmul(r);
+    tiling t = r->tiles;
     uint32_t row = slice / t.n_cols * t.rows, col = slice % t.n_cols * t.cols;
     uint32_t cols = rows_now(&op->dst, r->step);
     (void)worker;
@@ -295,7 +304,7 @@ static const int32_t *table_of(const loam_step *step, uint32_t group, uint32_t t
     return step->block_tables + table * step->blocks_per_table;
 }
 
-static uint32_t kv_slices(const cpu_run *r)
+static uint32_t kv_slices(cpu_run *r)
 {
     return divide_up(r->step->n_tokens, rows_per_slice(&r->op->src[0]));
 }
@@ -319,23 +328,112 @@ static void run_kv_write(const cpu_run *r, uint32_t slice, uint32_t worker)
     }
 }
 
-static uint32_t attention_slices(const cpu_run *r)
+/* ---- attention: some tokens and one KV head; or one token of few and a segment of what it sees,
+ * and then the segments together ---- */
+
+#define ATTENTION_ROWS   64u          /* of a slice, a head of a token each */
+#define ATTENTION_TOKENS 32u          /* of a slice */
+#define ATTENTION_MACS   (1ull << 25) /* of a slice: it cannot be interrupted */
+
+static uint32_t heads_per_kv(const loam_node *n)
 {
-    return r->step->n_tokens * r->op->node.u.attention.kv_heads;
+    return n->u.attention.heads / n->u.attention.kv_heads;
 }
 
-static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
+static uint32_t first_seen(const loam_node *n, uint32_t position)
+{
+    uint32_t window = n->u.attention.window;
+    return window && position >= window ? position - window + 1 : 0;
+}
+
+/* Those that a token sees. */
+static uint32_t first_segment(const loam_node *n, uint32_t position)
+{
+    return first_seen(n, position) / LOAM__ATTENTION_SEGMENT;
+}
+
+static uint32_t segment_count(const loam_node *n, uint32_t position)
+{
+    return position / LOAM__ATTENTION_SEGMENT - first_segment(n, position) + 1;
+}
+
+/* Of one token and KV head. */
+static size_t part_floats(const loam_node *n)
+{
+    return loam__attention_part(1, heads_per_kv(n), n->u.attention.v_values);
+}
+
+static size_t own_floats(const loam_node *n)
+{
+    uint32_t heads = heads_per_kv(n), most = ATTENTION_ROWS / heads;
+    uint32_t tokens = most < 1 ? 1 : most < ATTENTION_TOKENS ? most : ATTENTION_TOKENS;
+    return loam__attention_padded(
+        loam__attention_scratch(tokens, heads, n->u.attention.k_values, n->u.attention.v_values));
+}
+
+/* Fewer slices than this for each worker leave some of them without work. */
+#define SLICES_PER_WORKER 2u
+
+static uint64_t most_parts(const loam_node *n, const loam_value *k, uint32_t threads)
+{
+    uint64_t positions = k->rows * n->u.attention.block_tokens;
+    return threads < 2 ? 0 : (uint64_t)threads * SLICES_PER_WORKER *
+                                 (positions / LOAM__ATTENTION_SEGMENT + 1);
+}
+
+static sharing share_attention(const cpu_run *r)
+{
+    const loam_node *n = &r->op->node;
+    const loam_step *step = r->step;
+    uint32_t threads = loam__pool_threads(r->cpu->pool), kv_heads = n->u.attention.kv_heads;
+    uint32_t heads = heads_per_kv(n), longest = 0;
+    uint64_t pairs = (uint64_t)step->n_tokens * kv_heads;
+    sharing s = {.tokens = ATTENTION_ROWS / heads};
+    for (uint32_t t = 0; t < step->n_tokens; t++)
+        if ((uint32_t)step->positions[t] > longest) longest = (uint32_t)step->positions[t];
+    uint32_t segments = segment_count(n, longest);
+    if (pairs < threads * SLICES_PER_WORKER && segments > 1 && r->cpu->isa.attention_part &&
+        pairs * segments <= most_parts(n, &r->op->src[1], threads)) {
+        s.tokens = 1;
+        s.segments = segments;
+        return s;
+    }
+    uint64_t seen = longest - first_seen(n, longest) + 1;
+    uint64_t macs = seen * heads * (n->u.attention.k_values + n->u.attention.v_values);
+    if (s.tokens > ATTENTION_TOKENS) s.tokens = ATTENTION_TOKENS;
+    while (s.tokens > 1 && (s.tokens * macs > ATTENTION_MACS ||
+                            pairs < (uint64_t)s.tokens * threads * 2 * SLICES_PER_WORKER))
+        s.tokens /= 2;
+    if (s.tokens < 1) s.tokens = 1;
+    return s;
+}
+
+static uint32_t attention_slices(cpu_run *r)
+{
+    sharing s = r->shares = share_attention(r);
+    uint32_t kv_heads = r->op->node.u.attention.kv_heads;
+    return divide_up(r->step->n_tokens, s.tokens) * kv_heads * (s.segments ? s.segments : 1);
+}
+
+static uint32_t joining_slices(cpu_run *r)
+{
+    r->shares = share_attention(r);
+    return r->shares.segments ? r->step->n_tokens * r->op->node.u.attention.kv_heads : 0;
+}
+
+static loam__attention_args attention_of(const cpu_run *r, uint32_t t, uint32_t tokens,
+                                         uint32_t head, uint32_t worker)
 {
     const cpu_op *op = r->op;
     const loam_node *n = &op->node;
-    uint32_t kv_heads = n->u.attention.kv_heads, group = n->u.attention.heads / kv_heads;
-    uint32_t t = slice / kv_heads, head = slice % kv_heads;
-    uint32_t position = (uint32_t)r->step->positions[t], window = n->u.attention.window;
+    uint32_t kv_heads = n->u.attention.kv_heads, group = heads_per_kv(n);
     size_t k_row = op->src[1].row_bytes / ((size_t)kv_heads * n->u.attention.block_tokens);
     size_t v_row = op->src[2].row_bytes / ((size_t)kv_heads * n->u.attention.block_tokens);
-    loam__attention_args a = {
+    return (loam__attention_args){
         .q = src_row(op, 0, t) + (size_t)head * group * n->u.attention.k_values,
         .y = dst_row(op, t) + (size_t)head * group * n->u.attention.v_values,
+        .q_stride = op->src[0].row_bytes / sizeof(float),
+        .y_stride = op->dst.row_bytes / sizeof(float),
         .k = op->from[1],
         .v = op->from[2],
         .table = table_of(r->step, n->u.attention.group, t),
@@ -345,19 +443,68 @@ static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
         .v_head_offset = v_row * n->u.attention.block_tokens * head,
         .k_row_bytes = k_row,
         .v_row_bytes = v_row,
+        .tokens = tokens,
         .heads = group,
         .k_values = n->u.attention.k_values,
         .v_values = n->u.attention.v_values,
         .block_tokens = n->u.attention.block_tokens,
-        .first = window && position >= window ? position - window + 1 : 0,
-        .last = position,
+        .position = (uint32_t)r->step->positions[t],
+        .window = n->u.attention.window,
         .k_type = op->src[1].type,
         .v_type = op->src[2].type,
         .scale = n->u.attention.scale,
         .softcap = n->u.attention.softcap,
-        .scratch = (float *)(void *)(op->scratch + worker * op->scratch_stride),
+        .scratch = (float *)(void *)op->scratch + worker * op->scratch_stride,
     };
-    r->cpu->isa.attention(&a);
+}
+
+/* Where the sums of a token's segments begin, for a KV head: behind the workers' own room. */
+static float *parts_of(const cpu_run *r, uint32_t segments, uint32_t t, uint32_t head)
+{
+    const loam_node *n = &r->op->node;
+    size_t i = ((size_t)t * n->u.attention.kv_heads + head) * segments;
+    float *parts = (float *)(void *)r->op->scratch +
+                   loam__pool_threads(r->cpu->pool) * r->op->scratch_stride;
+    return parts + i * part_floats(n);
+}
+
+/* So many of the step's tokens from t on follow each other in one sequence, at most `most`. */
+static uint32_t tokens_in_line(const loam_step *step, uint32_t t, uint32_t most)
+{
+    uint32_t n = 1;
+    while (n < most && t + n < step->n_tokens && step->tables[t + n] == step->tables[t] &&
+           step->positions[t + n] == step->positions[t] + (int32_t)n)
+        n++;
+    return n;
+}
+
+static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
+{
+    const loam_node *n = &r->op->node;
+    sharing s = r->shares;
+    uint32_t each = s.segments ? s.segments : 1, pair = slice / each;
+    uint32_t head = pair % n->u.attention.kv_heads, t = pair / n->u.attention.kv_heads * s.tokens;
+    if (s.segments) {
+        loam__attention_args a = attention_of(r, t, 1, head, worker);
+        uint32_t segment = slice % each;
+        if (segment >= segment_count(n, a.position)) return;
+        r->cpu->isa.attention_part(&a, first_segment(n, a.position) + segment,
+                                   parts_of(r, s.segments, t, head) + segment * part_floats(n));
+        return;
+    }
+    uint32_t end = r->step->n_tokens - t < s.tokens ? r->step->n_tokens : t + s.tokens;
+    for (uint32_t tokens; t < end; t += tokens) {
+        tokens = tokens_in_line(r->step, t, end - t);
+        loam__attention_args a = attention_of(r, t, tokens, head, worker);
+        r->cpu->isa.attention(&a, NULL);
+    }
+}
+
+static void run_joining(const cpu_run *r, uint32_t slice, uint32_t worker)
+{
+    uint32_t kv_heads = r->op->node.u.attention.kv_heads, t = slice / kv_heads;
+    loam__attention_args a = attention_of(r, t, 1, slice % kv_heads, worker);
+    r->cpu->isa.attention(&a, parts_of(r, r->shares.segments, t, slice % kv_heads));
 }
 
 /* ---- compile ---- */
@@ -374,6 +521,7 @@ static const op_kind prepare_kind = {"prepare", prepare_slices, run_prepare};
 static const op_kind matmul_kind = {"matmul", matmul_slices, run_matmul};
 static const op_kind kv_write_kind = {"kv write", kv_slices, run_kv_write};
 static const op_kind attention_kind = {"attention", attention_slices, run_attention};
+static const op_kind joining_kind = {"attention join", joining_slices, run_joining};
 
 static const op_kind *const kinds[] = {
     [LOAM_OP_EMBED] = &embed_kind,
@@ -513,15 +661,18 @@ static loam_status emit_rope(emitter *e, const loam_node *node)
 
 static void emit_attention(emitter *e, const loam_node *node)
 {
-    uint32_t group = node->u.attention.heads / node->u.attention.kv_heads;
-    uint64_t space = loam__align_up(
-        loam__attention_scratch(group, node->u.attention.block_tokens, node->u.attention.k_values));
-    uint64_t all = space * loam__pool_threads(e->cpu->pool);
+    const op_kind *steps[] = {&attention_kind, &joining_kind};
+    uint32_t threads = loam__pool_threads(e->cpu->pool);
+    size_t own = own_floats(node);
+    uint64_t parts = most_parts(node, value_of(e->g, node->src[1]), threads) * part_floats(node);
+    uint64_t all = loam__align_up((own * threads + parts) * sizeof(float));
     if (all > e->attention_bytes) e->attention_bytes = all;
-    cpu_op *op = emit(e, &attention_kind, node);
-    if (!op) return;
-    op->scratch = e->scratch + e->attention_at;
-    op->scratch_stride = space;
+    for (int i = 0; i < (threads > 1 ? 2 : 1); i++) {
+        cpu_op *op = emit(e, steps[i], node);
+        if (!op) continue;
+        op->scratch = e->scratch + e->attention_at;
+        op->scratch_stride = own;
+    }
 }
 
 static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
@@ -624,6 +775,7 @@ static loam_status run_op(loam__cpu *cpu, const cpu_op *op, const loam_step *ste
         .should_stop = step->should_stop,
         .stop_ctx = step->stop_ctx,
     };
+    if (job.n_slices == 0) return LOAM_OK;
     if (!step->took) return loam__pool_run(cpu->pool, &job, next);
     uint64_t start = loam__now_ns();
     loam_status st = loam__pool_run(cpu->pool, &job, next);

@@ -155,8 +155,8 @@ LOAM__INLINE void unpack_q6_k(row_pointers rows, size_t at, sink *s)
     }
 }
 
-PRODUCT(q4_k, OFFSET, 256, 144)
-PRODUCT(q5_k, OFFSET, 256, 176)
-PRODUCT(q6_k, SIX_BITS, 256, 210)
+PRODUCT(q4_k, OFFSET, 256, 144, IN_ORDER)
+PRODUCT(q5_k, OFFSET, 256, 176, IN_ORDER)
+PRODUCT(q6_k, SIX_BITS, 256, 210, JUMPING)
 
 #endif

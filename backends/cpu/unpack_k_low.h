@@ -115,7 +115,7 @@ LOAM__INLINE void unpack_q3_k(row_pointers rows, size_t at, sink *s)
     }
 }
 
-PRODUCT(q2_k, HALVES, 256, 84)
-PRODUCT(q3_k, SIX_BITS, 256, 110)
+PRODUCT(q2_k, HALVES, 256, 84, IN_ORDER)
+PRODUCT(q3_k, SIX_BITS, 256, 110, JUMPING)
 
 #endif

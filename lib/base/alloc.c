@@ -1,4 +1,4 @@
-#include "base.h"
+#include "os.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +86,9 @@ size_t loam__alloc_cost(size_t n, size_t align)
 void *loam__alloc_aligned(loam__base *b, size_t n, size_t align)
 {
     void *p = block_new(b, n, align < 16 ? 16 : align);
-    if (p) memset(p, 0, n);
-    return p;
+    if (!p) return NULL;
+    loam__use_large_pages(p, n);
+    return memset(p, 0, n);
 }
 
 void *loam__alloc(loam__base *b, size_t n)

@@ -17,6 +17,9 @@ void loam__unmap_file(loam__map *map); /* a zeroed map is fine */
  * is fine. */
 void loam__forget_pages(const loam__map *map, uint64_t offset);
 
+/* Memory that will all be used: the system may serve it with large pages. */
+void loam__use_large_pages(void *memory, size_t n);
+
 /* ---- time and machine ---- */
 uint64_t loam__now_ns(void);       /* monotonic */
 int64_t loam__civil_seconds(void); /* UTC */

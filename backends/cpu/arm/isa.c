@@ -63,6 +63,7 @@ const loam__cpu_isa loam__cpu_neon = {
     .rope = loam__neon_rope,
     .kv_write = loam__neon_kv_write,
     .attention = loam__neon_attention,
+    .attention_part = loam__neon_attention_part,
     .slice_macs = (size_t)1 << 20,
 };
 

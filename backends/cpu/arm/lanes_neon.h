@@ -3,12 +3,11 @@
 #ifndef LOAM__CPU_LANES_NEON_H
 #define LOAM__CPU_LANES_NEON_H
 
-#include "inline_neon.h"
+#include "floats_neon.h"
 
 enum { ROWS = 4 };
 
 typedef int32x4_t ints;
-typedef float32x4_t floats;
 /* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
  * them begins at packed + ROWS * at. */
 typedef struct source {
@@ -123,11 +122,6 @@ LOAM__INLINE ints repeated(int a, int b, int c, int d)
 {
     const int32_t lanes[] = {a, b, c, d};
     return vld1q_s32(lanes);
-}
-
-LOAM__INLINE floats zeros(void)
-{
-    return vdupq_n_f32(0);
 }
 
 LOAM__INLINE void ask_for(uintptr_t address)

@@ -1,7 +1,7 @@
 /* F32, F16 and BF16 weights times F32 activations. Lane l of an output's one vector of sums takes
  * the values l, l + 4, l + 8 ... of its row in order, and the lanes are added at the end, so tiles
  * of any shape agree to the last bit. */
-#include "inline_neon.h"
+#include "floats_neon.h"
 
 size_t loam__neon_f32_bytes(size_t k)
 {

@@ -1,5 +1,5 @@
 /* What is done number by number: norms, sums, activations, rotations, KV cells. */
-#include "inline_neon.h"
+#include "floats_neon.h"
 
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* Attention of one token: online softmax, block after block (Milakov and Gimelshein 2018). After
+/* Attention, query by query: online softmax, block after block (Milakov and Gimelshein 2018). After
  * each block y holds the sum of exp(score - max) * V over all positions so far, total the sum of
  * the factors, max the largest score. */
 #include "lib/quant/quant.h"
@@ -13,16 +13,37 @@ typedef struct span {
     uint32_t positions;
 } span;
 
-typedef struct heads_state {
+/* One query of some: what it sees, and its heads. */
+typedef struct query {
+    const float *q;
+    float *y;
+    uint32_t first, last;
     float *max, *total; /* [heads] */
-    float *scores;      /* [heads][block_tokens] */
-} heads_state;
+    float *scores;      /* [heads][POSITIONS] */
+} query;
 
-static span find_span(const loam__attention_args *a, uint32_t first)
+enum { POSITIONS = 32 }; /* at once */
+
+static query find_query(const loam__attention_args *a, uint32_t token)
+{
+    uint32_t position = a->position + token;
+    return (query){
+        .q = a->q + token * a->q_stride,
+        .y = a->y + token * a->y_stride,
+        .first = a->window && position >= a->window ? position - a->window + 1 : 0,
+        .last = position,
+        .max = a->scratch,
+        .total = a->scratch + a->heads,
+        .scores = a->scratch + 2 * (size_t)a->heads,
+    };
+}
+
+static span find_span(const loam__attention_args *a, const query *s, uint32_t first)
 {
     size_t block = first / a->block_tokens, row = first % a->block_tokens;
     size_t table = (size_t)a->table[block], left = a->block_tokens - row;
-    size_t wanted = (size_t)(a->last - first) + 1;
+    size_t wanted = (size_t)(s->last - first) + 1;
+    if (left > POSITIONS) left = POSITIONS;
     return (span){
         .k = a->k + table * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes,
         .v = a->v + table * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes,
@@ -31,26 +52,25 @@ static span find_span(const loam__attention_args *a, uint32_t first)
 }
 
 /* dot(q, k) of all heads with one row of K, as a sum over pieces. */
-static void dot_heads(const loam__attention_args *a, const loam__format *f, const uint8_t *k,
-                      float *scores)
+static void dot_heads(const loam__attention_args *a, const query *s, const loam__format *f,
+                      const uint8_t *k, float *scores)
 {
     float piece[LOAM__PIECE];
     for (uint32_t h = 0; h < a->heads; h++)
-        scores[(size_t)h * a->block_tokens] = 0;
+        scores[(size_t)h * POSITIONS] = 0;
     for (size_t at = 0; at < a->k_values; at += LOAM__PIECE) {
         size_t n = a->k_values - at < LOAM__PIECE ? a->k_values - at : LOAM__PIECE;
         f->decode(k + at / f->block_values * f->block_bytes, piece, n);
         for (size_t h = 0; h < a->heads; h++)
-            scores[h * a->block_tokens] += loam__scalar_dot(a->q + h * a->k_values + at, piece, n);
+            scores[h * POSITIONS] += loam__scalar_dot(s->q + h * a->k_values + at, piece, n);
     }
 }
 
 /* Scores become factors exp(score - max); what was summed under a smaller max is scaled down to the
  * new one. */
-static void soften(const loam__attention_args *a, const heads_state *s, size_t h,
-                   uint32_t positions)
+static void soften(const loam__attention_args *a, const query *s, size_t h, uint32_t positions)
 {
-    float *scores = s->scores + h * a->block_tokens, *y = a->y + h * a->v_values;
+    float *scores = s->scores + h * POSITIONS, *y = s->y + h * a->v_values;
     float max = s->max[h];
     for (uint32_t i = 0; i < positions; i++) {
         scores[i] *= a->scale;
@@ -71,42 +91,50 @@ static void soften(const loam__attention_args *a, const heads_state *s, size_t h
 }
 
 /* Add one row of V to all heads, each with its own factor. */
-static void add_heads(const loam__attention_args *a, const loam__format *f, const uint8_t *v,
-                      const float *factors)
+static void add_heads(const loam__attention_args *a, const query *s, const loam__format *f,
+                      const uint8_t *v, const float *factors)
 {
     float piece[LOAM__PIECE];
     for (size_t at = 0; at < a->v_values; at += LOAM__PIECE) {
         size_t n = a->v_values - at < LOAM__PIECE ? a->v_values - at : LOAM__PIECE;
         f->decode(v + at / f->block_values * f->block_bytes, piece, n);
         for (size_t h = 0; h < a->heads; h++) {
-            float factor = factors[h * a->block_tokens], *y = a->y + h * a->v_values + at;
+            float factor = factors[h * POSITIONS], *y = s->y + h * a->v_values + at;
             for (size_t j = 0; j < n; j++)
                 y[j] += factor * piece[j];
         }
     }
 }
 
-void loam__scalar_attention(const loam__attention_args *a)
+static void attend(const loam__attention_args *a, const query *s)
 {
     const loam__format *k = loam__format_find(a->k_type), *v = loam__format_find(a->v_type);
-    heads_state s = {a->scratch, a->scratch + a->heads, a->scratch + 2 * (size_t)a->heads};
     for (size_t h = 0; h < a->heads; h++) {
-        s.max[h] = -FLT_MAX; /* finite, so that a score of -infinity is a factor of 0 and not NaN */
-        s.total[h] = 0;
+        s->max[h] = -FLT_MAX; /* finite: a score of -infinity is a factor of 0, and not NaN */
+        s->total[h] = 0;
     }
     for (size_t j = 0; j < (size_t)a->heads * a->v_values; j++)
-        a->y[j] = 0;
-    for (size_t done = 0, all = (size_t)(a->last - a->first) + 1; done < all;) {
-        span part = find_span(a, a->first + (uint32_t)done);
+        s->y[j] = 0;
+    for (size_t done = 0, all = (size_t)(s->last - s->first) + 1; done < all;) {
+        span part = find_span(a, s, s->first + (uint32_t)done);
         for (size_t i = 0; i < part.positions; i++)
-            dot_heads(a, k, part.k + i * a->k_row_bytes, s.scores + i);
+            dot_heads(a, s, k, part.k + i * a->k_row_bytes, s->scores + i);
         for (size_t h = 0; h < a->heads; h++)
-            soften(a, &s, h, part.positions);
+            soften(a, s, h, part.positions);
         for (size_t i = 0; i < part.positions; i++)
-            add_heads(a, v, part.v + i * a->v_row_bytes, s.scores + i);
+            add_heads(a, s, v, part.v + i * a->v_row_bytes, s->scores + i);
         done += part.positions;
     }
     for (size_t h = 0; h < a->heads; h++)
         for (size_t j = 0; j < a->v_values; j++)
-            a->y[h * a->v_values + j] /= s.total[h];
+            s->y[h * a->v_values + j] /= s->total[h];
+}
+
+void loam__scalar_attention(const loam__attention_args *a, float *parts)
+{
+    (void)parts;
+    for (uint32_t token = 0; token < a->tokens; token++) {
+        query s = find_query(a, token);
+        attend(a, &s);
+    }
 }

@@ -13,7 +13,7 @@ void loam__scalar_glu(int32_t act, const float *gate, const float *up, float *y,
 void loam__scalar_rope(const float *x, const float *cos_sin, float *y, int32_t style,
                        uint32_t heads, uint32_t head_values, uint32_t rotary_values);
 void loam__scalar_kv_write(const float *x, void *cells, loam_format type, size_t n);
-void loam__scalar_attention(const loam__attention_args *a);
+void loam__scalar_attention(const loam__attention_args *a, float *parts);
 
 /* Rows of weights and cells are decoded in pieces of this many numbers, a multiple of every block.
  */

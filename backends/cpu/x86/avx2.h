@@ -46,6 +46,7 @@ void loam__avx2_glu(int32_t act, const float *gate, const float *up, float *y, s
 void loam__avx2_rope(const float *x, const float *cos_sin, float *y, int32_t style, uint32_t heads,
                      uint32_t head_values, uint32_t rotary_values);
 void loam__avx2_kv_write(const float *x, void *cells, loam_format type, size_t n);
-void loam__avx2_attention(const loam__attention_args *a);
+void loam__avx2_attention(const loam__attention_args *a, float *parts);
+void loam__avx2_attention_part(const loam__attention_args *a, size_t segment, float *part);
 
 #endif

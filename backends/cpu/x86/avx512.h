@@ -48,4 +48,7 @@ size_t loam__avx512bf16_bf16_bytes(size_t k);
 void loam__avx512bf16_bf16_prepare(const float *x, size_t k, void *column);
 void loam__avx512bf16_multiply_bf16(const loam__matmul_args *a);
 
+void loam__avx512_attention(const loam__attention_args *a, float *parts);
+void loam__avx512_attention_part(const loam__attention_args *a, size_t segment, float *part);
+
 #endif

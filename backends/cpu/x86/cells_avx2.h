@@ -2,24 +2,10 @@
 #ifndef LOAM__CPU_CELLS_AVX2_H
 #define LOAM__CPU_CELLS_AVX2_H
 
-#include "inline_avx2.h"
-
 #include <math.h>
 
-enum { CELL_BLOCK = 32 }; /* values in a block of Q8_0 and Q4_0: an F16 scale, then the digits */
-
-LOAM__INLINE bool in_blocks(loam_format type)
-{
-    return type == LOAM_TYPE_Q8_0 || type == LOAM_TYPE_Q4_0;
-}
-
-/* Of the first n cells of a row, whole blocks of them. */
-LOAM__INLINE size_t cell_bytes(loam_format type, size_t n)
-{
-    if (type == LOAM_TYPE_Q8_0) return n / CELL_BLOCK * 34;
-    if (type == LOAM_TYPE_Q4_0) return n / CELL_BLOCK * 18;
-    return n * type_bytes(type);
-}
+#include "backends/cpu/cells.h"
+#include "floats_avx2.h"
 
 /* The scale of a block, in every lane. */
 LOAM__INLINE __m256 cell_scale(const uint8_t *block)
@@ -54,29 +40,43 @@ LOAM__INLINE float inverse(float d)
     return fabsf(d) >= FLT_MIN && fabsf(d) <= FLT_MAX ? 1 / d : 0;
 }
 
-/* The first or second 16 digits of a block. */
-LOAM__INLINE __m256i load_digits(loam_format type, const uint8_t *block, size_t half)
+/* Eight digits, from value `at` of a row on. */
+LOAM__INLINE __m256i load_digits(loam_format type, const uint8_t *block, size_t at)
 {
     const uint8_t *digits = block + 2;
     if (type == LOAM_TYPE_Q8_0)
-        return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(digits + 16 * half)));
-    __m256i q = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)digits));
-    q = half ? _mm256_srli_epi16(q, 4) : _mm256_and_si256(q, _mm256_set1_epi16(15));
-    return _mm256_sub_epi16(q, _mm256_set1_epi16(8));
+        return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(digits + at)));
+    /* the low nibbles of 16 bytes, then the high ones */
+    __m256i q = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(digits + at % 16)));
+    q = at < 16 ? _mm256_and_si256(q, _mm256_set1_epi32(15)) : _mm256_srli_epi32(q, 4);
+    return _mm256_sub_epi32(q, _mm256_set1_epi32(8));
 }
 
-/* Vector w < 4 of the digits of a block; of a plain type, of the cells that begin there. */
-LOAM__INLINE __m256 load_cells(loam_format type, const uint8_t *cells, size_t w)
+/* Eight cells of a row, from value `at` on. */
+LOAM__INLINE floats load_cells(loam_format type, const uint8_t *row, size_t at)
 {
-    const uint8_t *digits = cells + 2;
-    if (!in_blocks(type)) return load_typed(type, cells + w * WIDTH * type_bytes(type));
-    if (type == LOAM_TYPE_Q8_0)
-        return _mm256_cvtepi32_ps(
-            _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(digits + w * WIDTH))));
-    /* the low nibbles of 16 bytes, then the high ones */
-    __m256i q = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(digits + w % 2 * WIDTH)));
-    q = w < 2 ? _mm256_and_si256(q, _mm256_set1_epi32(15)) : _mm256_srli_epi32(q, 4);
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
+    const uint8_t *cells = row + cell_bytes(type, at);
+    if (!in_blocks(type)) return load_typed(type, cells);
+    const __m256i digits = load_digits(type, cells, at % CELL_BLOCK);
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(digits), cell_scale(cells));
+}
+
+LOAM__INLINE void transpose(floats v[WIDTH])
+{
+    floats t[WIDTH];
+    for (size_t i = 0; i < WIDTH; i += 4) {
+        const __m256 a = _mm256_unpacklo_ps(v[i], v[i + 1]), b = _mm256_unpackhi_ps(v[i], v[i + 1]);
+        const __m256 c = _mm256_unpacklo_ps(v[i + 2], v[i + 3]);
+        const __m256 d = _mm256_unpackhi_ps(v[i + 2], v[i + 3]);
+        t[i] = _mm256_shuffle_ps(a, c, 0x44);
+        t[i + 1] = _mm256_shuffle_ps(a, c, 0xEE);
+        t[i + 2] = _mm256_shuffle_ps(b, d, 0x44);
+        t[i + 3] = _mm256_shuffle_ps(b, d, 0xEE);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        v[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+    }
 }
 
 #endif

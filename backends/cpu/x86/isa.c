@@ -85,8 +85,7 @@ const loam__cpu_isa loam__cpu_avx2 = {
     .rope = loam__avx2_rope,
     .kv_write = loam__avx2_kv_write,
     .attention = loam__avx2_attention,
-    .digits_err = 6e-5f, /* 16 bits of a query: 1 in 65534 of its largest number; random ones show
-                            half of it */
+    .attention_part = loam__avx2_attention_part,
     .slice_macs = (size_t)1 << 21,
 };
 
@@ -132,6 +131,8 @@ const loam__cpu_isa loam__cpu_avx512 = {
     .name = "avx512",
     .present = avx512_present,
     .matmuls = avx512_matmuls,
+    .attention = loam__avx512_attention,
+    .attention_part = loam__avx512_attention_part,
     .slice_macs = (size_t)1 << 21,
 };
 

@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "inline.h"
+#include "backends/cpu/inline.h"
 
 LOAM__INLINE int load16(const uint8_t *p)
 {

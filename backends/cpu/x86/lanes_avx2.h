@@ -3,13 +3,12 @@
 #ifndef LOAM__CPU_LANES_AVX2_H
 #define LOAM__CPU_LANES_AVX2_H
 
-#include "inline_avx2.h"
+#include "floats_avx2.h"
 #include "lanes.h"
 
 enum { ROWS = 8 };
 
 typedef __m256i ints;
-typedef __m256 floats;
 /* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
  * them begins at packed + ROWS * at. */
 typedef struct source {
@@ -20,7 +19,6 @@ typedef struct source {
 typedef const source *row_pointers;
 
 #define VECTOR(operation)  _mm256_##operation /* an intrinsic of this width */
-#define LOAM__KERNEL(name) loam__avx2_##name
 
 LOAM__INLINE ints bits_and(ints a, ints b)
 {
@@ -65,11 +63,6 @@ LOAM__INLINE ints table_of(const int8_t bytes[16])
 LOAM__INLINE floats as_floats(ints bits)
 {
     return _mm256_castsi256_ps(bits);
-}
-
-LOAM__INLINE floats zeros(void)
-{
-    return _mm256_setzero_ps();
 }
 
 /* A cache line that is needed soon. */

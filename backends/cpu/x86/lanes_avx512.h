@@ -2,13 +2,12 @@
 #ifndef LOAM__CPU_LANES_AVX512_H
 #define LOAM__CPU_LANES_AVX512_H
 
-#include "avx512.h"
+#include "floats_avx512.h"
 #include "lanes.h"
 
 enum { ROWS = 16 };
 
 typedef __m512i ints;
-typedef __m512 floats;
 /* Where ROWS rows of weights lie: apart, or interleaved (loam__packing), where byte `at` of all of
  * them begins at packed + ROWS * at. */
 typedef struct source {
@@ -19,7 +18,6 @@ typedef struct source {
 typedef const source *row_pointers;
 
 #define VECTOR(operation)  _mm512_##operation /* an intrinsic of this width */
-#define LOAM__KERNEL(name) loam__avx512_##name
 
 LOAM__INLINE ints bits_and(ints a, ints b)
 {
@@ -63,11 +61,6 @@ LOAM__INLINE ints table_of(const int8_t bytes[16])
 LOAM__INLINE floats as_floats(ints bits)
 {
     return _mm512_castsi512_ps(bits);
-}
-
-LOAM__INLINE floats zeros(void)
-{
-    return _mm512_setzero_ps();
 }
 
 /* A cache line that is needed soon. */

@@ -1,5 +1,5 @@
 /* F32, F16 and BF16 weights times F32 activations. */
-#include "inline_avx2.h"
+#include "floats_avx2.h"
 
 size_t loam__avx2_f32_bytes(size_t k)
 {

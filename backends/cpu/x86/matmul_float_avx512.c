@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "avx512.h"
-#include "inline.h"
+#include "backends/cpu/inline.h"
 
 enum { STEP = 16, ROWS = 4, COLS = 6 };
 

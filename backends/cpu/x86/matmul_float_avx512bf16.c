@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "avx512.h"
-#include "inline.h"
+#include "backends/cpu/inline.h"
 
 enum { STEP = 32, ROWS = 4, COLS = 6 };
 

@@ -114,9 +114,9 @@ LOAM__INLINE void unpack_nvfp4(row_pointers rows, size_t at, sink *s)
     unpack_nvfp4_piece(rows, at, scales, 1, s);
 }
 
-PRODUCT(iq4_nl, SIGNED, 32, 18)
-PRODUCT(iq4_xs, SIGNED, 256, 136)
-PRODUCT(mxfp4, CENTERED, 32, 17)
-PRODUCT(nvfp4, CENTERED_HALVES, 64, 36)
+PRODUCT(iq4_nl, SIGNED, 32, 18, IN_ORDER)
+PRODUCT(iq4_xs, SIGNED, 256, 136, IN_ORDER)
+PRODUCT(mxfp4, CENTERED, 32, 17, IN_ORDER)
+PRODUCT(nvfp4, CENTERED_HALVES, 64, 36, IN_ORDER)
 
 #endif

@@ -1,5 +1,5 @@
 /* What is done number by number: norms, sums, activations, rotations. */
-#include "inline_avx2.h"
+#include "floats_avx2.h"
 
 #include <math.h>
 

@@ -1,15 +1,73 @@
-/* Small parts that several AVX2 kernel files share. */
-#ifndef LOAM__CPU_INLINE_AVX2_H
-#define LOAM__CPU_INLINE_AVX2_H
+/* Vectors of floats, by the names that they have at every width. */
+#ifndef LOAM__CPU_FLOATS_AVX2_H
+#define LOAM__CPU_FLOATS_AVX2_H
 
 #include <float.h>
 #include <immintrin.h>
 #include <string.h>
 
 #include "avx2.h"
-#include "inline.h"
+#include "backends/cpu/inline.h"
 
 enum { WIDTH = 8 }; /* floats in a vector */
+
+typedef __m256 floats;
+
+#define LOAM__KERNEL(name) loam__avx2_##name
+
+LOAM__INLINE floats zeros(void)
+{
+    return _mm256_setzero_ps();
+}
+
+LOAM__INLINE floats spread(float v)
+{
+    return _mm256_set1_ps(v);
+}
+
+LOAM__INLINE floats load_floats(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+LOAM__INLINE void store_floats(float *p, floats v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+LOAM__INLINE floats plus(floats a, floats b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+LOAM__INLINE floats times(floats a, floats b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+LOAM__INLINE floats over(floats a, floats b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+/* a * b + c */
+LOAM__INLINE floats times_plus(floats a, floats b, floats c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* b where one of them is NaN. */
+LOAM__INLINE floats larger(floats a, floats b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+LOAM__INLINE float largest_lane(floats v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
 
 /* The eight lanes in a fixed order: ((0+4) + (2+6)) + ((1+5) + (3+7)). */
 LOAM__INLINE float add_lanes(__m256 v)

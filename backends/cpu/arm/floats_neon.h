@@ -1,15 +1,74 @@
-/* Small parts that several NEON kernel files share. */
-#ifndef LOAM__CPU_INLINE_NEON_H
-#define LOAM__CPU_INLINE_NEON_H
+/* Vectors of floats, by the names that they have at every width. */
+#ifndef LOAM__CPU_FLOATS_NEON_H
+#define LOAM__CPU_FLOATS_NEON_H
 
 #include <arm_neon.h>
 #include <float.h>
 #include <string.h>
 
 #include "arm.h"
-#include "lib/base/compiler.h"
+#include "backends/cpu/inline.h"
 
 enum { WIDTH = 4 }; /* floats in a vector */
+
+typedef float32x4_t floats;
+
+LOAM__INLINE floats zeros(void)
+{
+    return vdupq_n_f32(0);
+}
+
+LOAM__INLINE floats spread(float v)
+{
+    return vdupq_n_f32(v);
+}
+
+LOAM__INLINE floats load_floats(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+LOAM__INLINE void store_floats(float *p, floats v)
+{
+    vst1q_f32(p, v);
+}
+
+LOAM__INLINE floats plus(floats a, floats b)
+{
+    return vaddq_f32(a, b);
+}
+
+LOAM__INLINE floats times(floats a, floats b)
+{
+    return vmulq_f32(a, b);
+}
+
+LOAM__INLINE floats over(floats a, floats b)
+{
+    return vdivq_f32(a, b);
+}
+
+/* a * b + c */
+LOAM__INLINE floats times_plus(floats a, floats b, floats c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+/* b where a is NaN. */
+LOAM__INLINE floats larger(floats a, floats b)
+{
+    return vmaxnmq_f32(a, b);
+}
+
+LOAM__INLINE float largest_lane(floats v)
+{
+    return vmaxnmvq_f32(v);
+}
+
+LOAM__INLINE float add_lanes(floats v)
+{
+    return vaddvq_f32(v);
+}
 
 /* The first n < 4 numbers of an array, zeros behind them; nothing beyond is touched. */
 LOAM__INLINE float32x4_t load_first(const float *p, size_t n)
@@ -42,11 +101,6 @@ LOAM__INLINE float32x4_t load_typed(loam_format type, const uint8_t *p)
     default:
         return vreinterpretq_f32_u8(vld1q_u8(p));
     }
-}
-
-LOAM__INLINE size_t type_bytes(loam_format type)
-{
-    return type == LOAM_TYPE_F32 ? 4 : 2;
 }
 
 /* The first n < 4 of them, zeros behind. */

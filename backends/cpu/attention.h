@@ -1,0 +1,457 @@
+/* Attention, for every instruction set: online softmax (Milakov and Gimelshein 2018) over runs of
+ * positions, several queries to each run.
+ *
+ * A run of K is unpacked so that a vector has one value of some positions, a run of V so that it has
+ * some values of one position; then a few rows, each one head of one query, are multiplied with
+ * both. Runs and segments begin at fixed positions, and each number of a row is summed up in the
+ * order of the values or positions: what a row gets does not depend on its companions.
+ *
+ * Before this header a file defines floats, a vector of WIDTH; TILE_VECTORS, for which
+ * (TILE_ROWS + 1) * TILE_VECTORS vectors are few enough for the registers; zeros(), spread(),
+ * load_floats(), store_floats(), store_first(), plus(), times(), over(), times_plus(),
+ * larger(), which gives its second operand if one is NaN; exp_lanes(), add_lanes(), largest_lane();
+ * transpose() of WIDTH vectors; load_cells(), WIDTH cells from a value of a row on, and
+ * load_first_typed(), the last few of them. */
+#ifndef LOAM__CPU_ATTENTION_H
+#define LOAM__CPU_ATTENTION_H
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "cells.h"
+
+enum { RUN = LOAM__ATTENTION_RUN, SEGMENT = LOAM__ATTENTION_SEGMENT };
+enum { TILE_ROWS = LOAM__ATTENTION_TILE };
+
+_Static_assert(RUN % (WIDTH * TILE_VECTORS) == 0 && SEGMENT % RUN == 0, "tiles fill a run");
+_Static_assert(WIDTH <= LOAM__ATTENTION_WIDTH, "rows are padded to whole vectors");
+
+typedef struct range { /* of positions */
+    size_t first, end;
+} range;
+
+/* Of each row, over some positions: the largest score, the sum of exp(score - max), and of that
+ * times V. */
+typedef struct sums {
+    float *max, *total; /* [rows] */
+    float *y;           /* [rows][width] */
+} sums;
+
+typedef struct space {
+    size_t width;         /* v_values and what is missing to whole vectors */
+    float *keys;          /* [k_values][RUN] */
+    float *values;        /* [RUN][width] */
+    float *scores;        /* [TILE_ROWS][RUN], then the factors */
+    sums part, all;       /* of a segment and of those up to it */
+    const uint8_t *k[RUN]; /* rows of cells, those seen */
+    const uint8_t *v[RUN];
+} space;
+
+/* ---- where things are ---- */
+
+static size_t row_count(const loam__attention_args *a)
+{
+    return (size_t)a->tokens * a->heads;
+}
+
+static sums lay_out_sums(const loam__attention_args *a, float *at)
+{
+    const size_t rows = loam__attention_padded(row_count(a));
+    return (sums){.max = at, .total = at + rows, .y = at + 2 * rows};
+}
+
+static void lay_out(const loam__attention_args *a, space *s)
+{
+    const size_t part = loam__attention_part(a->tokens, a->heads, a->v_values);
+    s->width = (a->v_values + WIDTH - 1) / WIDTH * WIDTH;
+    s->keys = a->scratch;
+    s->values = s->keys + loam__attention_padded(a->k_values) * RUN;
+    s->scores = s->values + s->width * RUN;
+    s->part = lay_out_sums(a, s->scores + (size_t)TILE_ROWS * RUN);
+    s->all = lay_out_sums(a, s->part.max + part);
+}
+
+static range common(range a, range b)
+{
+    return (range){a.first > b.first ? a.first : b.first, a.end < b.end ? a.end : b.end};
+}
+
+/* What a row sees. */
+static range seen_by(const loam__attention_args *a, size_t row)
+{
+    const size_t position = a->position + row / a->heads;
+    const bool all = !a->window || position < a->window;
+    return (range){all ? 0 : position - a->window + 1, position + 1};
+}
+
+/* What one of the rows sees. */
+static range seen_by_some(const loam__attention_args *a, size_t first, size_t n)
+{
+    return (range){seen_by(a, first).first, seen_by(a, first + n - 1).end};
+}
+
+static range seen_by_all(const loam__attention_args *a, size_t first, size_t n)
+{
+    return (range){seen_by(a, first + n - 1).first, seen_by(a, first).end};
+}
+
+static const float *query(const loam__attention_args *a, size_t row)
+{
+    return a->q + row / a->heads * a->q_stride + row % a->heads * a->k_values;
+}
+
+/* ---- a run of cells as floats ---- */
+
+static void find_cells(const loam__attention_args *a, range p, space *s)
+{
+    const int32_t *block = a->table + p.first / a->block_tokens;
+    size_t row = p.first % a->block_tokens;
+    for (size_t i = p.first; i < p.end; i++) {
+        s->k[i % RUN] = a->k + (size_t)*block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+        s->v[i % RUN] = a->v + (size_t)*block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
+        if (++row < a->block_tokens) continue;
+        row = 0;
+        block++;
+    }
+}
+
+/* In whole vectors of positions; in the place of one that is not seen lies one that is. */
+LOAM__INLINE void unpack_keys(loam_format type, const loam__attention_args *a, range p,
+                              const space *s)
+{
+    const size_t n = a->k_values;
+    for (size_t i = p.first / WIDTH * WIDTH; i < p.end; i += WIDTH) {
+        float *to = s->keys + i % RUN;
+        const uint8_t *row[WIDTH];
+        floats v[WIDTH];
+        for (size_t j = 0; j < WIDTH; j++) {
+            const size_t position = i + j < p.first ? p.first : i + j < p.end ? i + j : p.end - 1;
+            row[j] = s->k[position % RUN];
+        }
+        size_t at = 0;
+        for (; at + WIDTH <= n; at += WIDTH) {
+            for (size_t j = 0; j < WIDTH; j++)
+                v[j] = load_cells(type, row[j], at);
+            transpose(v);
+            for (size_t j = 0; j < WIDTH; j++)
+                store_floats(to + (at + j) * RUN, v[j]);
+        }
+        if (at == n || in_blocks(type)) continue;
+        for (size_t j = 0; j < WIDTH; j++)
+            v[j] = load_first_typed(type, row[j] + cell_bytes(type, at), n - at);
+        transpose(v);
+        for (size_t j = 0; j < WIDTH; j++)
+            store_floats(to + (at + j) * RUN, v[j]);
+    }
+}
+
+LOAM__INLINE void unpack_values(loam_format type, const loam__attention_args *a, range p,
+                                const space *s)
+{
+    const size_t n = a->v_values;
+    for (size_t i = p.first; i < p.end; i++) {
+        const uint8_t *row = s->v[i % RUN];
+        float *to = s->values + i % RUN * s->width;
+        size_t at = 0;
+        for (; at + WIDTH <= n; at += WIDTH)
+            store_floats(to + at, load_cells(type, row, at));
+        if (at < n && !in_blocks(type))
+            store_floats(to + at, load_first_typed(type, row + cell_bytes(type, at), n - at));
+    }
+}
+
+/* A loop of its own for each type, in which the type is a constant. */
+#define FOR_TYPE(type, work, ...)               \
+    switch (type) {                             \
+    case LOAM_TYPE_F32:                         \
+        work(LOAM_TYPE_F32, __VA_ARGS__);       \
+        break;                                  \
+    case LOAM_TYPE_F16:                         \
+        work(LOAM_TYPE_F16, __VA_ARGS__);       \
+        break;                                  \
+    case LOAM_TYPE_BF16:                        \
+        work(LOAM_TYPE_BF16, __VA_ARGS__);      \
+        break;                                  \
+    case LOAM_TYPE_Q8_0:                        \
+        work(LOAM_TYPE_Q8_0, __VA_ARGS__);      \
+        break;                                  \
+    default:                                    \
+        work(LOAM_TYPE_Q4_0, __VA_ARGS__);      \
+    }
+
+static void unpack_run(const loam__attention_args *a, range p, space *s)
+{
+    find_cells(a, p, s);
+    FOR_TYPE(a->k_type, unpack_keys, a, p, s)
+    FOR_TYPE(a->v_type, unpack_values, a, p, s)
+}
+
+/* ---- scores: rows of queries times keys ---- */
+
+/* Both numbers are constants. */
+LOAM__INLINE void score_tile(size_t rows, size_t vectors, const float *const q[TILE_ROWS],
+                             const float *keys, size_t n, float *scores)
+{
+    floats sum[TILE_ROWS][TILE_VECTORS];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            sum[r][v] = zeros();
+    for (size_t i = 0; i < n; i++, keys += RUN) {
+        floats key[TILE_VECTORS];
+        for (size_t v = 0; v < vectors; v++)
+            key[v] = load_floats(keys + v * WIDTH);
+        for (size_t r = 0; r < rows; r++) {
+            const floats factor = spread(q[r][i]);
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] = times_plus(factor, key[v], sum[r][v]);
+        }
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            store_floats(scores + r * RUN + v * WIDTH, sum[r][v]);
+}
+
+/* At least for positions p, of one run. */
+LOAM__INLINE void score_rows(size_t rows, const loam__attention_args *a, const space *s,
+                             size_t first, range p)
+{
+    const size_t end = (p.end - 1) % RUN + 1;
+    const float *q[TILE_ROWS];
+    size_t i = p.first % RUN / WIDTH * WIDTH;
+    for (size_t r = 0; r < rows; r++)
+        q[r] = query(a, first + r);
+    for (; i + (TILE_VECTORS - 1) * WIDTH < end; i += TILE_VECTORS * WIDTH)
+        score_tile(rows, TILE_VECTORS, q, s->keys + i, a->k_values, s->scores + i);
+    for (; i < end; i += WIDTH)
+        score_tile(rows, 1, q, s->keys + i, a->k_values, s->scores + i);
+}
+
+/* ---- softmax ---- */
+
+/* cap * tanh(x / cap), with tanh t = 1 - 2 / (e^2t + 1) */
+LOAM__INLINE floats soft_cap(floats x, float cap)
+{
+    const floats e = exp_lanes(times(spread(2), over(x, spread(cap))));
+    const floats rest = over(spread(-2), plus(e, spread(1)));
+    return times(spread(cap), plus(spread(1), rest));
+}
+
+/* Scores of positions first .. end - 1 of a run become factors exp(score - max), the others of
+ * their vectors 0; what was summed under a smaller max is scaled down to the new one. */
+static void soften(const loam__attention_args *a, const space *s, float *scores, range p,
+                   size_t row)
+{
+    const size_t first = p.first % RUN, end = (p.end - 1) % RUN + 1;
+    const size_t from = first / WIDTH * WIDTH, to = (end + WIDTH - 1) / WIDTH * WIDTH;
+    float *y = s->part.y + row * s->width;
+    floats most = spread(s->part.max[row]), sum = zeros();
+    for (size_t i = from; i < to; i += WIDTH) {
+        floats v = times(load_floats(scores + i), spread(a->scale));
+        if (a->softcap > 0) v = soft_cap(v, a->softcap);
+        store_floats(scores + i, v);
+    }
+    for (size_t i = from; i < first; i++)
+        scores[i] = -INFINITY;
+    for (size_t i = end; i < to; i++)
+        scores[i] = -INFINITY;
+    for (size_t i = from; i < to; i += WIDTH)
+        most = larger(load_floats(scores + i), most);
+    const float max = largest_lane(most);
+    if (max > s->part.max[row]) {
+        const floats shrink = exp_lanes(spread(s->part.max[row] - max));
+        float lanes[WIDTH];
+        store_floats(lanes, shrink);
+        s->part.total[row] *= lanes[0];
+        for (size_t i = 0; i < s->width; i += WIDTH)
+            store_floats(y + i, times(load_floats(y + i), shrink));
+        s->part.max[row] = max;
+    }
+    for (size_t i = from; i < to; i += WIDTH) {
+        const floats e = exp_lanes(plus(load_floats(scores + i), spread(-max)));
+        store_floats(scores + i, e);
+        sum = plus(sum, e);
+    }
+    s->part.total[row] += add_lanes(sum);
+}
+
+/* ---- values, each times its factor ---- */
+
+/* Both numbers are constants. */
+LOAM__INLINE void add_tile(size_t rows, size_t vectors, const float *factors, const float *values,
+                           size_t width, size_t n, float *y)
+{
+    floats sum[TILE_ROWS][TILE_VECTORS];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            sum[r][v] = load_floats(y + r * width + v * WIDTH);
+    for (size_t i = 0; i < n; i++, values += width) {
+        floats value[TILE_VECTORS];
+        for (size_t v = 0; v < vectors; v++)
+            value[v] = load_floats(values + v * WIDTH);
+        for (size_t r = 0; r < rows; r++) {
+            const floats factor = spread(factors[r * RUN + i]);
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] = times_plus(factor, value[v], sum[r][v]);
+        }
+    }
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            store_floats(y + r * width + v * WIDTH, sum[r][v]);
+}
+
+/* Rows i .. of a tile, which begins at row `first`, over positions that all of them see. */
+LOAM__INLINE void add_rows(size_t rows, const space *s, size_t first, size_t i, range p)
+{
+    const size_t n = p.end - p.first, at = p.first % RUN, tile = TILE_VECTORS * WIDTH;
+    const float *factors = s->scores + i * RUN + at, *values = s->values + at * s->width;
+    float *y = s->part.y + (first + i) * s->width;
+    size_t w = 0;
+    for (; w + tile <= s->width; w += tile)
+        add_tile(rows, TILE_VECTORS, factors, values + w, s->width, n, y + w);
+    for (; w < s->width; w += WIDTH)
+        add_tile(rows, 1, factors, values + w, s->width, n, y + w);
+}
+
+/* A position that a row does not see may hold anything, so its factor of 0 is not enough. */
+LOAM__INLINE void add_seen(size_t rows, const loam__attention_args *a, const space *s, size_t first,
+                           range p)
+{
+    const range shared = common(seen_by_all(a, first, rows), p);
+    const bool some = shared.first < shared.end;
+    for (size_t i = 0; i < rows; i++) {
+        const range own = common(seen_by(a, first + i), p);
+        const range before = {own.first, some ? shared.first : own.end};
+        if (before.first < before.end) add_rows(1, s, first, i, before);
+    }
+    if (!some) return;
+    add_rows(rows, s, first, 0, shared);
+    for (size_t i = 0; i < rows; i++) {
+        const range after = {shared.end, common(seen_by(a, first + i), p).end};
+        if (after.first < after.end) add_rows(1, s, first, i, after);
+    }
+}
+
+/* ---- all of it ---- */
+
+LOAM__INLINE void tile(size_t rows, const loam__attention_args *a, const space *s, size_t first,
+                       range run)
+{
+    const range p = common(seen_by_some(a, first, rows), run);
+    if (p.first >= p.end) return;
+    score_rows(rows, a, s, first, p);
+    for (size_t i = 0; i < rows; i++) {
+        const range own = common(seen_by(a, first + i), p);
+        if (own.first < own.end) soften(a, s, s->scores + i * RUN, own, first + i);
+    }
+    add_seen(rows, a, s, first, p);
+}
+
+/* Rows from `first` on, a constant number of them. */
+static void some_rows(size_t rows, const loam__attention_args *a, const space *s, size_t first,
+                      range run)
+{
+    _Static_assert(TILE_ROWS == 6, "a case for each number of rows");
+    switch (rows) {
+    case 1:
+        tile(1, a, s, first, run);
+        break;
+    case 2:
+        tile(2, a, s, first, run);
+        break;
+    case 3:
+        tile(3, a, s, first, run);
+        break;
+    case 4:
+        tile(4, a, s, first, run);
+        break;
+    case 5:
+        tile(5, a, s, first, run);
+        break;
+    default:
+        tile(6, a, s, first, run);
+    }
+}
+
+static range segment_range(size_t segment)
+{
+    return (range){segment * SEGMENT, (segment + 1) * SEGMENT};
+}
+
+static void attend(const loam__attention_args *a, size_t segment, space *s)
+{
+    const size_t rows = row_count(a);
+    const range p = common(seen_by_some(a, 0, rows), segment_range(segment));
+    for (size_t row = 0; row < rows; row++) {
+        s->part.max[row] = -FLT_MAX; /* finite: a score of -infinity is a factor of 0, not NaN */
+        s->part.total[row] = 0;
+    }
+    memset(s->part.y, 0, rows * s->width * sizeof *s->part.y);
+    for (size_t at = p.first / RUN * RUN; at < p.end; at += RUN) {
+        const range run = common(p, (range){at, at + RUN});
+        unpack_run(a, run, s);
+        for (size_t row = 0, n; row < rows; row += n) {
+            n = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
+            some_rows(n, a, s, row, run);
+        }
+    }
+}
+
+/* Take the sums of the next segment into those of all up to it. */
+static void join(const sums *part, const space *s, size_t row, bool first)
+{
+    const float *from = part->y + row * s->width;
+    float *y = s->all.y + row * s->width, lanes[WIDTH];
+    const float was = first ? -FLT_MAX : s->all.max[row], is = part->max[row];
+    const float max = was > is ? was : is;
+    const floats old = exp_lanes(spread(was - max)), new = exp_lanes(spread(is - max));
+    s->all.max[row] = max;
+    store_floats(lanes, old);
+    const float kept = first ? 0 : s->all.total[row] * lanes[0];
+    store_floats(lanes, new);
+    s->all.total[row] = kept + part->total[row] * lanes[0];
+    for (size_t i = 0; i < s->width; i += WIDTH) {
+        const floats had = first ? zeros() : times(load_floats(y + i), old);
+        store_floats(y + i, times_plus(load_floats(from + i), new, had));
+    }
+}
+
+static void finish(const loam__attention_args *a, const space *s, size_t row)
+{
+    const float *from = s->all.y + row * s->width;
+    float *y = a->y + row / a->heads * a->y_stride + row % a->heads * a->v_values;
+    for (size_t i = 0; i < a->v_values; i += WIDTH) {
+        const floats v = over(load_floats(from + i), spread(s->all.total[row]));
+        if (a->v_values - i >= WIDTH) store_floats(y + i, v);
+        else store_first(y + i, a->v_values - i, v);
+    }
+}
+
+void LOAM__KERNEL(attention_part)(const loam__attention_args *a, size_t segment, float *part)
+{
+    space s;
+    lay_out(a, &s);
+    s.part = lay_out_sums(a, part);
+    attend(a, segment, &s);
+}
+
+void LOAM__KERNEL(attention)(const loam__attention_args *a, float *parts)
+{
+    const size_t rows = row_count(a);
+    const range p = seen_by_some(a, 0, rows);
+    space s;
+    lay_out(a, &s);
+    for (size_t segment = p.first / SEGMENT; segment * SEGMENT < p.end; segment++) {
+        if (parts) s.part = lay_out_sums(a, parts);
+        else attend(a, segment, &s);
+        for (size_t row = 0; row < rows; row++) {
+            const range seen = seen_by(a, row), own = common(seen, segment_range(segment));
+            if (own.first < own.end) join(&s.part, &s, row, own.first == seen.first);
+        }
+        if (parts) parts += loam__attention_part(a->tokens, a->heads, a->v_values);
+    }
+    for (size_t row = 0; row < rows; row++)
+        finish(a, &s, row);
+}
+
+#endif
