@@ -106,7 +106,7 @@ static const loam__cpu_matmul avx512_matmuls[] = {
     ROW(avx512, Q4_K, 5e-3f, q8, prepare_32,  q4_k, {16, LOAM__NO_PAIR}),
     ROW(avx512, Q5_K, 5e-3f, q8, prepare_32,  q5_k, {16, LOAM__NO_PAIR}),
     ROW(avx512, Q6_K, 5e-3f, q8, prepare_32,  q6_k, {16, 208}),
-    ROW(avx512, Q2_K,   5e-3f, q8, prepare_32,  q2_k,   {16, LOAM__NO_PAIR}),
+    ROW(avx512, Q2_K,   5e-3f, q8, prepare,     q2_k,   {16, LOAM__NO_PAIR}),
     ROW(avx512, Q3_K,   5e-3f, q8, prepare_32,  q3_k,   {16, 108}),
     ROW(avx512, IQ4_NL, 15e-3f, q8, prepare_128, iq4_nl, {16, 0}),
     ROW(avx512, IQ4_XS, 5e-3f, q8, prepare_128, iq4_xs, {16, LOAM__NO_PAIR}),

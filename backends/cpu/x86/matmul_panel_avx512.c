@@ -4,13 +4,16 @@
 
 /* ---- activations ---- */
 
+_Static_assert(sizeof(q8) == 64, "a line of the caches");
+
+/* An odd number of lines: else the columns of a tile would share a few sets of the caches. */
 size_t loam__avx512_q8_bytes(size_t k)
 {
-    return (k / BLOCK * sizeof(q8) + 63) / 64 * 64;
+    return (k / BLOCK | 1) * sizeof(q8);
 }
 
-/* Round 16 values to int8. One with NaN or infinity gives NaN; one whose scale has no finite
- * inverse counts as zero. */
+/* Round 16 values to int8; gives the sum of these. Values with NaN or infinity give NaN; such whose
+ * scale has no finite inverse count as zero. */
 LOAM__INLINE int quantize_half(const float *x, int8_t *q, float *scale)
 {
     const __m512 v = _mm512_loadu_ps(x);
@@ -29,17 +32,39 @@ LOAM__INLINE int quantize_half(const float *x, int8_t *q, float *scale)
     return _mm512_reduce_add_epi32(whole);
 }
 
+/* To 22 significant bits. */
+LOAM__INLINE float shortened(float scale)
+{
+    uint32_t bits;
+    memcpy(&bits, &scale, sizeof bits);
+    bits &= ~(uint32_t)3;
+    memcpy(&scale, &bits, sizeof bits);
+    return scale;
+}
+
+enum { NO_CENTER = 0 };
+
 LOAM__INLINE void prepare(const float *x, size_t k, int center, void *column)
 {
     q8 *out = column;
     for (size_t b = 0; b < k / BLOCK; b++, out++) {
-        int sum[2];
+        out->both_bases = out->sum = 0;
         for (int h = 0; h < 2; h++) {
-            sum[h] = quantize_half(x + b * BLOCK + h * HALF, out->q + h * HALF, &out->scale[h]);
-            out->start[h] = -center * sum[h];
+            float scale;
+            const int sum = quantize_half(x + b * BLOCK + h * HALF, out->q + h * HALF, &scale);
+            out->scale[h] = shortened(scale);
+            out->base[h] = -MAGIC * out->scale[h];
+            out->both_bases += out->base[h];
+            out->sum += out->scale[h] * (float)sum;
+            if (center == NO_CENTER) out->half_sums[h] = out->scale[h] * (float)sum;
+            else out->start[h] = MAGIC_BITS - center * sum;
         }
-        out->sum = out->scale[0] * (float)sum[0] + out->scale[1] * (float)sum[1];
     }
+}
+
+void loam__avx512_q8_prepare(const float *x, size_t k, void *column)
+{
+    prepare(x, k, NO_CENTER, column);
 }
 
 void loam__avx512_q8_prepare_1(const float *x, size_t k, void *column)
@@ -81,7 +106,7 @@ void loam__avx512_q8_prepare_128(const float *x, size_t k, void *column)
 
 enum {
     COLS = 8,         /* of a tile */
-    PANEL_PIECES = 16 /* 512 values of 16 rows: 12 KiB, which stay in the first-level cache */
+    PANEL_PIECES = 20 /* 640 values of 16 rows: 15 KiB, which stay in the first-level cache */
 };
 
 /* y += panel * x for `cols` columns, whose blocks begin at x and lie x_stride bytes apart. */
@@ -138,17 +163,26 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     }
 }
 
+/* Panels of whole units and about the same size. */
+static size_t panel_pieces(size_t blocks, size_t unit_blocks)
+{
+    const size_t most = PANEL_PIECES / unit_blocks, units = blocks / unit_blocks;
+    const size_t panels = (units + most - 1) / most;
+    return (units + panels - 1) / panels * unit_blocks;
+}
+
 void loam__avx512_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values,
                                   size_t unit_bytes, fill_fn *fill)
 {
     const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
+    const size_t most = panel_pieces(blocks, unit_blocks);
     panel p;
     for (size_t r = 0; r < a->rows; r += ROWS) {
         source rows;
         p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
         find_rows(a, r, &rows);
-        for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
-            p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
+        for (size_t b = 0; b < blocks; b += most) {
+            p.n = blocks - b < most ? blocks - b : most;
             p.first = b == 0;
             fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
             multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);

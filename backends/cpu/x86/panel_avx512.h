@@ -6,13 +6,25 @@
 
 enum { BLOCK = 32, HALF = 16 };
 
-/* 32 activations: value i is scale[i / 16] * q[i]. */
+/* 32 activations: value i is scale[i / 16] * q[i].
+ *
+ * Integer sums are made into floats by where they begin: the bits of 1.5 * 2^23, plus a whole number
+ * n with |n| < 2^22, are those of the float 1.5 * 2^23 + n. To take that away again is part of the
+ * multiplication by a scale, for which `base` is -1.5 * 2^23 * scale. A scale has 22 significant
+ * bits, so a product of a whole number and a scale alone loses nothing by it, and one together with
+ * another half at most the weight of 1 in q. */
 typedef struct q8 {
     int8_t q[BLOCK];
-    float scale[2];
-    int32_t start[2]; /* -center * sum of q, over each half */
-    float sum;        /* of the values, for weights with a minimum */
+    float scale[2], base[2], both_bases;
+    float sum;              /* of the values, for weights with a minimum */
+    union {                 /* for each half */
+        int32_t start[2];   /* of a sum for weights with a center: MAGIC_BITS - center * sum of q */
+        float half_sums[2]; /* of the values, for weights with a minimum in each half */
+    };
 } q8;
+
+#define MAGIC      0x1.8p23f
+#define MAGIC_BITS 0x4b400000
 
 /* How weights multiply. */
 enum {
@@ -21,10 +33,10 @@ enum {
     SIX_BITS, /* weight = scale[i / 16] * (w - center) */
     SEVEN_BITS = SIX_BITS,
     SIGNED, /* weight = scale * (int8_t)w, made CENTERED with 128 */
-    HALVES, /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN, with a center of 32 */
+    HALVES, /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN */
     CENTERED_HALVES = SIX_BITS
 };
-#define HALF_MIN (-1.0f / 32) /* `start` is -32 times the sum that a min is for */
+#define HALF_MIN 1.0f
 
 typedef struct piece {
     __m512i w[8];
@@ -87,42 +99,39 @@ LOAM__INLINE __m512i broadcast4(const void *p)
     return _mm512_set1_epi32(v);
 }
 
-/* The exact sum of a half, and that sum times the activations' scale. */
-LOAM__INLINE __m512i half_sum(int kind, const __m512i w[4], const q8 *x, int half)
+/* The sum of a half, exact: MAGIC more than it is. */
+LOAM__INLINE __m512 half_sum(int kind, const __m512i w[4], const q8 *x, int half)
 {
     const int8_t *q = x->q + half * HALF;
     const bool centered = kind != OFFSET && kind != HALVES;
-    __m512i s = centered ? _mm512_set1_epi32(x->start[half]) : _mm512_setzero_si512();
+    __m512i s = _mm512_set1_epi32(centered ? x->start[half] : MAGIC_BITS);
     s = _mm512_dpbusd_epi32(s, w[0], broadcast4(q));
     s = _mm512_dpbusd_epi32(s, w[1], broadcast4(q + 4));
     s = _mm512_dpbusd_epi32(s, w[2], broadcast4(q + 8));
-    return _mm512_dpbusd_epi32(s, w[3], broadcast4(q + 12));
+    return _mm512_castsi512_ps(_mm512_dpbusd_epi32(s, w[3], broadcast4(q + 12)));
 }
 
-/* For HALVES: sum + (products * scale + start * min) * the activations' scale. */
-LOAM__INLINE __m512 add_half(__m512 products, __m512 scale, __m512 min, const q8 *x, int half,
-                             __m512 sum)
+LOAM__INLINE __m512 scaled_half(int kind, const __m512i w[4], const q8 *x, int half, float base)
 {
-    const __m512 start = _mm512_cvtepi32_ps(_mm512_set1_epi32(x->start[half]));
-    const __m512 part = _mm512_fmadd_ps(products, scale, _mm512_mul_ps(min, start));
-    return _mm512_fmadd_ps(part, _mm512_set1_ps(x->scale[half]), sum);
+    return _mm512_fmadd_ps(half_sum(kind, w, x, half), _mm512_set1_ps(x->scale[half]),
+                           _mm512_set1_ps(base));
 }
 
 LOAM__INLINE __m512 add_piece(int kind, const piece *p, const q8 *x, __m512 sum)
 {
-    const __m512 first = _mm512_cvtepi32_ps(half_sum(kind, p->w, x, 0));
-    const __m512 second = _mm512_cvtepi32_ps(half_sum(kind, p->w + 4, x, 1));
-    if (kind == HALVES) {
-        sum = add_half(first, p->scale, p->min[0], x, 0, sum);
-        return add_half(second, p->extra, p->min[1], x, 1, sum);
+    if (kind == SIX_BITS || kind == HALVES) {
+        const __m512 first = scaled_half(kind, p->w, x, 0, x->base[0]);
+        const __m512 second = scaled_half(kind, p->w + 4, x, 1, x->base[1]);
+        sum = _mm512_fmadd_ps(first, p->scale, sum);
+        sum = _mm512_fmadd_ps(second, p->extra, sum);
+        if (kind == SIX_BITS) return sum;
+        sum = _mm512_fmadd_ps(p->min[0], _mm512_set1_ps(x->half_sums[0]), sum);
+        return _mm512_fmadd_ps(p->min[1], _mm512_set1_ps(x->half_sums[1]), sum);
     }
-    const __m512 part = _mm512_mul_ps(first, _mm512_set1_ps(x->scale[0]));
-    const __m512 scale = _mm512_set1_ps(x->scale[1]);
-    if (kind == SIX_BITS) {
-        sum = _mm512_fmadd_ps(part, p->scale, sum);
-        return _mm512_fmadd_ps(_mm512_mul_ps(second, scale), p->extra, sum);
-    }
-    sum = _mm512_fmadd_ps(_mm512_fmadd_ps(second, scale, part), p->scale, sum);
+    const __m512 first = scaled_half(kind, p->w, x, 0, x->both_bases);
+    const __m512 both = _mm512_fmadd_ps(half_sum(kind, p->w + 4, x, 1),
+                                        _mm512_set1_ps(x->scale[1]), first);
+    sum = _mm512_fmadd_ps(both, p->scale, sum);
     return kind == OFFSET ? _mm512_fmadd_ps(p->extra, _mm512_set1_ps(x->sum), sum) : sum;
 }
 
