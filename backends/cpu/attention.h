@@ -229,6 +229,16 @@ LOAM__INLINE void score_rows(size_t rows, const loam__attention_args *a, const s
 
 /* ---- softmax ---- */
 
+/* -infinity in lanes first .. end - 1. */
+LOAM__INLINE floats without(floats v, size_t first, size_t end)
+{
+    float lanes[WIDTH];
+    store_floats(lanes, v);
+    for (size_t i = first; i < end; i++)
+        lanes[i] = -INFINITY;
+    return load_floats(lanes);
+}
+
 /* cap * tanh(x / cap), with tanh t = 1 - 2 / (e^2t + 1) */
 LOAM__INLINE floats soft_cap(floats x, float cap)
 {
@@ -237,42 +247,49 @@ LOAM__INLINE floats soft_cap(floats x, float cap)
     return times(spread(cap), plus(spread(1), rest));
 }
 
-/* Scores of positions first .. end - 1 of a run become factors exp(score - max), the others of
- * their vectors 0; what was summed under a smaller max is scaled down to the new one. */
-static void soften(const loam__attention_args *a, const space *s, float *scores, range p,
-                   size_t row)
+/* What was summed under a smaller max is scaled down to the new one. */
+static void shrink(const space *s, size_t row, float max)
 {
-    const size_t first = p.first % RUN, end = (p.end - 1) % RUN + 1;
-    const size_t from = first / WIDTH * WIDTH, to = (end + WIDTH - 1) / WIDTH * WIDTH;
-    float *y = s->part.y + row * s->width;
-    floats most = spread(s->part.max[row]), sum = zeros();
-    for (size_t i = from; i < to; i += WIDTH) {
-        floats v = times(load_floats(scores + i), spread(a->scale));
-        if (a->softcap > 0) v = soft_cap(v, a->softcap);
-        store_floats(scores + i, v);
+    const floats factor = exp_lanes(spread(s->part.max[row] - max));
+    float *y = s->part.y + row * s->width, lanes[WIDTH];
+    store_floats(lanes, factor);
+    s->part.total[row] *= lanes[0];
+    for (size_t i = 0; i < s->width; i += WIDTH)
+        store_floats(y + i, times(load_floats(y + i), factor));
+    s->part.max[row] = max;
+}
+
+/* Scores of positions first .. end - 1 of a run become factors exp(score - max), the others of
+ * their vectors 0. For a whole run both are constants, and the scores stay in registers. */
+LOAM__INLINE void soften(const loam__attention_args *a, const space *s, float *scores, size_t first,
+                         size_t end, size_t row)
+{
+    const size_t from = first / WIDTH, to = (end + WIDTH - 1) / WIDTH;
+    floats v[RUN / WIDTH], most = spread(s->part.max[row]), sum = zeros();
+    for (size_t i = from; i < to; i++) {
+        v[i] = times(load_floats(scores + i * WIDTH), spread(a->scale));
+        if (a->softcap > 0) v[i] = soft_cap(v[i], a->softcap);
     }
-    for (size_t i = from; i < first; i++)
-        scores[i] = -INFINITY;
-    for (size_t i = end; i < to; i++)
-        scores[i] = -INFINITY;
-    for (size_t i = from; i < to; i += WIDTH)
-        most = larger(load_floats(scores + i), most);
+    if (first % WIDTH) v[from] = without(v[from], 0, first % WIDTH);
+    if (end % WIDTH) v[to - 1] = without(v[to - 1], end % WIDTH, WIDTH);
+    for (size_t i = from; i < to; i++)
+        most = larger(v[i], most);
     const float max = largest_lane(most);
-    if (max > s->part.max[row]) {
-        const floats shrink = exp_lanes(spread(s->part.max[row] - max));
-        float lanes[WIDTH];
-        store_floats(lanes, shrink);
-        s->part.total[row] *= lanes[0];
-        for (size_t i = 0; i < s->width; i += WIDTH)
-            store_floats(y + i, times(load_floats(y + i), shrink));
-        s->part.max[row] = max;
-    }
-    for (size_t i = from; i < to; i += WIDTH) {
-        const floats e = exp_lanes(plus(load_floats(scores + i), spread(-max)));
-        store_floats(scores + i, e);
-        sum = plus(sum, e);
+    if (max > s->part.max[row]) shrink(s, row, max);
+    for (size_t i = from; i < to; i++) {
+        v[i] = exp_lanes(plus(v[i], spread(-max)));
+        store_floats(scores + i * WIDTH, v[i]);
+        sum = plus(sum, v[i]);
     }
     s->part.total[row] += add_lanes(sum);
+}
+
+static void soften_row(const loam__attention_args *a, const space *s, float *scores, range p,
+                       size_t row)
+{
+    const size_t first = p.first % RUN, end = (p.end - 1) % RUN + 1;
+    if (end - first == RUN) soften(a, s, scores, 0, RUN, row);
+    else soften(a, s, scores, first, end, row);
 }
 
 /* ---- values, each times its factor ---- */
@@ -342,7 +359,7 @@ LOAM__INLINE void tile(size_t rows, const loam__attention_args *a, const space *
     score_rows(rows, a, s, first, p);
     for (size_t i = 0; i < rows; i++) {
         const range own = common(seen_by(a, first + i), p);
-        if (own.first < own.end) soften(a, s, s->scores + i * RUN, own, first + i);
+        if (own.first < own.end) soften_row(a, s, s->scores + i * RUN, own, first + i);
     }
     add_seen(rows, a, s, first, p);
 }

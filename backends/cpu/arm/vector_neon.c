@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#define LOAM__KERNEL(name) loam__neon_##name
+#include "backends/cpu/elementwise.h"
+
 void loam__neon_rms_norm(const float *x, const float *weight, float *y, size_t n, float eps)
 {
     const size_t whole = n / WIDTH * WIDTH;
@@ -19,44 +22,6 @@ void loam__neon_rms_norm(const float *x, const float *weight, float *y, size_t n
         vst1q_f32(y + i, vmulq_f32(vmulq_n_f32(vld1q_f32(x + i), scale), vld1q_f32(weight + i)));
     for (size_t i = whole; i < n; i++)
         y[i] = x[i] * scale * weight[i];
-}
-
-void loam__neon_add(const float *a, const float *b, float *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        vst1q_f32(y + i, vaddq_f32(vld1q_f32(a + i), vld1q_f32(b + i)));
-    for (; i < n; i++)
-        y[i] = a[i] + b[i];
-}
-
-/* act(gate) * up. SiLU is x / (1 + e^-x); and so is the tanh form of GELU (Hendrycks and Gimpel
- * 2016) with another exponent, for (1 + tanh t) / 2 = 1 / (1 + e^-2t). Minus infinity would give
- * infinity by infinity. */
-LOAM__INLINE float32x4_t glu(int32_t act, float32x4_t gate, float32x4_t up)
-{
-    const float32x4_t one = vdupq_n_f32(1.0f), x = vmaxq_f32(vdupq_n_f32(-FLT_MAX), gate);
-    float32x4_t t = x;
-    if (act == LOAM_ACT_GELU_TANH) { /* 2 sqrt(2 / pi) x (1 + 0.044715 x^2) */
-        const float32x4_t cubic = vfmaq_n_f32(one, vmulq_f32(x, x), 0.044715f);
-        t = vmulq_f32(vmulq_n_f32(x, 1.5957691216f), cubic);
-    }
-    return vmulq_f32(vdivq_f32(x, vaddq_f32(one, exp_lanes(vnegq_f32(t)))), up);
-}
-
-LOAM__INLINE void glu_all(int32_t act, const float *gate, const float *up, float *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        vst1q_f32(y + i, glu(act, vld1q_f32(gate + i), vld1q_f32(up + i)));
-    if (i < n)
-        store_first(y + i, n - i, glu(act, load_first(gate + i, n - i), load_first(up + i, n - i)));
-}
-
-void loam__neon_glu(int32_t act, const float *gate, const float *up, float *y, size_t n)
-{
-    if (act == LOAM_ACT_GELU_TANH) glu_all(LOAM_ACT_GELU_TANH, gate, up, y, n);
-    else glu_all(LOAM_ACT_SILU, gate, up, y, n);
 }
 
 /* Pairs (a, b), turned; a vector of cosines and one of sines. */

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "backends/cpu/elementwise.h"
+
 void loam__avx2_rms_norm(const float *x, const float *weight, float *y, size_t n, float eps)
 {
     const size_t whole = n / WIDTH * WIDTH;
@@ -24,46 +26,6 @@ void loam__avx2_rms_norm(const float *x, const float *weight, float *y, size_t n
     }
     for (size_t i = whole; i < n; i++)
         y[i] = x[i] * scale * weight[i];
-}
-
-void loam__avx2_add(const float *a, const float *b, float *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i)));
-    for (; i < n; i++)
-        y[i] = a[i] + b[i];
-}
-
-/* act(gate) * up. SiLU is x / (1 + e^-x); and so is the tanh form of GELU (Hendrycks and Gimpel
- * 2016) with another exponent, for (1 + tanh t) / 2 = 1 / (1 + e^-2t). Minus infinity would give
- * infinity by infinity. */
-LOAM__INLINE __m256 glu(int32_t act, __m256 gate, __m256 up)
-{
-    const __m256 one = _mm256_set1_ps(1.0f), zero = _mm256_setzero_ps();
-    const __m256 x = _mm256_max_ps(_mm256_set1_ps(-FLT_MAX), gate);
-    __m256 t = x;
-    if (act == LOAM_ACT_GELU_TANH) { /* 2 sqrt(2 / pi) x (1 + 0.044715 x^2) */
-        const __m256 cubic = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(0.044715f), one);
-        t = _mm256_mul_ps(_mm256_mul_ps(x, _mm256_set1_ps(1.5957691216f)), cubic);
-    }
-    const __m256 e = exp_lanes(_mm256_sub_ps(zero, t));
-    return _mm256_mul_ps(_mm256_div_ps(x, _mm256_add_ps(one, e)), up);
-}
-
-LOAM__INLINE void glu_all(int32_t act, const float *gate, const float *up, float *y, size_t n)
-{
-    size_t i = 0;
-    for (; i + WIDTH <= n; i += WIDTH)
-        _mm256_storeu_ps(y + i, glu(act, _mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i)));
-    if (i < n)
-        store_first(y + i, n - i, glu(act, load_first(gate + i, n - i), load_first(up + i, n - i)));
-}
-
-void loam__avx2_glu(int32_t act, const float *gate, const float *up, float *y, size_t n)
-{
-    if (act == LOAM_ACT_GELU_TANH) glu_all(LOAM_ACT_GELU_TANH, gate, up, y, n);
-    else glu_all(LOAM_ACT_SILU, gate, up, y, n);
 }
 
 /* Pair i of a head is (x[2i], x[2i + 1]). */
