@@ -1,8 +1,8 @@
 /* Attention, for every instruction set: online softmax (Milakov and Gimelshein 2018) over runs of
  * positions, several queries to each run.
  *
- * A run of K is unpacked so that a vector has one value of some positions, a run of V so that it has
- * some values of one position; then a few rows, each one head of one query, are multiplied with
+ * A run of K is unpacked so that a vector has one value of some positions, a run of V so that it
+ * has some values of one position; then a few rows, each one head of one query, are multiplied with
  * both. Runs and segments begin at fixed positions, and each number of a row is summed up in the
  * order of the values or positions: what a row gets does not depend on its companions.
  *
@@ -39,11 +39,11 @@ typedef struct sums {
 } sums;
 
 typedef struct space {
-    size_t width;         /* v_values and what is missing to whole vectors */
-    float *keys;          /* [k_values][RUN] */
-    float *values;        /* [RUN][width] */
-    float *scores;        /* [TILE_ROWS][RUN], then the factors */
-    sums part, all;       /* of a segment and of those up to it */
+    size_t width;          /* v_values and what is missing to whole vectors */
+    float *keys;           /* [k_values][RUN] */
+    float *values;         /* [RUN][width] */
+    float *scores;         /* [TILE_ROWS][RUN], then the factors */
+    sums part, all;        /* of a segment and of those up to it */
     const uint8_t *k[RUN]; /* rows of cells, those seen */
     const uint8_t *v[RUN];
 } space;
@@ -108,8 +108,10 @@ static void find_cells(const loam__attention_args *a, range p, space *s)
     const int32_t *block = a->table + p.first / a->block_tokens;
     size_t row = p.first % a->block_tokens;
     for (size_t i = p.first; i < p.end; i++) {
-        s->k[i % RUN] = a->k + (size_t)*block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
-        s->v[i % RUN] = a->v + (size_t)*block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
+        s->k[i % RUN] =
+            a->k + (size_t)*block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+        s->v[i % RUN] =
+            a->v + (size_t)*block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
         if (++row < a->block_tokens) continue;
         row = 0;
         block++;
@@ -162,22 +164,22 @@ LOAM__INLINE void unpack_values(loam_format type, const loam__attention_args *a,
 }
 
 /* A loop of its own for each type, in which the type is a constant. */
-#define FOR_TYPE(type, work, ...)               \
-    switch (type) {                             \
-    case LOAM_TYPE_F32:                         \
-        work(LOAM_TYPE_F32, __VA_ARGS__);       \
-        break;                                  \
-    case LOAM_TYPE_F16:                         \
-        work(LOAM_TYPE_F16, __VA_ARGS__);       \
-        break;                                  \
-    case LOAM_TYPE_BF16:                        \
-        work(LOAM_TYPE_BF16, __VA_ARGS__);      \
-        break;                                  \
-    case LOAM_TYPE_Q8_0:                        \
-        work(LOAM_TYPE_Q8_0, __VA_ARGS__);      \
-        break;                                  \
-    default:                                    \
-        work(LOAM_TYPE_Q4_0, __VA_ARGS__);      \
+#define FOR_TYPE(type, work, ...)                                                                  \
+    switch (type) {                                                                                \
+    case LOAM_TYPE_F32:                                                                            \
+        work(LOAM_TYPE_F32, __VA_ARGS__);                                                          \
+        break;                                                                                     \
+    case LOAM_TYPE_F16:                                                                            \
+        work(LOAM_TYPE_F16, __VA_ARGS__);                                                          \
+        break;                                                                                     \
+    case LOAM_TYPE_BF16:                                                                           \
+        work(LOAM_TYPE_BF16, __VA_ARGS__);                                                         \
+        break;                                                                                     \
+    case LOAM_TYPE_Q8_0:                                                                           \
+        work(LOAM_TYPE_Q8_0, __VA_ARGS__);                                                         \
+        break;                                                                                     \
+    default:                                                                                       \
+        work(LOAM_TYPE_Q4_0, __VA_ARGS__);                                                         \
     }
 
 static void unpack_run(const loam__attention_args *a, range p, space *s)

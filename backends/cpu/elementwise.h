@@ -1,5 +1,5 @@
-/* Sums and gated activations, for every instruction set: each number by itself, so that slices change
- * no bit. Before this header a file includes its floats header. */
+/* Sums and gated activations, for every instruction set: each number by itself, so that slices
+ * change no bit. Before this header a file includes its floats header. */
 #ifndef LOAM__CPU_ELEMENTWISE_H
 #define LOAM__CPU_ELEMENTWISE_H
 

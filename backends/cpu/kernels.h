@@ -47,8 +47,8 @@ typedef struct loam__cpu_matmul {
     loam__packing packing;
 } loam__cpu_matmul;
 
-/* Queries at consecutive positions of one sequence, the heads that share one KV head. Block b of the
- * sequence starts at k + table[b] * k_block_bytes; in it this KV head's block_tokens rows of
+/* Queries at consecutive positions of one sequence, the heads that share one KV head. Block b of
+ * the sequence starts at k + table[b] * k_block_bytes; in it this KV head's block_tokens rows of
  * k_values cells lie together, at k_head_offset, k_row_bytes each: whole blocks of their format.
  * The same for v. */
 typedef struct loam__attention_args {

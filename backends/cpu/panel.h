@@ -55,10 +55,11 @@ LOAM__INLINE void ask_for_all(uintptr_t first, size_t bytes)
 }
 
 /* Unpack `units` units in their order: to pieces, or into a dot product. What the hardware's
- * prefetcher does not see coming is asked for two groups of rows or three units ahead, in the order in
- * which it lies. Rows that lie apart are too many streams, above all when they are short; packed
+ * prefetcher does not see coming is asked for two groups of rows or three units ahead, in the order
+ * in which it lies. Rows that lie apart are too many streams, above all when they are short; packed
  * ones are one stream, which it follows if it is not read with jumps (Zen 4: Q6_K 3.4 times as fast
- * with asking, Q4_K 0.8 times). The two compiled apart, packed rows cost nothing but their loads. */
+ * with asking, Q4_K 0.8 times). The two compiled apart, packed rows cost nothing but their loads.
+ */
 LOAM__INLINE void unpack_units(unpack_fn *unpack, size_t unit_bytes, reading order,
                                row_pointers rows, size_t row_bytes, size_t at, size_t units,
                                sink *s)

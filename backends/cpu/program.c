@@ -377,8 +377,9 @@ static size_t own_floats(const loam_node *n)
 static uint64_t most_parts(const loam_node *n, const loam_value *k, uint32_t threads)
 {
     uint64_t positions = k->rows * n->u.attention.block_tokens;
-    return threads < 2 ? 0 : (uint64_t)threads * SLICES_PER_WORKER *
-                                 (positions / LOAM__ATTENTION_SEGMENT + 1);
+    return threads < 2
+               ? 0
+               : (uint64_t)threads * SLICES_PER_WORKER * (positions / LOAM__ATTENTION_SEGMENT + 1);
 }
 
 static sharing share_attention(const cpu_run *r)
@@ -463,8 +464,8 @@ static float *parts_of(const cpu_run *r, uint32_t segments, uint32_t t, uint32_t
 {
     const loam_node *n = &r->op->node;
     size_t i = ((size_t)t * n->u.attention.kv_heads + head) * segments;
-    float *parts = (float *)(void *)r->op->scratch +
-                   loam__pool_threads(r->cpu->pool) * r->op->scratch_stride;
+    float *parts =
+        (float *)(void *)r->op->scratch + loam__pool_threads(r->cpu->pool) * r->op->scratch_stride;
     return parts + i * part_floats(n);
 }
 

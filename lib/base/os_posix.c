@@ -81,7 +81,8 @@ void loam__forget_pages(const loam__map *map, uint64_t offset)
 void loam__use_large_pages(void *memory, size_t n)
 {
 #ifdef MADV_HUGEPAGE
-    const uintptr_t page = (uintptr_t)2 << 20; /* of x86-64, and of 64-bit ARM with small ones of 4 KiB */
+    const uintptr_t page = (uintptr_t)2
+                           << 20; /* of x86-64, and of 64-bit ARM with small ones of 4 KiB */
     const uintptr_t first = ((uintptr_t)memory + page - 1) / page * page;
     const uintptr_t end = ((uintptr_t)memory + n) / page * page;
     if (first < end) madvise((void *)first, end - first, MADV_HUGEPAGE);

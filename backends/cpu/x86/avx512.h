@@ -5,7 +5,8 @@
 #include "backends/cpu/kernels.h"
 
 /* Activations as int8 in blocks of 32 (panel_avx512.h), for formats whose unsigned weights are by
- * this much above what they mean or have a minimum; without a number, for a minimum in each half. */
+ * this much above what they mean or have a minimum; without a number, for a minimum in each half.
+ */
 size_t loam__avx512_q8_bytes(size_t k);
 void loam__avx512_q8_prepare(const float *x, size_t k, void *column);
 void loam__avx512_q8_prepare_1(const float *x, size_t k, void *column);

@@ -17,7 +17,7 @@ typedef struct source {
 
 typedef const source *row_pointers;
 
-#define VECTOR(operation)  _mm512_##operation /* an intrinsic of this width */
+#define VECTOR(operation) _mm512_##operation /* an intrinsic of this width */
 
 LOAM__INLINE ints bits_and(ints a, ints b)
 {

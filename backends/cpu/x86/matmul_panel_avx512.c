@@ -68,8 +68,8 @@ LOAM__INLINE __m512i largest_of_four(const __m512i v[4])
                                         _mm512_shuffle_i32x4(v[0], v[1], 0xDD));
     const __m512i cd = _mm512_max_epi32(_mm512_shuffle_i32x4(v[2], v[3], 0x88),
                                         _mm512_shuffle_i32x4(v[2], v[3], 0xDD));
-    __m512i m = _mm512_max_epi32(_mm512_shuffle_i32x4(ab, cd, 0x88),
-                                 _mm512_shuffle_i32x4(ab, cd, 0xDD));
+    __m512i m =
+        _mm512_max_epi32(_mm512_shuffle_i32x4(ab, cd, 0x88), _mm512_shuffle_i32x4(ab, cd, 0xDD));
     m = _mm512_max_epi32(m, _mm512_shuffle_epi32(m, 0x4E));
     return _mm512_max_epi32(m, _mm512_shuffle_epi32(m, 0xB1));
 }

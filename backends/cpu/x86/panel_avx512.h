@@ -8,11 +8,11 @@ enum { BLOCK = 32, HALF = 16 };
 
 /* 32 activations: value i is scale[i / 16] * q[i].
  *
- * Integer sums are made into floats by where they begin: the bits of 1.5 * 2^23, plus a whole number
- * n with |n| < 2^22, are those of the float 1.5 * 2^23 + n. To take that away again is part of the
- * multiplication by a scale, for which `base` is -1.5 * 2^23 * scale. A scale has 22 significant
- * bits, so a product of a whole number and a scale alone loses nothing by it, and one together with
- * another half at most the weight of 1 in q. */
+ * Integer sums are made into floats by where they begin: the bits of 1.5 * 2^23, plus a whole
+ * number n with |n| < 2^22, are those of the float 1.5 * 2^23 + n. To take that away again is part
+ * of the multiplication by a scale, for which `base` is -1.5 * 2^23 * scale. A scale has 22
+ * significant bits, so a product of a whole number and a scale alone loses nothing by it, and one
+ * together with another half at most the weight of 1 in q. */
 typedef struct q8 {
     int8_t q[BLOCK];
     float scale[2], base[2], both_bases;
@@ -129,8 +129,8 @@ LOAM__INLINE __m512 add_piece(int kind, const piece *p, const q8 *x, __m512 sum)
         return _mm512_fmadd_ps(p->min[1], _mm512_set1_ps(x->half_sums[1]), sum);
     }
     const __m512 first = scaled_half(kind, p->w, x, 0, x->both_bases);
-    const __m512 both = _mm512_fmadd_ps(half_sum(kind, p->w + 4, x, 1),
-                                        _mm512_set1_ps(x->scale[1]), first);
+    const __m512 both =
+        _mm512_fmadd_ps(half_sum(kind, p->w + 4, x, 1), _mm512_set1_ps(x->scale[1]), first);
     sum = _mm512_fmadd_ps(both, p->scale, sum);
     return kind == OFFSET ? _mm512_fmadd_ps(p->extra, _mm512_set1_ps(x->sum), sum) : sum;
 }
