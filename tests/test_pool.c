@@ -120,6 +120,49 @@ static void test_workers__are_never_more_at_once_than_processors(void **state)
     loam__pool_free(pool);
 }
 
+typedef struct shares {
+    atomic_uint of_workers; /* slices that the caller did not do */
+    uint32_t worker_us;     /* that each of those takes */
+} shares;
+
+static void share_slice(void *ctx, uint32_t slice, uint32_t worker)
+{
+    shares *s = ctx;
+    (void)slice;
+    if (worker != 0) atomic_fetch_add(&s->of_workers, 1);
+    pause_us(worker != 0 ? s->worker_us : 100);
+}
+
+/* Slices of a job of eight that a worker did. */
+static uint32_t done_by_workers(loam__pool *pool, uint32_t worker_us)
+{
+    shares s = {.worker_us = worker_us};
+    loam__job job = {.fn = share_slice, .ctx = &s, .n_slices = 8};
+    uint32_t next = 0;
+    assert_int_equal(loam__pool_run(pool, &job, &next), LOAM_OK);
+    return atomic_load(&s.of_workers);
+}
+
+/* A worker that is late, as where its core has been taken away, stays out of what comes next, and
+ * comes back later. A machine that is busy may hide the first, not every time. */
+static void test_workers__stay_away_for_a_while_when_they_were_late(void **state)
+{
+    loam__base b;
+    uint32_t away = 0, back = 0;
+    (void)state;
+    if (loam__cpu_count() < 2) skip();
+    loam__pool *pool = new_pool(&b, 2);
+    for (uint32_t i = 0; i < 50 && !(away && back); i++) {
+        if (done_by_workers(pool, 10000) == 0) continue; /* it rests, or has not woken up */
+        if (done_by_workers(pool, 100) == 0 && done_by_workers(pool, 100) == 0) away++;
+        for (uint32_t j = 0; j < 1000 && !back; j++)
+            back += done_by_workers(pool, 100) > 0;
+    }
+    assert_true(away > 0);
+    assert_true(back > 0);
+    loam__pool_free(pool);
+}
+
 static void test_pool__without_threads_the_caller_does_it_all(void **state)
 {
     loam__base b;
@@ -158,6 +201,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_job__runs_every_slice_once),
     cmocka_unit_test(test_job__goes_on_where_it_was_stopped),
     cmocka_unit_test(test_workers__are_never_more_at_once_than_processors),
+    cmocka_unit_test(test_workers__stay_away_for_a_while_when_they_were_late),
     cmocka_unit_test(test_pool__without_threads_the_caller_does_it_all),
     cmocka_unit_test(test_pool__survives_every_failed_allocation),
 };

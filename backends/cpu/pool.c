@@ -14,7 +14,16 @@
  * those of prefill 2.0; so they take 1.6 to 2.4 and 1.7 to 1.8. */
 #define TURN_NS 500000u
 
-#define CLOSED  (1u << 31) /* in gate: no worker may join any more */
+/* If the caller has waited this long for a worker, and longer than it has worked itself, then the
+ * system has given the worker's core to another program in the middle of a slice. One worker then
+ * stays away, at first so long, and twice as long each time that it comes back to the same. Beside
+ * a busy process a step of decode takes as long as with a thread less, which is not twice as long
+ * where it is the memory that limits it. */
+#define LATE_NS       1000000u
+#define FIRST_REST_NS 20000000u
+#define LAST_REST_NS  640000000u
+
+#define CLOSED        (1u << 31) /* in gate: no worker may join any more */
 
 typedef struct worker {
     loam__thread thread;
@@ -39,6 +48,9 @@ struct loam__pool {
     atomic_uint gate;     /* workers that joined, and CLOSED */
     atomic_uint finished; /* of those that joined */
     atomic_bool caller_sleeps;
+    atomic_uint places; /* for workers that join */
+    /* of the caller */
+    uint64_t rest_ns, rest_until;
     _Alignas(64) atomic_uint next;
     _Alignas(64) atomic_int stop; /* status of the one that asked to stop */
 };
@@ -62,12 +74,16 @@ static void work(loam__pool *pool, uint32_t index, uint64_t until_ns)
 
 /* ---- own threads ---- */
 
-static bool join_job(loam__pool *pool)
+typedef enum answer { JOINED, CLOSED_ALREADY, NO_PLACE } answer;
+
+static answer join_job(loam__pool *pool)
 {
     unsigned gate = atomic_load(&pool->gate);
-    while (!(gate & CLOSED))
-        if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) return true;
-    return false;
+    while (!(gate & CLOSED)) {
+        if (gate >= atomic_load(&pool->places)) return NO_PLACE;
+        if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) return JOINED;
+    }
+    return CLOSED_ALREADY;
 }
 
 static void leave_job(loam__pool *pool)
@@ -89,9 +105,9 @@ static void sleep_locked(loam__pool *pool)
 }
 
 /* True: it has slept. */
-static bool wait_for_job(loam__pool *pool, unsigned seen)
+static bool wait_for_job(loam__pool *pool, unsigned seen, uint32_t spins)
 {
-    for (uint32_t i = 0; i < SPINS; i++) {
+    for (uint32_t i = 0; i < spins; i++) {
         if (atomic_load(&pool->generation) != seen) return false;
         loam__cpu_pause();
     }
@@ -114,13 +130,14 @@ static void worker_main(void *arg)
     uint64_t until = loam__now_ns() + TURN_NS;
     while (!atomic_load(&pool->quit)) {
         unsigned seen = atomic_load(&pool->generation);
-        if (join_job(pool)) {
+        answer got = join_job(pool);
+        if (got == JOINED) {
             work(pool, w->index, until);
             leave_job(pool);
         }
-        bool rested = loam__now_ns() >= until;
+        bool rested = got != NO_PLACE && loam__now_ns() >= until;
         if (rested) loam__thread_yield(); /* then on with the same job */
-        else rested = wait_for_job(pool, seen);
+        else rested = wait_for_job(pool, seen, got == NO_PLACE ? 0 : SPINS);
         if (rested) until = loam__now_ns() + TURN_NS;
     }
 }
@@ -137,6 +154,25 @@ static void announce(loam__pool *pool, uint32_t most_awake)
         loam__cond_wake_one(&pool->work_cond);
     }
     loam__mutex_unlock(&pool->mutex);
+}
+
+/* How many workers may take part in the next job. */
+static uint32_t places_now(const loam__pool *pool)
+{
+    uint32_t most = pool->n_started < pool->most_awake ? pool->n_started : pool->most_awake;
+    bool rest = pool->rest_until != 0 && loam__now_ns() < pool->rest_until;
+    return most - (rest && most > 0);
+}
+
+/* A job was begun, left to the workers, and done. */
+static void learn(loam__pool *pool, uint64_t begun, uint64_t left)
+{
+    uint64_t now = loam__now_ns();
+    if (now - left < LATE_NS || now - left < left - begun) return;
+    bool again = pool->rest_until != 0 && begun - pool->rest_until < FIRST_REST_NS;
+    if (!again) pool->rest_ns = FIRST_REST_NS;
+    else if (pool->rest_ns < LAST_REST_NS) pool->rest_ns *= 2;
+    pool->rest_until = now + pool->rest_ns;
 }
 
 static void wait_for_workers(loam__pool *pool)
@@ -175,11 +211,16 @@ loam_status loam__pool_run(loam__pool *pool, const loam__job *job, uint32_t *nex
     } else if (pool->base->hooks.parallel) {
         pool->base->hooks.parallel(pool->base->hooks.parallel_ctx, host_task, pool, pool->threads);
     } else { /* without started threads the caller does it all */
+        uint64_t begun = loam__now_ns();
+        uint32_t places = places_now(pool);
         atomic_store(&pool->finished, 0);
+        atomic_store(&pool->places, places);
         atomic_store(&pool->gate, 0);
-        announce(pool, pool->most_awake);
+        announce(pool, places);
         work(pool, 0, 0);
+        uint64_t left = loam__now_ns();
         wait_for_workers(pool);
+        learn(pool, begun, left);
     }
     *next = atomic_load(&pool->next);
     return *next >= job->n_slices ? LOAM_OK : atomic_load(&pool->stop);
