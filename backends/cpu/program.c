@@ -251,12 +251,12 @@ static tiling tile_matmul(const cpu_run *r)
     uint64_t widest = macs / (TILE_ROWS * w->cols);
     widest = widest < 8 ? 8 : widest > MATMUL_MAX_COLS ? MATMUL_MAX_COLS : widest;
     t.cols = cols < widest ? cols : (uint32_t)widest;
-    uint64_t rows = macs / (w->cols * t.cols), share = w->rows / (threads * 4);
+    t.n_cols = divide_up(cols, t.cols);
+    uint64_t rows = macs / (w->cols * t.cols), share = w->rows * t.n_cols / (threads * 4);
     if (threads > 1 && rows > share) rows = share;
     rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
     t.rows = (uint32_t)(rows < TILE_ROWS ? TILE_ROWS : rows > w->rows ? w->rows : rows);
     t.n_rows = divide_up(w->rows, t.rows);
-    t.n_cols = divide_up(cols, t.cols);
     return t;
 }
 

@@ -229,6 +229,10 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     }
 }
 
+/* Of columns that stay in the second-level cache while rows go by; where there are more of them, a
+ * panel's share of them meets all rows before the next panel's. */
+#define X_BYTES ((size_t)384 * 1024)
+
 /* Panels of whole units and about the same size. */
 static size_t panel_pieces(size_t blocks, size_t unit_blocks)
 {
@@ -242,16 +246,20 @@ void loam__avx512_multiply_panels(const loam__matmul_args *a, int kind, size_t u
 {
     const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
     const size_t most = panel_pieces(blocks, unit_blocks);
+    const size_t together = a->cols * a->x_row_bytes > X_BYTES ? a->rows : ROWS;
     panel p;
-    for (size_t r = 0; r < a->rows; r += ROWS) {
-        source rows;
-        p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
-        find_rows(a, r, &rows);
+    for (size_t first = 0; first < a->rows; first += together) {
+        const size_t end = a->rows - first < together ? a->rows : first + together;
         for (size_t b = 0; b < blocks; b += most) {
             p.n = blocks - b < most ? blocks - b : most;
             p.first = b == 0;
-            fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
-            multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
+            for (size_t r = first; r < end; r += ROWS) {
+                source rows;
+                p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
+                find_rows(a, r, &rows);
+                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
+                multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
+            }
         }
     }
 }
