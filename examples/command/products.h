@@ -9,6 +9,22 @@
 #define CHAINS        12
 #define KEEP(kind, v) __asm__ volatile("" : "+" kind(v))
 
+/* Sum c begins as `first`; then `next` of `sum` takes its place, again and again. */
+#define RUN_CHAINS(vector, kind, first, next)                                                      \
+    do {                                                                                           \
+        vector sums[CHAINS];                                                                       \
+        for (int c = 0; c < CHAINS; c++)                                                           \
+            sums[c] = first;                                                                       \
+        for (int i = 0; i < PASSES; i++)                                                           \
+            for (int c = 0; c < CHAINS; c++) {                                                     \
+                const vector sum = sums[c];                                                        \
+                sums[c] = next;                                                                    \
+            }                                                                                      \
+        for (int c = 0; c < CHAINS; c++) {                                                         \
+            KEEP(kind, sums[c]);                                                                   \
+        }                                                                                          \
+    } while (0)
+
 typedef double products_fn(void);
 
 #if defined(__aarch64__)

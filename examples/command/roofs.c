@@ -149,60 +149,32 @@ FOR_SET("avx2") static double products_avx2(void)
 FOR_SET("avx2,fma") static double products_avx2_float(void)
 {
     const __m256 w = _mm256_set1_ps(0.5f), x = _mm256_set1_ps(0.25f);
-    __m256 sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm256_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm256_fmadd_ps(w, x, sums[c]);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("x", sums[c]);
+    RUN_CHAINS(__m256, "x", _mm256_set1_ps((float)c), _mm256_fmadd_ps(w, x, sum));
     return 8.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f,avx512vnni") static double products_avx512(void)
 {
     const __m512i w = _mm512_set1_epi8(3), x = _mm512_set1_epi8(7);
-    __m512i sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_epi32(c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_dpbusd_epi32(sums[c], w, x);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
+    RUN_CHAINS(__m512i, "v", _mm512_set1_epi32(c), _mm512_dpbusd_epi32(sum, w, x));
     return 64.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f") static double products_avx512_float(void)
 {
     const __m512 w = _mm512_set1_ps(0.5f), x = _mm512_set1_ps(0.25f);
-    __m512 sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_fmadd_ps(w, x, sums[c]);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
+    RUN_CHAINS(__m512, "v", _mm512_set1_ps((float)c), _mm512_fmadd_ps(w, x, sum));
     return 16.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f,avx512bf16") static double products_avx512_bf16(void)
 {
     const __m512bh w = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f));
-    __m512 sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_dpbf16_ps(sums[c], w, w);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
+    RUN_CHAINS(__m512, "v", _mm512_set1_ps((float)c), _mm512_dpbf16_ps(sum, w, w));
     return 32.0 * CHAINS * PASSES;
 }
 #elif defined(__aarch64__)
@@ -231,15 +203,8 @@ static double products_neon(void)
 static double products_neon_float(void)
 {
     const float32x4_t w = vdupq_n_f32(0.5f), x = vdupq_n_f32(0.25f);
-    float32x4_t sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = vdupq_n_f32((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = vfmaq_f32(sums[c], w, x);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("w", sums[c]);
+    RUN_CHAINS(float32x4_t, "w", vdupq_n_f32((float)c), vfmaq_f32(sum, w, x));
     return 4.0 * CHAINS * PASSES;
 }
 #endif
