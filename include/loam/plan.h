@@ -287,6 +287,7 @@ LOAM_API loam_status loam_quality_get(size_t i, loam_quality *quality);
 /* That row, in any case; of a format that the table lacks and the library reads, such as IQ2_XS or
  * MXFP4, its bits and what so many typically cost. A model trained in its format loses nothing.
  * Errors   LOAM_ERR_ARG (NULL, no such name), LOAM_ERR_NEWER
+ * Threads  any
  * Since    0.1 */
 LOAM_API loam_status loam_quality_find(const char *name, loam_quality *quality);
 
