@@ -817,6 +817,14 @@ static void refuse(fixture *f, const char *names)
     close_vocab(f);
 }
 
+/* A vocabulary's beginning: one token, and neither scores nor types. */
+static void put_only_a(gguf_writer *w)
+{
+    put_string(w, "tokenizer.ggml.model", "llama");
+    put_list(w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
+    put_text(w, "a", 1);
+}
+
 static void test_load__refuses_with_a_sentence(void **state)
 {
     const token one[] = {{"a", 0, 0}};
@@ -826,15 +834,11 @@ static void test_load__refuses_with_a_sentence(void **state)
     refuse(&f, "tokenizer.ggml.model");
     put_tokens(&f.w, "t5", one, 1);
     refuse(&f, "'t5'");
-    put_string(&f.w, "tokenizer.ggml.model", "llama");
-    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
-    put_text(&f.w, "a", 1);
+    put_only_a(&f.w);
     put_list(&f.w, "tokenizer.ggml.token_type", LOAM_META_F32, 1);
     put_u32(&f.w, 0);
     refuse(&f, "not a list of integers");
-    put_string(&f.w, "tokenizer.ggml.model", "llama");
-    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
-    put_text(&f.w, "a", 1);
+    put_only_a(&f.w);
     put_list(&f.w, "tokenizer.ggml.scores", LOAM_META_BOOL, 1);
     put(&f.w, "", 1);
     refuse(&f, "not a list of numbers");
@@ -842,15 +846,11 @@ static void test_load__refuses_with_a_sentence(void **state)
     refuse(&f, "tokenizer.ggml.tokens");
     put_tokens(&f.w, "gpt2", one, 1);
     refuse(&f, "tokenizer.ggml.merges");
-    put_string(&f.w, "tokenizer.ggml.model", "llama");
-    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
-    put_text(&f.w, "a", 1);
+    put_only_a(&f.w);
     put_list(&f.w, "tokenizer.ggml.token_type", LOAM_META_U32, 2);
     put_u64(&f.w, 0);
     refuse(&f, "2 elements for 1 tokens");
-    put_string(&f.w, "tokenizer.ggml.model", "llama");
-    put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_STRING, 1);
-    put_text(&f.w, "a", 1);
+    put_only_a(&f.w);
     refuse(&f, "tokenizer.ggml.scores");
     put_string(&f.w, "tokenizer.ggml.model", "llama");
     put_list(&f.w, "tokenizer.ggml.tokens", LOAM_META_U32, 1);

@@ -1,6 +1,7 @@
 #include "roofs.h"
 #include "command.h"
 #include "output.h"
+#include "products.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define MOST_THREADS 64
@@ -91,15 +94,6 @@ double roof_read(uint32_t n_threads)
 
 /* ---- multiplying ---- */
 
-/* Each loop keeps enough sums under way to hide how long one takes, starts them apart so that none
- * is another's copy, and gives the products that it made. KEEP makes a value one that the compiler
- * must compute and knows nothing of. */
-#define PASSES        4096
-#define CHAINS        12
-#define KEEP(kind, v) __asm__ volatile("" : "+" kind(v))
-
-typedef double products_fn(void);
-
 /* What the compiler makes of plain C, in F32; the factors are in the nearest cache. */
 static double products_scalar(void)
 {
@@ -155,61 +149,63 @@ FOR_SET("avx2") static double products_avx2(void)
 FOR_SET("avx2,fma") static double products_avx2_float(void)
 {
     const __m256 w = _mm256_set1_ps(0.5f), x = _mm256_set1_ps(0.25f);
-    __m256 sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm256_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm256_fmadd_ps(w, x, sums[c]);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("x", sums[c]);
+    RUN_CHAINS(__m256, "x", _mm256_set1_ps((float)c), _mm256_fmadd_ps(w, x, sum));
     return 8.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f,avx512vnni") static double products_avx512(void)
 {
     const __m512i w = _mm512_set1_epi8(3), x = _mm512_set1_epi8(7);
-    __m512i sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_epi32(c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_dpbusd_epi32(sums[c], w, x);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
+    RUN_CHAINS(__m512i, "v", _mm512_set1_epi32(c), _mm512_dpbusd_epi32(sum, w, x));
     return 64.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f") static double products_avx512_float(void)
 {
     const __m512 w = _mm512_set1_ps(0.5f), x = _mm512_set1_ps(0.25f);
-    __m512 sums[CHAINS];
 
-    for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_fmadd_ps(w, x, sums[c]);
-    for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
+    RUN_CHAINS(__m512, "v", _mm512_set1_ps((float)c), _mm512_fmadd_ps(w, x, sum));
     return 16.0 * CHAINS * PASSES;
 }
 
 FOR_SET("avx512f,avx512bf16") static double products_avx512_bf16(void)
 {
     const __m512bh w = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f));
-    __m512 sums[CHAINS];
+
+    RUN_CHAINS(__m512, "v", _mm512_set1_ps((float)c), _mm512_dpbf16_ps(sum, w, w));
+    return 32.0 * CHAINS * PASSES;
+}
+#elif defined(__aarch64__)
+/* Two products become a 16-bit sum before they are widened. */
+static double products_neon(void)
+{
+    const int8x16_t x = vdupq_n_s8(7);
+    int8x16_t w = vdupq_n_s8(3);
+    int32x4_t sums[CHAINS];
 
     for (int c = 0; c < CHAINS; c++)
-        sums[c] = _mm512_set1_ps((float)c);
-    for (int i = 0; i < PASSES; i++)
-        for (int c = 0; c < CHAINS; c++)
-            sums[c] = _mm512_dpbf16_ps(sums[c], w, w);
+        sums[c] = vdupq_n_s32(c);
+    for (int i = 0; i < PASSES; i++) {
+#pragma GCC unroll 12 /* so that the sums are never in memory */
+        for (int c = 0; c < CHAINS; c++) {
+            KEEP("w", w);
+            const int16x8_t low = vmull_s8(vget_low_s8(w), vget_low_s8(x));
+            sums[c] = vpadalq_s16(sums[c], vpaddq_s16(low, vmull_high_s8(w, x)));
+        }
+    }
     for (int c = 0; c < CHAINS; c++)
-        KEEP("v", sums[c]);
-    return 32.0 * CHAINS * PASSES;
+        KEEP("w", sums[c]);
+    return 16.0 * CHAINS * PASSES;
+}
+
+static double products_neon_float(void)
+{
+    const float32x4_t w = vdupq_n_f32(0.5f), x = vdupq_n_f32(0.25f);
+
+    RUN_CHAINS(float32x4_t, "w", vdupq_n_f32((float)c), vfmaq_f32(sum, w, x));
+    return 4.0 * CHAINS * PASSES;
 }
 #endif
 
@@ -224,6 +220,10 @@ static const struct set {
     {"avx2", products_avx2, products_avx2_float, products_avx2_float},
     {"avx512", products_avx512, products_avx512_float, products_avx512_float},
     {"avx512bf16", products_avx512, products_avx512_float, products_avx512_bf16},
+#elif defined(__aarch64__)
+    {"neon", products_neon, products_neon_float, products_neon_float},
+    {"dotprod", products_dotprod, products_neon_float, products_neon_float},
+    {"i8mm", products_i8mm, products_neon_float, products_neon_float},
 #endif
 };
 

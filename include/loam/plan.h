@@ -278,12 +278,18 @@ typedef struct loam_quality {
 LOAM_API void loam_quality_init(loam_quality *quality);
 
 /* The table, most bits first.
- * Errors   LOAM_ERR_ARG (beyond the last, NULL, no such name), LOAM_ERR_NEWER
+ * Errors   LOAM_ERR_ARG (beyond the last, NULL), LOAM_ERR_NEWER
  * Threads  any
  * Since    0.1 */
 LOAM_API size_t loam_quality_count(void);
 LOAM_API loam_status loam_quality_get(size_t i, loam_quality *quality);
-LOAM_API loam_status loam_quality_find(const char *name, loam_quality *quality); /* any case */
+
+/* That row, in any case; of a format that the table lacks and the library reads, such as IQ2_XS or
+ * MXFP4, its bits and what so many typically cost. A model trained in its format loses nothing.
+ * Errors   LOAM_ERR_ARG (NULL, no such name), LOAM_ERR_NEWER
+ * Threads  any
+ * Since    0.1 */
+LOAM_API loam_status loam_quality_find(const char *name, loam_quality *quality);
 
 /* Percent by which perplexity typically rises at that many bits a weight: between the rows of the
  * table that are not beaten. Never falls as bits do. A number that is not positive gives NaN.

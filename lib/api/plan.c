@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "lib/quant/quant.h"
 
 struct loam_plan {
     loam__base base;
@@ -309,10 +310,8 @@ size_t loam_quality_count(void)
     return n;
 }
 
-loam_status loam_quality_get(size_t i, loam_quality *quality)
+static loam_status write_quality(const loam__quality *row, loam_quality *quality)
 {
-    const loam__quality *row = loam__quality_row(i);
-    if (!quality || !row) return LOAM_ERR_ARG;
     loam_quality q = {
         .beaten = row->beaten,
         .bits_per_weight = row->bits,
@@ -320,6 +319,12 @@ loam_status loam_quality_get(size_t i, loam_quality *quality)
         .name = row->name,
     };
     return loam__options_write(quality, LOAM__UP_TO(loam_quality, reserved), &q, sizeof q);
+}
+
+loam_status loam_quality_get(size_t i, loam_quality *quality)
+{
+    const loam__quality *row = loam__quality_row(i);
+    return quality && row ? write_quality(row, quality) : LOAM_ERR_ARG;
 }
 
 /* ASCII only: no locale has a say. */
@@ -337,10 +342,24 @@ static bool same_name(const char *a, const char *b)
     return upper(*a) == upper(*b);
 }
 
+/* Of a format that the table lacks, what its bits typically cost. */
+static loam__quality quality_of_format(const loam__format *f)
+{
+    const double bits = 8.0 * f->block_bytes / f->block_values;
+    return (loam__quality){f->name, bits, loam__quality_percent(bits), false};
+}
+
 loam_status loam_quality_find(const char *name, loam_quality *quality)
 {
-    for (size_t i = 0; name && loam__quality_row(i); i++)
-        if (same_name(loam__quality_row(i)->name, name)) return loam_quality_get(i, quality);
+    const loam__quality *row;
+    const loam__format *f;
+    if (!name || !quality) return LOAM_ERR_ARG;
+    for (size_t i = 0; (row = loam__quality_row(i)); i++)
+        if (same_name(row->name, name)) return write_quality(row, quality);
+    for (size_t i = 0; (f = loam__format_at(i)); i++) {
+        const loam__quality typical = quality_of_format(f);
+        if (same_name(f->name, name)) return write_quality(&typical, quality);
+    }
     return LOAM_ERR_ARG;
 }
 

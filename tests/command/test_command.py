@@ -252,7 +252,7 @@ class Plan(Case):
         self.assertEqual(got["total_bytes"], 6_000_000_000)
 
     def test_format__stands_for_its_bits(self):
-        sizes = {"bf16": 14, "Q8_0": 7.4375, "Q5_K_M": 4.98, "Q4_K_M": 4.24, "Q4_0": 3.9375}
+        sizes = {"bf16": 14, "Q8_0": 7.4375, "Q5_K_M": 4.98, "Q4_K_M": 4.24, "Q4_0": 3.9375, "IQ4_XS": 3.71875}
         for name, gb in sizes.items():
             got = self.json("plan", "--params", "7e9", "--format", name, "--bandwidth", "1")
             self.assertAlmostEqual(got["weights_bytes"] / 1e9, gb, delta=0.006)

@@ -10,10 +10,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from make_gguf import ARRAY, BOOL, F32, I32, STRING, U32, tensor
 from make_models import Model
 
-TYPE_F32, TYPE_F16, TYPE_Q4_0, TYPE_Q4_1, TYPE_Q8_0, TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K = 0, 1, 2, 3, 8, 12, 13, 14
-TYPE_BF16 = 30
-BLOCKS = {TYPE_F32: (1, 4), TYPE_F16: (1, 2), TYPE_Q4_0: (32, 18), TYPE_Q4_1: (32, 20), TYPE_Q8_0: (32, 34),
-          TYPE_Q4_K: (256, 144), TYPE_Q5_K: (256, 176), TYPE_Q6_K: (256, 210), TYPE_BF16: (1, 2)}
+TYPE_F32, TYPE_F16, TYPE_Q4_0, TYPE_Q4_1, TYPE_Q5_0, TYPE_Q5_1, TYPE_Q8_0 = 0, 1, 2, 3, 6, 7, 8
+TYPE_Q2_K, TYPE_Q3_K, TYPE_Q4_K, TYPE_Q5_K, TYPE_Q6_K = range(10, 15)
+TYPE_IQ2_XXS, TYPE_IQ2_XS, TYPE_IQ3_XXS, TYPE_IQ1_S, TYPE_IQ4_NL, TYPE_IQ3_S, TYPE_IQ2_S, TYPE_IQ4_XS = range(16, 24)
+TYPE_IQ1_M, TYPE_BF16, TYPE_TQ1_0, TYPE_TQ2_0 = 29, 30, 34, 35
+TYPE_MXFP4, TYPE_NVFP4, TYPE_Q1_0, TYPE_Q2_0 = range(39, 43)
+BLOCKS = {TYPE_F32: (1, 4), TYPE_F16: (1, 2), TYPE_BF16: (1, 2), TYPE_Q4_0: (32, 18), TYPE_Q4_1: (32, 20),
+          TYPE_Q5_0: (32, 22), TYPE_Q5_1: (32, 24), TYPE_Q8_0: (32, 34), TYPE_IQ4_NL: (32, 18), TYPE_MXFP4: (32, 17),
+          TYPE_NVFP4: (64, 36), TYPE_Q1_0: (128, 18), TYPE_Q2_0: (64, 18), TYPE_Q2_K: (256, 84), TYPE_Q3_K: (256, 110),
+          TYPE_Q4_K: (256, 144), TYPE_Q5_K: (256, 176), TYPE_Q6_K: (256, 210), TYPE_IQ1_S: (256, 50),
+          TYPE_IQ1_M: (256, 56), TYPE_IQ2_XXS: (256, 66), TYPE_IQ2_XS: (256, 74), TYPE_IQ2_S: (256, 82),
+          TYPE_IQ3_XXS: (256, 98), TYPE_IQ3_S: (256, 110), TYPE_IQ4_XS: (256, 136), TYPE_TQ1_0: (256, 54),
+          TYPE_TQ2_0: (256, 66)}
+SCALE_AT = {TYPE_Q2_K: 80, TYPE_Q3_K: 108, TYPE_Q6_K: 208, TYPE_TQ1_0: 52, TYPE_TQ2_0: 64}  # of others: 0
+WITH_MINIMUM = {TYPE_Q4_1, TYPE_Q5_1, TYPE_Q2_K, TYPE_Q4_K, TYPE_Q5_K}  # its scale stands behind the other
+SCALE = 0.004
 CHAT = "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
 CALLBACK, TWO_THREADS, PACK, KV_F32, SCALAR, SEQUENCES, TWICE = 1, 2, 4, 8, 16, 32, 64
 
@@ -22,7 +33,7 @@ class Seed(Model):
     """A model whose weights are any bytes with small exponents."""
 
     def noise(self, kind, *dims):
-        values, bytes_ = BLOCKS[kind]
+        values = BLOCKS[kind][0]
         n = 1
         for d in dims:
             n *= d
@@ -32,12 +43,22 @@ class Seed(Model):
             return struct.pack(f"<{n}e", *(self.random.uniform(-1, 1) for _ in range(n)))
         if kind == TYPE_BF16:
             return b"".join(struct.pack("<f", self.random.uniform(-1, 1))[2:] for _ in range(n))
-        scale = struct.pack("<e", 0.004)
-        block = scale + self.random.randbytes(bytes_ - 2) if kind != TYPE_Q6_K else \
-            self.random.randbytes(bytes_ - 2) + scale
-        if kind in (TYPE_Q4_1, TYPE_Q4_K, TYPE_Q5_K):
-            block = scale + scale + block[4:]
-        return block * (n // values)
+        return self.block(kind) * (n // values)
+
+    def block(self, kind):
+        at, scale = SCALE_AT.get(kind, 0), struct.pack("<e", SCALE)
+        rest = self.random.randbytes(BLOCKS[kind][1] - 2)
+        block = bytearray(rest[:at] + scale + rest[at:])
+        if kind in WITH_MINIMUM:
+            block[at + 2:at + 4] = scale
+        elif kind == TYPE_IQ1_M:  # in the upper nibbles of four bytes
+            for i in range(4):
+                block[49 + 2 * i] = block[49 + 2 * i] & 15 | (scale[i // 2] >> 4 * (i % 2) & 15) << 4
+        elif kind == TYPE_MXFP4:  # 2 ** (e - 128)
+            block[0] = 120
+        elif kind == TYPE_NVFP4:  # e4m3, the smallest normal ones
+            block[:4] = bytes([8, 9, 10, 11])
+        return bytes(block)
 
     def fill(self, name, kind, *dims):
         """Behind each tensor is room for it to grow before it meets the next."""
@@ -133,6 +154,33 @@ def superblocks():
     return m
 
 
+def low_blocks():
+    """Blocks of 32 to 128 values."""
+    m = Seed("llama", 5)
+    vocab = m.bpe()
+    m.hyper(context_length=64, embedding_length=128, block_count=1, feed_forward_length=4, attention__head_count=1,
+            attention__key_length=4, attention__value_length=4)
+    m.fill("token_embd.weight", TYPE_IQ4_NL, 128, vocab)
+    m.layer(0, 128, 4, 1, 1, 4, [TYPE_Q5_0, TYPE_Q5_1, TYPE_NVFP4, TYPE_BF16, TYPE_Q1_0, TYPE_Q2_0, TYPE_F16])
+    m.fill("output_norm.weight", TYPE_F32, 128)
+    m.fill("output.weight", TYPE_MXFP4, 128, vocab)
+    return m
+
+
+def low_superblocks():
+    """Blocks of 256 in few bytes."""
+    m = Seed("llama", 6)
+    vocab = m.bpe()
+    m.hyper(context_length=64, embedding_length=256, block_count=2, feed_forward_length=3, attention__head_count=1,
+            attention__key_length=2, attention__value_length=2)
+    m.fill("token_embd.weight", TYPE_Q2_K, 256, vocab)
+    m.layer(0, 256, 3, 1, 1, 2, [TYPE_Q3_K, TYPE_IQ4_XS, TYPE_IQ3_S, TYPE_BF16, TYPE_IQ3_XXS, TYPE_IQ2_S, TYPE_BF16])
+    m.layer(1, 256, 3, 1, 1, 2, [TYPE_IQ2_XS, TYPE_IQ2_XXS, TYPE_IQ1_M, TYPE_BF16, TYPE_IQ1_S, TYPE_TQ1_0, TYPE_BF16])
+    m.fill("output_norm.weight", TYPE_F32, 256)
+    m.fill("output.weight", TYPE_TQ2_0, 256, vocab)
+    return m
+
+
 def gemma3():
     m = Seed("gemma3", 4)
     vocab = m.spm()
@@ -155,6 +203,10 @@ SEEDS = {
     "llama-blocks-packed": (blocks(), CALLBACK | SCALAR),
     "llama-superblocks": (superblocks(), SEQUENCES | TWICE),
     "llama-superblocks-scalar": (superblocks(), SCALAR | PACK),
+    "llama-low-blocks": (low_blocks(), SEQUENCES | TWICE),
+    "llama-low-blocks-scalar": (low_blocks(), CALLBACK | SCALAR),
+    "llama-low-superblocks": (low_superblocks(), TWO_THREADS | TWICE),
+    "llama-low-superblocks-packed": (low_superblocks(), PACK | SEQUENCES | TWICE),
     "gemma3": (gemma3(), SEQUENCES | TWICE),
     "gemma3-callback": (gemma3(), CALLBACK | TWO_THREADS | KV_F32),
 }

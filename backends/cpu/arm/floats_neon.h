@@ -54,10 +54,10 @@ LOAM__INLINE floats times_plus(floats a, floats b, floats c)
     return vfmaq_f32(c, a, b);
 }
 
-/* b where a is NaN. */
+/* b where one of them is NaN. */
 LOAM__INLINE floats larger(floats a, floats b)
 {
-    return vmaxnmq_f32(a, b);
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
 LOAM__INLINE float largest_lane(floats v)

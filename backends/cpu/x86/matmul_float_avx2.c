@@ -47,7 +47,7 @@ LOAM__INLINE float add_sum(sums v)
     return add_lanes(v);
 }
 
-#include "matmul_float.h"
+#include "backends/cpu/matmul_float.h"
 
 void loam__avx2_multiply_f32(const loam__matmul_args *a)
 {

@@ -49,7 +49,7 @@ LOAM__INLINE float add_sum(sums v)
     return _mm512_reduce_add_ps(v);
 }
 
-#include "matmul_float.h"
+#include "backends/cpu/matmul_float.h"
 
 void loam__avx512_multiply_f32(const loam__matmul_args *a)
 {

@@ -58,7 +58,7 @@ LOAM__INLINE float add_sum(sums v)
     return _mm512_reduce_add_ps(v);
 }
 
-#include "matmul_float.h"
+#include "backends/cpu/matmul_float.h"
 
 void loam__avx512bf16_multiply_bf16(const loam__matmul_args *a)
 {

@@ -9,6 +9,8 @@
 #ifndef LOAM__CPU_MATMUL_FLOAT_H
 #define LOAM__CPU_MATMUL_FLOAT_H
 
+#include "backends/cpu/inline.h"
+
 /* Of columns that are used again and again, and stay in the second-level cache. */
 #define X_BYTES ((size_t)128 * 1024)
 
@@ -31,7 +33,7 @@ LOAM__INLINE void tile(loam_format type, size_t n_cols, const loam__matmul_args 
     for (size_t k = 0; k < whole; k += STEP) {
         factors v[COLS];
         for (size_t i = 0; i < ROWS * STEP * bytes && n_cols == 1; i += 64)
-            _mm_prefetch((const char *)(next + k * ROWS * bytes + i), _MM_HINT_T1);
+            LOAM__PREFETCH_L2((const void *)(next + k * ROWS * bytes + i));
         for (size_t j = 0; j < n_cols; j++)
             v[j] = load_values(x[j], k);
         for (size_t i = 0; i < ROWS; i++) {
@@ -40,14 +42,16 @@ LOAM__INLINE void tile(loam_format type, size_t n_cols, const loam__matmul_args 
                 sum[i][j] = multiply_add(weights, v[j], sum[i][j]);
         }
     }
-    for (size_t i = 0; i < ROWS && whole < a->k; i++) {
-        const factors weights = load_last_weights(type, w[i] + whole * bytes, a->k - whole);
-        for (size_t j = 0; j < n_cols; j++)
-            sum[i][j] = multiply_add(weights, load_values(x[j], whole), sum[i][j]);
-    }
-    for (size_t i = 0; i < ROWS && r + i < a->rows; i++)
-        for (size_t j = 0; j < n_cols; j++)
+#pragma GCC unroll 4 /* so that the sums are never in memory */
+    for (size_t i = 0; i < ROWS; i++) {
+        if (whole < a->k) {
+            const factors weights = load_last_weights(type, w[i] + whole * bytes, a->k - whole);
+            for (size_t j = 0; j < n_cols; j++)
+                sum[i][j] = multiply_add(weights, load_values(x[j], whole), sum[i][j]);
+        }
+        for (size_t j = 0; j < n_cols && r + i < a->rows; j++)
             a->y[(c + j) * a->y_stride + r + i] = add_sum(sum[i][j]);
+    }
 }
 
 /* ROWS rows and columns c .. end - 1. */
