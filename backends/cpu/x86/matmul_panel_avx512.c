@@ -257,7 +257,8 @@ void loam__avx512_multiply_panels(const loam__matmul_args *a, int kind, size_t u
                 source rows;
                 p.rows = a->rows - r < ROWS ? a->rows - r : ROWS;
                 find_rows(a, r, &rows);
-                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks, p.pieces);
+                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
+                     p.pieces);
                 multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
             }
         }
