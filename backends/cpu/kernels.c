@@ -5,6 +5,7 @@ static const loam__cpu_isa *const sets[] = {
     &loam__cpu_scalar,
 #if defined(__x86_64__)
     &loam__cpu_avx2,
+    &loam__cpu_avxvnni,
     &loam__cpu_avx512,
     &loam__cpu_avx512bf16,
 #elif defined(__aarch64__)
