@@ -75,6 +75,6 @@ LOAM__INLINE void quantize(const float *x, size_t blocks, int center, q8 *out)
     }
 }
 
-enum { COLS = 8 };
+enum { GROUPS = 1, COLS = 8 };
 
 #include "matmul_vnni.h"

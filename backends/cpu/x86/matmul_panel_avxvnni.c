@@ -10,6 +10,6 @@ LOAM__INLINE void quantize(const float *x, size_t blocks, int center, q8 *out)
         quantize_block(x + b * BLOCK, center, out + b);
 }
 
-enum { COLS = 4 }; /* whose sums and a piece fill the registers */
+enum { GROUPS = 2, COLS = 2 }; /* sums, floats and integers, are most of the registers */
 
 #include "matmul_vnni.h"

@@ -99,38 +99,47 @@ LOAM__INLINE ints broadcast4(const void *p)
     return VECTOR(set1_epi32)(v);
 }
 
-/* The sum of a half, exact: MAGIC more than it is. */
-LOAM__INLINE floats half_sum(int kind, const ints w[4], const q8 *x, int half)
+/* Where the sum of a half begins: MAGIC more than it is. */
+LOAM__INLINE ints start_of(int kind, const q8 *x, int half)
 {
-    const int8_t *q = x->q + half * HALF;
     const bool centered = kind != OFFSET && kind != HALVES;
-    ints s = VECTOR(set1_epi32)(centered ? x->start[half] : MAGIC_BITS);
-    s = add_products(s, w[0], broadcast4(q));
-    s = add_products(s, w[1], broadcast4(q + 4));
-    s = add_products(s, w[2], broadcast4(q + 8));
-    return as_floats(add_products(s, w[3], broadcast4(q + 12)));
+    return VECTOR(set1_epi32)(centered ? x->start[half] : MAGIC_BITS);
 }
 
-LOAM__INLINE floats scaled_half(int kind, const ints w[4], const q8 *x, int half, float base)
+LOAM__INLINE floats add_mins(int kind, const piece *p, const q8 *x, floats sum)
 {
-    return times_plus(half_sum(kind, w, x, half), spread(x->scale[half]), spread(base));
+    if (kind == OFFSET) return times_plus(p->extra, spread(x->sum), sum);
+    if (kind != HALVES) return sum;
+    sum = times_plus(p->min[0], spread(x->half_sums[0]), sum);
+    return times_plus(p->min[1], spread(x->half_sums[1]), sum);
+}
+
+/* The exact sum of a half becomes part of the float sum. Where halves share a scale of the weights,
+ * `both` lasts from the first to the second, and the sum changes with that. */
+LOAM__INLINE void add_half(int kind, const piece *p, const q8 *x, int half, ints exact,
+                           floats *both, floats *sum)
+{
+    const floats s = as_floats(exact), scale = spread(x->scale[half]);
+    if (kind == SIX_BITS || kind == HALVES) {
+        const floats scaled = times_plus(s, scale, spread(x->base[half]));
+        *sum = times_plus(scaled, half ? p->extra : p->scale, *sum);
+    } else {
+        *both = times_plus(s, scale, half ? *both : spread(x->both_bases));
+        if (half) *sum = times_plus(*both, p->scale, *sum);
+    }
+    if (half) *sum = add_mins(kind, p, x, *sum);
 }
 
 LOAM__INLINE floats add_piece(int kind, const piece *p, const q8 *x, floats sum)
 {
-    if (kind == SIX_BITS || kind == HALVES) {
-        const floats first = scaled_half(kind, p->w, x, 0, x->base[0]);
-        const floats second = scaled_half(kind, p->w + 4, x, 1, x->base[1]);
-        sum = times_plus(first, p->scale, sum);
-        sum = times_plus(second, p->extra, sum);
-        if (kind == SIX_BITS) return sum;
-        sum = times_plus(p->min[0], spread(x->half_sums[0]), sum);
-        return times_plus(p->min[1], spread(x->half_sums[1]), sum);
+    floats both;
+    for (int half = 0; half < 2; half++) {
+        ints s = start_of(kind, x, half);
+        for (int j = 4 * half; j < 4 * half + 4; j++)
+            s = add_products(s, p->w[j], broadcast4(x->q + 4 * j));
+        add_half(kind, p, x, half, s, &both, &sum);
     }
-    const floats first = scaled_half(kind, p->w, x, 0, x->both_bases);
-    const floats both = times_plus(half_sum(kind, p->w + 4, x, 1), spread(x->scale[1]), first);
-    sum = times_plus(both, p->scale, sum);
-    return kind == OFFSET ? times_plus(p->extra, spread(x->sum), sum) : sum;
+    return sum;
 }
 
 #include "backends/cpu/panel.h"
