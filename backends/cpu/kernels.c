@@ -1,5 +1,6 @@
 #include "kernels.h"
 
+/* clang-format off */
 static const loam__cpu_isa *const sets[] = {
     /* lowest first; one line each */
     &loam__cpu_scalar,
@@ -14,6 +15,7 @@ static const loam__cpu_isa *const sets[] = {
     &loam__cpu_i8mm,
 #endif
 };
+/* clang-format on */
 
 const loam__cpu_isa *loam__cpu_isa_at(size_t i)
 {
