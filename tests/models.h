@@ -143,7 +143,8 @@ static inline int has_isa(const char *isa)
 /* Every SIMD instruction set that this machine runs; skips the test when there is none. */
 static inline void on_each_simd(void (*check)(const char *isa))
 {
-    static const char *const sets[] = {"avx2", "avx512", "avx512bf16", "neon", "dotprod", "i8mm"};
+    static const char *const sets[] = {"avx2", "avxvnni", "avx512", "avx512bf16",
+                                       "neon", "dotprod", "i8mm"};
     int found = 0;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (has_isa(sets[i])) {

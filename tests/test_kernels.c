@@ -296,6 +296,40 @@ static void test_matmul__sets_with_the_same_whole_columns_give_the_same_bits(voi
     walk_products(check_relatives);
 }
 
+/* NULL if this machine does not have it. */
+static const loam__cpu_isa *present_set(const char *name)
+{
+    const loam__cpu_isa *isa;
+    for (size_t i = 0; (isa = loam__cpu_isa_at(i)); i++)
+        if (strcmp(isa->name, name) == 0) return isa->present() ? isa : NULL;
+    return NULL;
+}
+
+/* The sets with VNNI have the same additions in lanes that do not meet. */
+static void check_vnni(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
+                       random_state *r)
+{
+    const size_t n = p->rows * p->cols;
+    const loam__cpu_isa *wide = present_set("avx512");
+    (void)r;
+    if (strcmp(isa->name, "avxvnni") != 0) return;
+    float *y = new_results(n), *z = new_results(n);
+    multiply(row, p, p->rows, p->cols, y);
+    multiply(loam__cpu_find_matmul(wide, row->type), p, p->rows, p->cols, z);
+    if (memcmp(y, z, n * sizeof *y))
+        fail_msg("%s %s, %zu rows of %zu, %zu columns: other bits than on %s", isa->name,
+                 p->f->name, p->rows, p->k, p->cols, wide->name);
+    free(y);
+    free(z);
+}
+
+static void test_matmul__sets_with_vnni_give_the_same_bits(void **state)
+{
+    (void)state;
+    if (!present_set("avxvnni") || !present_set("avx512")) skip();
+    walk_products(check_vnni);
+}
+
 /* The same weights, packed; in slices that begin where groups do. */
 static void check_packed(const loam__cpu_isa *isa, const loam__cpu_matmul *row, const product *p,
                          random_state *r)
@@ -412,6 +446,23 @@ static void test_find_matmul__takes_the_best_row_at_or_below_a_set(void **state)
             if (own->multiply) assert_ptr_equal(found, own);
         }
         assert_null(loam__cpu_find_matmul(isa, 99));
+    }
+}
+
+/* A CPU need not have every set below its best: what is found must be of one that it has. */
+static void test_find_matmul__finds_what_this_machine_runs(void **state)
+{
+    const loam__cpu_isa *isa, *lower;
+    (void)state;
+    for (size_t i = 0; (isa = loam__cpu_isa_at(i)); i++) {
+        const loam__format *f;
+        for (size_t j = 0; isa->present() && (f = loam__format_at(j)); j++) {
+            const loam__cpu_matmul *found = loam__cpu_find_matmul(isa, f->type);
+            for (size_t l = 0; (lower = loam__cpu_isa_at(l)); l++)
+                for (const loam__cpu_matmul *own = lower->matmuls; own->multiply; own++)
+                    if (own == found && !lower->present())
+                        fail_msg("%s finds %s in %s", isa->name, f->name, lower->name);
+        }
     }
 }
 
@@ -1070,9 +1121,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_matmul__scales_of_8_bits_are_right_one_by_one),
     cmocka_unit_test(test_matmul__packed_weights_give_the_same_bits),
     cmocka_unit_test(test_matmul__sets_with_the_same_whole_columns_give_the_same_bits),
+    cmocka_unit_test(test_matmul__sets_with_vnni_give_the_same_bits),
     cmocka_unit_test(test_matmul__scalar_agrees_with_plain_loops),
     cmocka_unit_test(test_matmul__survives_wild_numbers),
     cmocka_unit_test(test_find_matmul__takes_the_best_row_at_or_below_a_set),
+    cmocka_unit_test(test_find_matmul__finds_what_this_machine_runs),
     cmocka_unit_test(test_rms_norm__agrees_with_plain_loops),
     cmocka_unit_test(test_add__is_exact),
     cmocka_unit_test(test_glu__agrees_with_plain_loops),

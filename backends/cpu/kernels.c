@@ -1,10 +1,12 @@
 #include "kernels.h"
 
+/* clang-format off */
 static const loam__cpu_isa *const sets[] = {
     /* lowest first; one line each */
     &loam__cpu_scalar,
 #if defined(__x86_64__)
     &loam__cpu_avx2,
+    &loam__cpu_avxvnni,
     &loam__cpu_avx512,
     &loam__cpu_avx512bf16,
 #elif defined(__aarch64__)
@@ -13,6 +15,7 @@ static const loam__cpu_isa *const sets[] = {
     &loam__cpu_i8mm,
 #endif
 };
+/* clang-format on */
 
 const loam__cpu_isa *loam__cpu_isa_at(size_t i)
 {

@@ -120,6 +120,7 @@ typedef struct loam__cpu_isa {
 extern const loam__cpu_isa loam__cpu_scalar;
 #if defined(__x86_64__)
 extern const loam__cpu_isa loam__cpu_avx2;
+extern const loam__cpu_isa loam__cpu_avxvnni;
 extern const loam__cpu_isa loam__cpu_avx512;
 extern const loam__cpu_isa loam__cpu_avx512bf16;
 #elif defined(__aarch64__)

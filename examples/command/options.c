@@ -252,7 +252,8 @@ int options_read(const usage *u, int argc, char **argv)
     const option shared[] = {
         {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
         {"isa", OPTION_TEXT, &c->isa, "NAME",
-         "instruction set: scalar, avx2, avx512, avx512bf16, neon, dotprod, i8mm (the best)"},
+         "instruction set: scalar, avx2, avxvnni, avx512, avx512bf16, neon, dotprod, i8mm (the "
+         "best)"},
         {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
         {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: " KV_NAMES " (f16)"},
         {"kv-v", OPTION_TEXT, &c->kv_v, "TYPE", "cells of the values, apart (as --kv)"},

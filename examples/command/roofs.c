@@ -154,6 +154,21 @@ FOR_SET("avx2,fma") static double products_avx2_float(void)
     return 8.0 * CHAINS * PASSES;
 }
 
+FOR_SET("avx2,avxvnni") static double products_avxvnni(void)
+{
+    const __m256i w = _mm256_set1_epi8(3), x = _mm256_set1_epi8(7);
+    __m256i sums[CHAINS];
+
+    for (int c = 0; c < CHAINS; c++)
+        sums[c] = _mm256_set1_epi32(c);
+    for (int i = 0; i < PASSES; i++)
+        for (int c = 0; c < CHAINS; c++)
+            sums[c] = _mm256_dpbusd_avx_epi32(sums[c], w, x);
+    for (int c = 0; c < CHAINS; c++)
+        KEEP("x", sums[c]);
+    return 32.0 * CHAINS * PASSES;
+}
+
 FOR_SET("avx512f,avx512vnni") static double products_avx512(void)
 {
     const __m512i w = _mm512_set1_epi8(3), x = _mm512_set1_epi8(7);
@@ -218,6 +233,7 @@ static const struct set {
     {"scalar", products_scalar, products_scalar, products_scalar},
 #if defined(__x86_64__)
     {"avx2", products_avx2, products_avx2_float, products_avx2_float},
+    {"avxvnni", products_avxvnni, products_avx2_float, products_avx2_float},
     {"avx512", products_avx512, products_avx512_float, products_avx512_float},
     {"avx512bf16", products_avx512, products_avx512_float, products_avx512_bf16},
 #elif defined(__aarch64__)

@@ -205,8 +205,8 @@ typedef struct loam_options {
     int32_t v_type;              /* LOAM_KV_*: cells of the values; 0: as kv_type */
     uint32_t kv_block_tokens;    /* positions in a block of the KV cache: 8, 16, .. 256; 0: 16 */
     uint32_t reserved;           /* 0 */
-    /* borrowed: "scalar"; on x86-64 "avx2", "avx512", "avx512bf16"; on 64-bit ARM "neon",
-     * "dotprod", "i8mm"; NULL or "": the best */
+    /* borrowed: "scalar"; on x86-64 "avx2", "avxvnni", "avx512", "avx512bf16"; on 64-bit ARM
+     * "neon", "dotprod", "i8mm"; NULL or "": the best */
     const char *isa;
     const char *backend;          /* borrowed: "cpu"; NULL or "": the best */
     const loam_hooks *hooks;      /* borrowed: its members are kept; NULL: none */

@@ -74,25 +74,14 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     }
 }
 
-void LOAM__KERNEL(multiply_panels)(const loam__matmul_args *a, int kind, size_t unit_values,
-                                   size_t unit_bytes, fill_fn *fill)
+/* Unpack units of a group of rows, which begin `at` bytes into them. */
+LOAM__INLINE void fill_group(panel *p, size_t group, int kind, fill_fn *fill, row_pointers rows,
+                             size_t row_bytes, size_t at, size_t units)
 {
-    const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
-    panel p;
-    for (size_t r = 0; r < a->rows; r += GROUPS * ROWS) {
-        p.rows = a->rows - r < GROUPS * ROWS ? a->rows - r : GROUPS * ROWS;
-        for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
-            p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
-            p.first = b == 0;
-            for (size_t g = 0; g * ROWS < p.rows; g++) {
-                source rows;
-                find_rows(a, r + g * ROWS, &rows);
-                fill(&rows, a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
-                     p.pieces[g]);
-            }
-            multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
-        }
-    }
+    (void)kind;
+    fill(rows, row_bytes, at, units, p->pieces[group]);
 }
+
+#include "backends/cpu/panels.h"
 
 #endif

@@ -1,7 +1,8 @@
-/* The tables of the AVX2 and AVX-512 kernels. Built without their flags: they are read on every
- * x86-64 CPU. */
+/* The tables of the AVX2, AVX-VNNI and AVX-512 kernels. Built without their flags: they are read on
+ * every x86-64 CPU. */
 #include "avx2.h"
 #include "avx512.h"
+#include "avxvnni.h"
 
 #include <cpuid.h>
 
@@ -89,8 +90,41 @@ const loam__cpu_isa loam__cpu_avx2 = {
     .slice_macs = (size_t)1 << 25,
 };
 
-/* An int8 activation is off by up to 1/254 of the largest in its 16, as above. */
+/* An int8 activation is off by up to 1/254 of the largest in its 16, as above. One list for every
+ * width: a set without VNNI_ROWS would find those of a lower one, which its CPU may not run. */
 /* clang-format off */
+#define VNNI_ROWS(set, rows) \
+    ROW(set, Q4_0, 15e-3f, q8, prepare_8,   q4_0, {rows, 0}), \
+    ROW(set, Q4_1, 15e-3f, q8, prepare_32,  q4_1, {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q5_0, 15e-3f, q8, prepare_16,  q5_0, {rows, 0}), \
+    ROW(set, Q5_1, 15e-3f, q8, prepare_32,  q5_1, {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q8_0, 15e-3f, q8, prepare_128, q8_0, {rows, 0}), \
+    ROW(set, Q4_K, 5e-3f, q8, prepare_32,  q4_k, {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q5_K, 5e-3f, q8, prepare_32,  q5_k, {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q6_K, 5e-3f, q8, prepare_32,  q6_k, {rows, 208}), \
+    ROW(set, Q2_K,   5e-3f, q8, prepare,     q2_k,   {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q3_K,   5e-3f, q8, prepare_32,  q3_k,   {rows, 108}), \
+    ROW(set, IQ4_NL, 15e-3f, q8, prepare_128, iq4_nl, {rows, 0}), \
+    ROW(set, IQ4_XS, 5e-3f, q8, prepare_128, iq4_xs, {rows, LOAM__NO_PAIR}), \
+    ROW(set, TQ1_0,  5e-3f, q8, prepare_1,   tq1_0,  {rows, 52}), \
+    ROW(set, TQ2_0,  5e-3f, q8, prepare_1,   tq2_0,  {rows, 64}), \
+    ROW(set, MXFP4,  15e-3f, q8, prepare_12,  mxfp4,  {rows, 0}), \
+    ROW(set, NVFP4,  15e-3f, q8, prepare_12,  nvfp4,  {rows, LOAM__NO_PAIR}), \
+    ROW(set, Q1_0,   15e-3f, q8, prepare_1,   q1_0,   {rows, 0}), \
+    ROW(set, Q2_0,   15e-3f, q8, prepare_1,   q2_0,   {rows, 0}), \
+    ROW(set, IQ2_XXS, 5e-3f, q8, prepare_64, iq2_xxs, {rows, 0}), \
+    ROW(set, IQ2_XS, 5e-3f, q8, prepare_64, iq2_xs,  {rows, 0}), \
+    ROW(set, IQ3_XXS, 5e-3f, q8, prepare_32, iq3_xxs, {rows, 0}), \
+    ROW(set, IQ1_S, 5e-3f, q8, prepare_32, iq1_s,   {rows, 0}), \
+    ROW(set, IQ3_S, 5e-3f, q8, prepare_16, iq3_s,   {rows, 0}), \
+    ROW(set, IQ2_S, 5e-3f, q8, prepare_64, iq2_s,   {rows, 0}), \
+    ROW(set, IQ1_M, 5e-3f, q8, prepare_32, iq1_m,   {rows, LOAM__NO_PAIR})
+
+static const loam__cpu_matmul avxvnni_matmuls[] = {
+    VNNI_ROWS(avxvnni, 8),
+    {0},
+};
+
 static const loam__cpu_matmul avx512_matmuls[] = {
     {LOAM_TYPE_F32, 1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare,
      loam__avx512_multiply_f32, {0}},
@@ -98,34 +132,17 @@ static const loam__cpu_matmul avx512_matmuls[] = {
      loam__avx512_multiply_f16, {0}},
     {LOAM_TYPE_BF16, 1e-6f, loam__avx2_f32_bytes, loam__avx2_f32_prepare,
      loam__avx512_multiply_bf16, {0}},
-    ROW(avx512, Q4_0, 15e-3f, q8, prepare_8,   q4_0, {16, 0}),
-    ROW(avx512, Q4_1, 15e-3f, q8, prepare_32,  q4_1, {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q5_0, 15e-3f, q8, prepare_16,  q5_0, {16, 0}),
-    ROW(avx512, Q5_1, 15e-3f, q8, prepare_32,  q5_1, {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q8_0, 15e-3f, q8, prepare_128, q8_0, {16, 0}),
-    ROW(avx512, Q4_K, 5e-3f, q8, prepare_32,  q4_k, {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q5_K, 5e-3f, q8, prepare_32,  q5_k, {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q6_K, 5e-3f, q8, prepare_32,  q6_k, {16, 208}),
-    ROW(avx512, Q2_K,   5e-3f, q8, prepare,     q2_k,   {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q3_K,   5e-3f, q8, prepare_32,  q3_k,   {16, 108}),
-    ROW(avx512, IQ4_NL, 15e-3f, q8, prepare_128, iq4_nl, {16, 0}),
-    ROW(avx512, IQ4_XS, 5e-3f, q8, prepare_128, iq4_xs, {16, LOAM__NO_PAIR}),
-    ROW(avx512, TQ1_0,  5e-3f, q8, prepare_1,   tq1_0,  {16, 52}),
-    ROW(avx512, TQ2_0,  5e-3f, q8, prepare_1,   tq2_0,  {16, 64}),
-    ROW(avx512, MXFP4,  15e-3f, q8, prepare_12,  mxfp4,  {16, 0}),
-    ROW(avx512, NVFP4,  15e-3f, q8, prepare_12,  nvfp4,  {16, LOAM__NO_PAIR}),
-    ROW(avx512, Q1_0,   15e-3f, q8, prepare_1,   q1_0,   {16, 0}),
-    ROW(avx512, Q2_0,   15e-3f, q8, prepare_1,   q2_0,   {16, 0}),
-    ROW(avx512, IQ2_XXS, 5e-3f, q8, prepare_64, iq2_xxs, {16, 0}),
-    ROW(avx512, IQ2_XS, 5e-3f, q8, prepare_64, iq2_xs,  {16, 0}),
-    ROW(avx512, IQ3_XXS, 5e-3f, q8, prepare_32, iq3_xxs, {16, 0}),
-    ROW(avx512, IQ1_S, 5e-3f, q8, prepare_32, iq1_s,   {16, 0}),
-    ROW(avx512, IQ3_S, 5e-3f, q8, prepare_16, iq3_s,   {16, 0}),
-    ROW(avx512, IQ2_S, 5e-3f, q8, prepare_64, iq2_s,   {16, 0}),
-    ROW(avx512, IQ1_M, 5e-3f, q8, prepare_32, iq1_m,   {16, LOAM__NO_PAIR}),
+    VNNI_ROWS(avx512, 16),
     {0},
 };
 /* clang-format on */
+
+const loam__cpu_isa loam__cpu_avxvnni = {
+    .name = "avxvnni",
+    .present = loam__avxvnni_present,
+    .matmuls = avxvnni_matmuls,
+    .slice_macs = (size_t)1 << 21,
+};
 
 const loam__cpu_isa loam__cpu_avx512 = {
     .name = "avx512",

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "panel_avx2.h"
+#include "round_avx2.h"
 
 /* ---- activations ---- */
 
@@ -9,41 +10,12 @@ size_t loam__avx2_q8_bytes(size_t k)
     return (k / BLOCK * sizeof(q8) + 63) / 64 * 64;
 }
 
-/* The bits of the largest |x|; NaN is above infinity. */
-LOAM__INLINE uint32_t max_bits(const __m256 v[2])
-{
-    const __m256i bits = _mm256_set1_epi32(0x7fffffff);
-    const __m256i m = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(v[0]), bits),
-                                       _mm256_and_si256(_mm256_castps_si256(v[1]), bits));
-    __m128i h = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
-    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4E));
-    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0xB1));
-    return (uint32_t)_mm_cvtsi128_si32(h);
-}
-
-/* Round 16 values to int8 and return their sum. */
-LOAM__INLINE int quantize_half(const __m256 v[2], float inverse, int8_t *to)
-{
-    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(v[0], _mm256_set1_ps(inverse)));
-    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(v[1], _mm256_set1_ps(inverse)));
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xD8);
-    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_packs_epi16(low, high));
-    __m128i sum = _mm_madd_epi16(_mm_add_epi16(low, high), _mm_set1_epi16(1));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
-    return _mm_cvtsi128_si32(sum);
-}
-
 static void quantize_block(const float *x, q8 *out)
 {
-    __m256 v[2][2];
     float largest[2], most;
     int sum = 0;
     for (int h = 0; h < 2; h++) {
-        v[h][0] = _mm256_loadu_ps(x + h * HALF);
-        v[h][1] = _mm256_loadu_ps(x + h * HALF + 8);
-        const uint32_t bits = max_bits(v[h]);
+        const uint32_t bits = largest_bits(x + h * HALF);
         memcpy(&largest[h], &bits, sizeof bits);
     }
     /* NaN in either half must stay: comparisons with it are false. */
@@ -59,8 +31,8 @@ static void quantize_block(const float *x, q8 *out)
     out->scale = most / (127.0f * HALF_MOST);
     for (int h = 0; h < 2; h++) {
         const int m = (int)ceilf(largest[h] / most * HALF_MOST);
-        const int part =
-            m ? m * quantize_half(v[h], 1.0f / (out->scale * (float)m), out->q + h * HALF) : 0;
+        const float inverse = 1.0f / (out->scale * (float)m);
+        const int part = m ? m * round_half(x + h * HALF, inverse, out->q + h * HALF) : 0;
         out->half[h] = (int16_t)part;
         out->m[h][0] = out->m[h][1] = (int16_t)m;
         sum += part;
@@ -169,23 +141,12 @@ static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam
     }
 }
 
-void loam__avx2_multiply_panels(const loam__matmul_args *a, int kind, size_t unit_values,
-                                size_t unit_bytes, fill_fn *fill)
+/* Unpack units of a group of rows, which begin `at` bytes into them. */
+LOAM__INLINE void fill_group(panel *p, size_t group, int kind, fill_fn *fill, row_pointers rows,
+                             size_t row_bytes, size_t at, size_t units)
 {
-    const size_t blocks = a->k / BLOCK, unit_blocks = unit_values / BLOCK;
-    panel p;
-    for (size_t r = 0; r < a->rows; r += GROUPS * ROWS) {
-        source rows[GROUPS];
-        p.rows = a->rows - r < GROUPS * ROWS ? a->rows - r : GROUPS * ROWS;
-        for (size_t g = 0; g < GROUPS; g++)
-            find_rows(a, r + g * ROWS, &rows[g]);
-        for (size_t b = 0; b < blocks; b += PANEL_PIECES) {
-            p.n = blocks - b < PANEL_PIECES ? blocks - b : PANEL_PIECES;
-            p.first = b == 0;
-            for (size_t g = 0; g < GROUPS; g++)
-                fill(&rows[g], a->w_row_bytes, b / unit_blocks * unit_bytes, p.n / unit_blocks,
-                     p.pieces[g]);
-            multiply_kind(kind, &p, (const uint8_t *)a->x + b * sizeof(q8), a, a->y + r);
-        }
-    }
+    (void)kind;
+    fill(rows, row_bytes, at, units, p->pieces[group]);
 }
+
+#include "backends/cpu/panels.h"

@@ -1,0 +1,2 @@
+#include "panel_avxvnni.h"
+#include "unpack_lookup.h"

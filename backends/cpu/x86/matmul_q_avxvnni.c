@@ -1,0 +1,3 @@
+#include "panel_avxvnni.h"
+
+#include "backends/cpu/unpack_q.h"
