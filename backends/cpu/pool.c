@@ -10,18 +10,18 @@
 
 /* How long a worker goes on before it offers its core to others, while it holds no slice. Beside a
  * busy process the system would take the core away at any moment, mostly in a slice that the job
- * then waits for. On two cores, steps of a small model's decode took 2.2 to 2.5 times as long,
- * those of prefill 2.0; so they take 1.6 to 2.4 and 1.7 to 1.8. */
+ * then waits for. On two cores, steps of prefill took 2.0 times as long, and so they take 1.7 to
+ * 1.9 times. */
 #define TURN_NS 500000u
 
 /* If the caller has waited this long for a worker, and longer than it has worked itself, then the
  * system has given the worker's core to another program in the middle of a slice. One worker then
- * stays away, at first so long, and twice as long each time that it comes back to the same. Beside
- * a busy process a step of decode takes as long as with a thread less, which is not twice as long
- * where it is the memory that limits it. */
+ * stays away, at first so long, and four times as long when it comes back to the same. Beside a
+ * busy process a step of decode took 1.9 to 2.4 times as long, and now 1.5 to 1.8; a model's, which
+ * waits for memory, 1.05 to 1.4. */
 #define LATE_NS       1000000u
-#define FIRST_REST_NS 20000000u
-#define LAST_REST_NS  640000000u
+#define FIRST_REST_NS 50000000u
+#define LAST_REST_NS  800000000u
 
 #define CLOSED        (1u << 31) /* in gate: no worker may join any more */
 
@@ -48,7 +48,7 @@ struct loam__pool {
     atomic_uint gate;     /* workers that joined, and CLOSED */
     atomic_uint finished; /* of those that joined */
     atomic_bool caller_sleeps;
-    atomic_uint places; /* for workers that join */
+    atomic_uint places; /* for workers at once */
     /* of the caller */
     uint64_t rest_ns, rest_until;
     _Alignas(64) atomic_uint next;
@@ -80,7 +80,7 @@ static answer join_job(loam__pool *pool)
 {
     unsigned gate = atomic_load(&pool->gate);
     while (!(gate & CLOSED)) {
-        if (gate >= atomic_load(&pool->places)) return NO_PLACE;
+        if (gate - atomic_load(&pool->finished) >= atomic_load(&pool->places)) return NO_PLACE;
         if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) return JOINED;
     }
     return CLOSED_ALREADY;
@@ -171,7 +171,7 @@ static void learn(loam__pool *pool, uint64_t begun, uint64_t left)
     if (now - left < LATE_NS || now - left < left - begun) return;
     bool again = pool->rest_until != 0 && begun - pool->rest_until < FIRST_REST_NS;
     if (!again) pool->rest_ns = FIRST_REST_NS;
-    else if (pool->rest_ns < LAST_REST_NS) pool->rest_ns *= 2;
+    else if (pool->rest_ns < LAST_REST_NS) pool->rest_ns *= 4;
     pool->rest_until = now + pool->rest_ns;
 }
 

@@ -87,7 +87,7 @@ const loam__cpu_isa loam__cpu_avx2 = {
     .kv_write = loam__avx2_kv_write,
     .attention = loam__avx2_attention,
     .attention_part = loam__avx2_attention_part,
-    .slice_macs = (size_t)1 << 25,
+    .slice_macs = (size_t)1 << 24,
 };
 
 /* An int8 activation is off by up to 1/254 of the largest in its 16, as above. One list for every
@@ -141,7 +141,7 @@ const loam__cpu_isa loam__cpu_avxvnni = {
     .name = "avxvnni",
     .present = loam__avxvnni_present,
     .matmuls = avxvnni_matmuls,
-    .slice_macs = (size_t)1 << 21,
+    .slice_macs = (size_t)1 << 24,
 };
 
 const loam__cpu_isa loam__cpu_avx512 = {
@@ -152,7 +152,7 @@ const loam__cpu_isa loam__cpu_avx512 = {
     .glu = loam__avx512_glu,
     .attention = loam__avx512_attention,
     .attention_part = loam__avx512_attention_part,
-    .slice_macs = (size_t)1 << 25,
+    .slice_macs = (size_t)1 << 24,
 };
 
 static bool avx512bf16_present(void)
@@ -171,5 +171,5 @@ const loam__cpu_isa loam__cpu_avx512bf16 = {
     .name = "avx512bf16",
     .present = avx512bf16_present,
     .matmuls = avx512bf16_matmuls,
-    .slice_macs = (size_t)1 << 25,
+    .slice_macs = (size_t)1 << 24,
 };
