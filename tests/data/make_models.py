@@ -233,13 +233,13 @@ def llama(head=16):
                    layer=lambda i: (0, 10000.0))
 
 
-def gemma3(slides=None, head=24):
+def gemma3(slides=None, head=24, window=5):
     """slides: which layers have the window, as a list in the file; else all but each sixth."""
     m, width, inner = Model("gemma3", 2), 32, 48
     vocab = m.vocabulary()
     m.hyper(context_length=256, embedding_length=width, block_count=6, feed_forward_length=inner,
             attention__head_count=2, attention__head_count_kv=1, attention__key_length=head,
-            attention__value_length=head, attention__sliding_window=5, attention__layer_norm_rms_epsilon=1e-3,
+            attention__value_length=head, attention__sliding_window=window, attention__layer_norm_rms_epsilon=1e-3,
             rope__freq_base=1000000.0)
     if slides:
         m.add("gemma3.attention.sliding_window_pattern", ARRAY, (BOOL, slides))
@@ -261,7 +261,7 @@ def gemma3(slides=None, head=24):
     m.vector("output_norm.weight", width)
     return m, dict(layers=6, heads=2, kv_heads=1, qk_norm=True, halves=True, gemma=True, eps=1e-3,
                    embed_scale=math.sqrt(width),
-                   layer=lambda i: (5, 1e4) if slides[i] else (0, 1e6))
+                   layer=lambda i: (window, 1e4) if slides[i] else (0, 1e6))
 
 
 def write_logits(path, logits):
@@ -274,7 +274,8 @@ def main():
     for name, make in {"tiny-llama": llama, "tiny-gemma3": gemma3,
                        "tiny-gemma3-listed": lambda: gemma3([1, 0, 1, 1, 0, 1]),
                        "tiny-llama-wide": lambda: llama(head=64),
-                       "tiny-gemma3-wide": lambda: gemma3(head=32)}.items():
+                       "tiny-gemma3-wide": lambda: gemma3(head=32),
+                       "tiny-gemma3-far": lambda: gemma3([1, 0, 1, 1, 0, 1], window=300)}.items():
         m, geo = make()
         draw = random.Random(7)
         tokens = [1] + [draw.randrange(5, 298) for _ in range(23)]

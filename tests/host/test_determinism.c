@@ -182,6 +182,65 @@ static void check(const char *isa)
     }
 }
 
+/* ---- long contexts, whose attention is shared out by pieces of the context ---- */
+
+enum { LONG = 900, LAST = 6, SPREAD = 120 }; /* the other sequence is so much shorter */
+
+/* Two sequences, decoded together or one after the other: the logits of the last tokens of each. */
+static float *decode_long(const char *path, model_options options, bool together)
+{
+    loam_token tokens[LONG];
+    loam *m = load_model(path, options);
+    uint32_t vocab = vocabulary_of(m);
+    float *logits = malloc(sizeof(float) * 2 * LAST * vocab);
+    loam_seq seqs[2] = {0};
+    const size_t starts[2] = {LONG - LAST, LONG - LAST - SPREAD};
+    random_tokens(17, tokens, LONG);
+    assert_int_equal(loam_seq_open(m, &seqs[1]), LOAM_OK);
+    for (size_t s = 0; s < 2; s++)
+        assert_int_equal(loam_prefill(m, seqs[s], tokens, starts[s]), LOAM_OK);
+    for (size_t i = 0; i < LAST; i++) {
+        const loam_token next[2] = {tokens[starts[0] + i], tokens[starts[1] + i]};
+        if (together) assert_int_equal(loam_decode(m, seqs, next, 2), LOAM_OK);
+        for (size_t s = 0; s < 2; s++) {
+            if (!together) assert_int_equal(loam_decode(m, &seqs[s], &next[s], 1), LOAM_OK);
+            memcpy(logits + (2 * i + s) * vocab, loam_logits(m, seqs[s]), vocab * sizeof(float));
+        }
+    }
+    loam_free(m);
+    return logits;
+}
+
+static void check_long(const char *isa)
+{
+    static const char *const paths[] = {OWN("tiny-llama.gguf"), OWN("tiny-gemma3-far.gguf")};
+    for (size_t p = 0; p < sizeof paths / sizeof *paths; p++) {
+        model_options options = {.isa = isa, .context = LONG, .step = 64, .sequences = 2};
+        loam *m = load_model(paths[p], options);
+        const size_t bytes = sizeof(float) * 2 * LAST * vocabulary_of(m);
+        loam_free(m);
+        float *expected = decode_long(paths[p], options, false);
+        for (uint32_t threads = 1; threads <= 5; threads += 2) {
+            for (int together = 0; together < 2; together++) {
+                options.threads = threads;
+                options.step = threads == 3 ? 500 : 7;
+                float *got = decode_long(paths[p], options, together);
+                if (memcmp(got, expected, bytes) != 0)
+                    fail_msg("%s on %s, %u threads%s: other bits", paths[p], isa, threads,
+                             together ? ", together" : "");
+                free(got);
+            }
+        }
+        free(expected);
+    }
+}
+
+static void test_simd__same_bits_behind_long_contexts(void **state)
+{
+    (void)state;
+    on_each_simd(check_long);
+}
+
 static void test_scalar__same_bits_for_any_threads_batch_and_pieces(void **state)
 {
     (void)state;
@@ -224,6 +283,7 @@ static void test_sampling__same_seed_same_text(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_scalar__same_bits_for_any_threads_batch_and_pieces),
     cmocka_unit_test(test_simd__same_bits_for_any_threads_batch_and_pieces),
+    cmocka_unit_test(test_simd__same_bits_behind_long_contexts),
     cmocka_unit_test(test_sampling__same_seed_same_text),
 };
 
