@@ -118,6 +118,25 @@ static void find_cells(const loam__attention_args *a, range p, space *s)
     }
 }
 
+/* Rows of a head lie together in short pieces only, which the hardware's prefetcher does not
+ * foresee: ask for those of a run that is soon needed. */
+static void ask_for_cells(const loam__attention_args *a, range p)
+{
+    for (size_t i = p.first, n; i < p.end; i += n) {
+        const size_t row = i % a->block_tokens, left = a->block_tokens - row;
+        const size_t block = (size_t)a->table[i / a->block_tokens];
+        n = p.end - i < left ? p.end - i : left;
+        const uint8_t *k =
+            a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
+        const uint8_t *v =
+            a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
+        for (size_t at = 0; at < n * a->k_row_bytes; at += 64)
+            LOAM__PREFETCH_L2(k + at);
+        for (size_t at = 0; at < n * a->v_row_bytes; at += 64)
+            LOAM__PREFETCH_L2(v + at);
+    }
+}
+
 /* In whole vectors of positions; in the place of one that is not seen lies one that is. */
 LOAM__INLINE void unpack_keys(loam_format type, const loam__attention_args *a, range p,
                               const space *s)
@@ -408,6 +427,7 @@ static void attend(const loam__attention_args *a, size_t segment, space *s)
     memset(s->part.y, 0, rows * s->width * sizeof *s->part.y);
     for (size_t at = p.first / RUN * RUN; at < p.end; at += RUN) {
         const range run = common(p, (range){at, at + RUN});
+        if (run.end < p.end) ask_for_cells(a, common(p, (range){at + RUN, at + 2 * RUN}));
         unpack_run(a, run, s);
         for (size_t row = 0, n; row < rows; row += n) {
             n = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
