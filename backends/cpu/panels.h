@@ -1,7 +1,8 @@
 /* How the products with many columns go through the weights: see panel.h. Before this header a
  * set's file defines GROUPS of rows and PANEL_PIECES, the size of a panel; panel, with `n` pieces
  * used of each group, the `rows` wanted, and whether it is the `first` of its rows, whose sums
- * start at zero and not at what y has from the panel before; fill_group() and multiply_kind(). */
+ * start at zero and not at what y has from the panel before; and multiply_panel(), for all columns
+ * of one. EACH_KIND in its panel's header lists the kinds. */
 #ifndef LOAM__CPU_PANELS_H
 #define LOAM__CPU_PANELS_H
 
@@ -16,6 +17,30 @@ static size_t panel_pieces(size_t blocks, size_t unit_blocks)
     const size_t panels = (units + most - 1) / most;
     return (units + panels - 1) / panels * unit_blocks;
 }
+
+/* A loop of its own for each kind, in which the kind is a constant. */
+#define MULTIPLY_KIND(kind)                                                                        \
+    case kind:                                                                                     \
+        multiply_panel(kind, p, x, a, y);                                                          \
+        break;
+
+static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a,
+                          float *y)
+{
+    switch (kind) {
+        EACH_KIND(MULTIPLY_KIND)
+    }
+}
+
+#ifndef OWN_FILL_GROUP /* of a set that keeps pieces in another form */
+/* Unpack units of a group of rows, which begin `at` bytes into them. */
+LOAM__INLINE void fill_group(panel *p, size_t group, int kind, fill_fn *fill, row_pointers rows,
+                             size_t row_bytes, size_t at, size_t units)
+{
+    (void)kind;
+    fill(rows, row_bytes, at, units, p->pieces[group]);
+}
+#endif
 
 void LOAM__KERNEL(multiply_panels)(const loam__matmul_args *a, int kind, size_t unit_values,
                                    size_t unit_bytes, fill_fn *fill)

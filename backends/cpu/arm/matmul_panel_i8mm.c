@@ -145,24 +145,6 @@ LOAM__INLINE void multiply_panel(int kind, const panel *p, const uint8_t *x,
     }
 }
 
-static void multiply_kind(int kind, const panel *p, const uint8_t *x, const loam__matmul_args *a,
-                          float *y)
-{
-    switch (kind) {
-    case OFFSET:
-        multiply_panel(OFFSET, p, x, a, y);
-        break;
-    case SIX_BITS:
-        multiply_panel(SIX_BITS, p, x, a, y);
-        break;
-    case HALVES:
-        multiply_panel(HALVES, p, x, a, y);
-        break;
-    default:
-        multiply_panel(SIGNED, p, x, a, y);
-    }
-}
-
 /* Unpack units of a group of rows, which begin `at` bytes into them, and pair the rows. */
 LOAM__INLINE void fill_group(panel *p, size_t group, int kind, fill_fn *fill, row_pointers rows,
                              size_t row_bytes, size_t at, size_t units)
@@ -173,4 +155,5 @@ LOAM__INLINE void fill_group(panel *p, size_t group, int kind, fill_fn *fill, ro
         pair_rows(kind, pieces + i, &p->pieces[group][i]);
 }
 
+#define OWN_FILL_GROUP
 #include "backends/cpu/panels.h"

@@ -24,6 +24,9 @@ enum {
     HALVES             /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN */
 };
 
+#define EACH_KIND(do)                                                                              \
+    do                                                                                             \
+    (OFFSET) do(SIX_BITS) do(SIGNED) do(HALVES)
 #define HALF_MIN (-1.0f / 32) /* `start` is -32 times the sum that a min is for */
 
 typedef struct piece {

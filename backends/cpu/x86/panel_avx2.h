@@ -30,6 +30,9 @@ enum {
     CENTERED_HALVES = HALVES /* weight = scale[i / 16] * (w - center) */
 };
 #define HALF_MIN 1.0f
+#define EACH_KIND(do)                                                                              \
+    do                                                                                             \
+    (OFFSET) do(SIX_BITS) do(SEVEN_BITS) do(SIGNED) do(HALVES)
 
 /* How many products an int16 takes: 4 j-vectors of 31 * 127 * 2 are below 32768, and so on. */
 LOAM__INLINE int int16_takes(int kind)

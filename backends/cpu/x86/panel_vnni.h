@@ -28,15 +28,18 @@ typedef struct q8 {
 
 /* How weights multiply. */
 enum {
-    OFFSET,   /* weight = scale * w + min */
-    CENTERED, /* weight = scale * (w - center) */
-    SIX_BITS, /* weight = scale[i / 16] * (w - center) */
+    OFFSET,            /* weight = scale * w + min */
+    CENTERED,          /* weight = scale * (w - center) */
+    SIGNED = CENTERED, /* weight = scale * (int8_t)w, with a center of 128 */
+    SIX_BITS,          /* weight = scale[i / 16] * (w - center) */
     SEVEN_BITS = SIX_BITS,
-    SIGNED, /* weight = scale * (int8_t)w, made CENTERED with 128 */
     HALVES, /* weight = scale[i / 16] * w + min[i / 16] / HALF_MIN */
     CENTERED_HALVES = SIX_BITS
 };
 #define HALF_MIN 1.0f
+#define EACH_KIND(do)                                                                              \
+    do                                                                                             \
+    (OFFSET) do(CENTERED) do(SIX_BITS) do(HALVES)
 
 typedef struct piece {
     ints w[8];
