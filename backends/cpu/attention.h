@@ -103,18 +103,14 @@ static const float *query(const loam__attention_args *a, size_t row)
 
 /* ---- a run of cells as floats ---- */
 
-static void find_cells(const loam__attention_args *a, range p, space *s)
+static void find_rows(const loam__attention_args *a, range p, space *s)
 {
-    const int32_t *block = a->table + p.first / a->block_tokens;
-    size_t row = p.first % a->block_tokens;
-    for (size_t i = p.first; i < p.end; i++) {
-        s->k[i % RUN] =
-            a->k + (size_t)*block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
-        s->v[i % RUN] =
-            a->v + (size_t)*block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
-        if (++row < a->block_tokens) continue;
-        row = 0;
-        block++;
+    for (size_t i = p.first; i < p.end;) {
+        const cell_span part = find_cells(a, i, p.end);
+        for (size_t j = 0; j < part.positions; j++, i++) {
+            s->k[i % RUN] = part.k + j * a->k_row_bytes;
+            s->v[i % RUN] = part.v + j * a->v_row_bytes;
+        }
     }
 }
 
@@ -122,18 +118,13 @@ static void find_cells(const loam__attention_args *a, range p, space *s)
  * foresee: ask for those of a run that is soon needed. */
 static void ask_for_cells(const loam__attention_args *a, range p)
 {
-    for (size_t i = p.first, n; i < p.end; i += n) {
-        const size_t row = i % a->block_tokens, left = a->block_tokens - row;
-        const size_t block = (size_t)a->table[i / a->block_tokens];
-        n = p.end - i < left ? p.end - i : left;
-        const uint8_t *k =
-            a->k + block * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes;
-        const uint8_t *v =
-            a->v + block * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes;
-        for (size_t at = 0; at < n * a->k_row_bytes; at += 64)
-            LOAM__PREFETCH_L2(k + at);
-        for (size_t at = 0; at < n * a->v_row_bytes; at += 64)
-            LOAM__PREFETCH_L2(v + at);
+    while (p.first < p.end) {
+        const cell_span part = find_cells(a, p.first, p.end);
+        for (size_t at = 0; at < part.positions * a->k_row_bytes; at += 64)
+            LOAM__PREFETCH_L2(part.k + at);
+        for (size_t at = 0; at < part.positions * a->v_row_bytes; at += 64)
+            LOAM__PREFETCH_L2(part.v + at);
+        p.first += part.positions;
     }
 }
 
@@ -203,7 +194,7 @@ LOAM__INLINE void unpack_values(loam_format type, const loam__attention_args *a,
 
 static void unpack_run(const loam__attention_args *a, range p, space *s)
 {
-    find_cells(a, p, s);
+    find_rows(a, p, s);
     FOR_TYPE(a->k_type, unpack_keys, a, p, s)
     FOR_TYPE(a->v_type, unpack_values, a, p, s)
 }

@@ -1,17 +1,12 @@
 /* Attention, query by query: online softmax, block after block (Milakov and Gimelshein 2018). After
  * each block y holds the sum of exp(score - max) * V over all positions so far, total the sum of
  * the factors, max the largest score. */
+#include "backends/cpu/cells.h"
 #include "lib/quant/quant.h"
 #include "scalar.h"
 
 #include <float.h>
 #include <math.h>
-
-/* The part of a KV block that is seen, and where its rows lie. */
-typedef struct span {
-    const uint8_t *k, *v;
-    uint32_t positions;
-} span;
 
 /* One query of some: what it sees, and its heads. */
 typedef struct query {
@@ -35,19 +30,6 @@ static query find_query(const loam__attention_args *a, uint32_t token)
         .max = a->scratch,
         .total = a->scratch + a->heads,
         .scores = a->scratch + 2 * (size_t)a->heads,
-    };
-}
-
-static span find_span(const loam__attention_args *a, const query *s, uint32_t first)
-{
-    size_t block = first / a->block_tokens, row = first % a->block_tokens;
-    size_t table = (size_t)a->table[block], left = a->block_tokens - row;
-    size_t wanted = (size_t)(s->last - first) + 1;
-    if (left > POSITIONS) left = POSITIONS;
-    return (span){
-        .k = a->k + table * a->k_block_bytes + a->k_head_offset + row * a->k_row_bytes,
-        .v = a->v + table * a->v_block_bytes + a->v_head_offset + row * a->v_row_bytes,
-        .positions = (uint32_t)(wanted < left ? wanted : left),
     };
 }
 
@@ -116,11 +98,12 @@ static void attend(const loam__attention_args *a, const query *s)
     for (size_t j = 0; j < (size_t)a->heads * a->v_values; j++)
         s->y[j] = 0;
     for (size_t done = 0, all = (size_t)(s->last - s->first) + 1; done < all;) {
-        span part = find_span(a, s, s->first + (uint32_t)done);
+        size_t first = s->first + done, left = all - done;
+        cell_span part = find_cells(a, first, first + (left < POSITIONS ? left : POSITIONS));
         for (size_t i = 0; i < part.positions; i++)
             dot_heads(a, s, k, part.k + i * a->k_row_bytes, s->scores + i);
         for (size_t h = 0; h < a->heads; h++)
-            soften(a, s, h, part.positions);
+            soften(a, s, h, (uint32_t)part.positions);
         for (size_t i = 0; i < part.positions; i++)
             add_heads(a, s, v, part.v + i * a->v_row_bytes, s->scores + i);
         done += part.positions;
