@@ -742,13 +742,11 @@ typedef struct attention_case {
     int32_t *table;
 } attention_case;
 
-/* A row as cells, and what they then hold. */
-static void put_row(uint8_t *cells, loam_format type, const float *x, double *values, size_t n)
+/* What a row holds once it is cells. */
+static void hold_row(loam_format type, const uint8_t *cells, double *values, size_t n)
 {
-    const loam__format *f = loam__format_find(type);
     float held[WIDEST];
-    f->encode(x, cells, n);
-    f->decode(cells, held, n);
+    loam__format_find(type)->decode(cells, held, n);
     for (size_t i = 0; i < n; i++)
         values[i] = (double)held[i];
 }
@@ -773,6 +771,30 @@ static size_t row_floats(const loam__attention_args *a) /* of y */
     return (size_t)a->tokens * a->heads * a->v_values;
 }
 
+/* The bytes of a key go to their places. */
+static void place_key(attention_case *c, size_t p, const uint8_t *cells)
+{
+    const loam__attention_args *a = &c->a;
+    size_t size = a->k_row_bytes / a->k_values, in_block = p % a->block_tokens;
+    uint8_t *to = c->k_cells + cell_at(c, p, a->k_block_bytes, a->k_head_offset, a->k_row_bytes);
+    if (!a->k_transposed) {
+        memcpy(to, cells, a->k_row_bytes);
+        return;
+    }
+    to -= in_block * a->k_row_bytes;
+    for (size_t i = 0; i < a->k_values; i++)
+        memcpy(to + (i * a->block_tokens + in_block) * size, cells + i * size, size);
+}
+
+static void put_key(attention_case *c, size_t p, const float *x)
+{
+    uint8_t cells[4 * WIDEST];
+    size_t n = c->a.k_values;
+    loam__format_find(c->a.k_type)->encode(x, cells, n);
+    hold_row(c->a.k_type, cells, c->k + p * n, n);
+    place_key(c, p, cells);
+}
+
 /* Rows of the seen positions are random, all else is NaN. */
 static void fill_keys(random_state *r, attention_case *c)
 {
@@ -780,8 +802,7 @@ static void fill_keys(random_state *r, attention_case *c)
     for (size_t p = first_seen(a, 0); p < c->end; p++) {
         float x[WIDEST];
         random_floats(r, x, a->k_values);
-        put_row(c->k_cells + cell_at(c, p, a->k_block_bytes, a->k_head_offset, a->k_row_bytes),
-                a->k_type, x, c->k + p * a->k_values, a->k_values);
+        put_key(c, p, x);
     }
 }
 
@@ -791,8 +812,10 @@ static void fill_values(random_state *r, attention_case *c)
     for (size_t p = first_seen(a, 0); p < c->end; p++) {
         float x[WIDEST];
         random_floats(r, x, a->v_values);
-        put_row(c->v_cells + cell_at(c, p, a->v_block_bytes, a->v_head_offset, a->v_row_bytes),
-                a->v_type, x, c->v + p * a->v_values, a->v_values);
+        uint8_t *cells =
+            c->v_cells + cell_at(c, p, a->v_block_bytes, a->v_head_offset, a->v_row_bytes);
+        loam__format_find(a->v_type)->encode(x, cells, a->v_values);
+        hold_row(a->v_type, cells, c->v + p * a->v_values, a->v_values);
     }
 }
 
@@ -905,7 +928,7 @@ static bool in_blocks(loam_format type)
 enum { ATTENTION_SHAPES = 24 }; /* of each pair of types */
 
 /* Shape t: short and long contexts, one query and several, windows, heads that share, widths with
- * and without whole vectors, blocks that are full and not, soft caps. */
+ * and without whole vectors, blocks that are full and not, keys that are transposed, soft caps. */
 static attention_case shaped_attention(random_state *r, loam_format k_type, loam_format v_type,
                                        size_t t)
 {
@@ -913,18 +936,21 @@ static attention_case shaped_attention(random_state *r, loam_format k_type, loam
     static const uint32_t whole[][2] = {{64, 64}, {32, 32},   {96, 32},
                                         {32, 96}, {256, 288}, {128, 64}};
     uint32_t position = (uint32_t)(t % 2 ? t : random_size(r, 0, t % 8 ? 200 : 800));
-    return new_attention(r, (loam__attention_args){
-                                .k_type = k_type,
-                                .v_type = v_type,
-                                .k_values = in_blocks(k_type) ? whole[t % 6][0] : plain[t % 6][0],
-                                .v_values = in_blocks(v_type) ? whole[t % 6][1] : plain[t % 6][1],
-                                .tokens = t % 4 ? 1 : (uint32_t)random_size(r, 1, 20),
-                                .heads = (uint32_t)random_size(r, 1, 7),
-                                .position = position,
-                                .window = t % 3 ? 0 : (uint32_t)random_size(r, 1, position + 2),
-                                .block_tokens = t % 5 ? 16 : 5,
-                                .softcap = t % 4 == 1 ? 2.5f : 0,
-                            });
+    uint32_t block_tokens = t % 5 ? t % 7 ? 16 : 32 : 5;
+    return new_attention(
+        r, (loam__attention_args){
+               .k_type = k_type,
+               .v_type = v_type,
+               .k_values = in_blocks(k_type) ? whole[t % 6][0] : plain[t % 6][0],
+               .v_values = in_blocks(v_type) ? whole[t % 6][1] : plain[t % 6][1],
+               .tokens = t % 4 ? 1 : (uint32_t)random_size(r, 1, 20),
+               .heads = (uint32_t)random_size(r, 1, 7),
+               .position = position,
+               .window = t % 3 ? 0 : (uint32_t)random_size(r, 1, position + 2),
+               .block_tokens = block_tokens,
+               .k_transposed = !in_blocks(k_type) && block_tokens % 16 == 0 && random_size(r, 0, 2),
+               .softcap = t % 4 == 1 ? 2.5f : 0,
+           });
 }
 
 static void walk_attention(attention_check *check)
@@ -995,14 +1021,14 @@ static void test_attention__a_head_of_a_token_alone_has_the_same_bits(void **sta
 /* What the cells behind a query hold is nothing to it, were it NaN. */
 static void check_later_cells(const loam__cpu_isa *isa, attention_case *c, random_state *r)
 {
+    uint8_t nothing[4 * WIDEST];
     size_t own = c->a.heads * c->a.v_values, last = c->end - 1;
     float *before = malloc(row_floats(&c->a) * sizeof *before);
     (void)r;
     assert_non_null(before);
     isa->attention(&c->a, NULL);
     memcpy(before, c->y, row_floats(&c->a) * sizeof *before);
-    memset(c->k_cells + cell_at(c, last, c->a.k_block_bytes, c->a.k_head_offset, c->a.k_row_bytes),
-           0xff, c->a.k_row_bytes);
+    place_key(c, last, memset(nothing, 0xff, sizeof nothing));
     memset(c->v_cells + cell_at(c, last, c->a.v_block_bytes, c->a.v_head_offset, c->a.v_row_bytes),
            0xff, c->a.v_row_bytes);
     isa->attention(&c->a, NULL);
@@ -1053,9 +1079,7 @@ static void check_large_scores(const loam__cpu_isa *isa, attention_case *c, rand
         float x[WIDEST];
         for (size_t j = 0; j < kn; j++)
             x[j] = p == winner ? 60000.0f : -60000.0f;
-        put_row(c->k_cells +
-                    cell_at(c, p, c->a.k_block_bytes, c->a.k_head_offset, c->a.k_row_bytes),
-                c->a.k_type, x, c->k + p * kn, kn);
+        put_key(c, p, x);
     }
     for (size_t j = 0; j < c->a.tokens * c->a.heads * kn; j++)
         c->q[j] = 1000;

@@ -1,9 +1,10 @@
 /* Attention, for every instruction set: online softmax (Milakov and Gimelshein 2018) over runs of
  * positions, several queries to each run.
  *
- * A run of K is unpacked so that a vector has one value of some positions, a run of V so that it
- * has some values of one position; then a few rows, each one head of one query, are multiplied with
- * both. Runs and segments begin at fixed positions, and each number of a row is summed up in the
+ * A vector of K has one value of some positions, a vector of V some values of one position; a few
+ * rows, each one head of one query, are multiplied with both at once. Where there are more rows
+ * than that, or cells lie otherwise, a run of them is unpacked into floats first. Runs and segments
+ * begin at fixed positions, and each number of a row is summed up in the
  * order of the values or positions: what a row gets does not depend on its companions.
  *
  * Before this header a file defines floats, a vector of WIDTH; TILE_VECTORS, for which
@@ -38,14 +39,23 @@ typedef struct sums {
     float *y;           /* [rows][width] */
 } sums;
 
+/* A run as tiles read it, from the cells or unpacked. */
+typedef struct source {
+    loam_format k_type, v_type;    /* F32, F16 or BF16 */
+    const uint8_t *k[RUN / WIDTH]; /* the first value of WIDTH positions, */
+    size_t k_step;                 /* so many bytes before their next one */
+    const uint8_t *v[RUN];         /* the values of a position */
+} source;
+
 typedef struct space {
     size_t width;          /* v_values and what is missing to whole vectors */
     float *keys;           /* [k_values][RUN] */
     float *values;         /* [RUN][width] */
     float *scores;         /* [TILE_ROWS][RUN], then the factors */
     sums part, all;        /* of a segment and of those up to it */
-    const uint8_t *k[RUN]; /* rows of cells, those seen */
+    const uint8_t *k[RUN]; /* cells of each position seen: its first value */
     const uint8_t *v[RUN];
+    source from; /* the run as tiles read it */
 } space;
 
 /* ---- where things are ---- */
@@ -108,7 +118,7 @@ static void find_rows(const loam__attention_args *a, range p, space *s)
     for (size_t i = p.first; i < p.end;) {
         const cell_span part = find_cells(a, i, p.end);
         for (size_t j = 0; j < part.positions; j++, i++) {
-            s->k[i % RUN] = part.k + j * a->k_row_bytes;
+            s->k[i % RUN] = part.k + j * key_step(a);
             s->v[i % RUN] = part.v + j * a->v_row_bytes;
         }
     }
@@ -125,6 +135,18 @@ static void ask_for_cells(const loam__attention_args *a, range p)
         for (size_t at = 0; at < part.positions * a->v_row_bytes; at += 64)
             LOAM__PREFETCH_L2(part.v + at);
         p.first += part.positions;
+    }
+}
+
+/* Whole vectors of positions, of which the first or the last may not be seen. */
+LOAM__INLINE void unpack_transposed(loam_format type, const loam__attention_args *a, range p,
+                                    const space *s)
+{
+    for (size_t i = p.first / WIDTH * WIDTH; i < p.end; i += WIDTH) {
+        const uint8_t *from = s->from.k[i % RUN / WIDTH];
+        float *to = s->keys + i % RUN;
+        for (size_t at = 0; at < a->k_values; at++, from += s->from.k_step, to += RUN)
+            store_floats(to, load_cells(type, from, 0));
     }
 }
 
@@ -174,45 +196,89 @@ LOAM__INLINE void unpack_values(loam_format type, const loam__attention_args *a,
 }
 
 /* A loop of its own for each type, in which the type is a constant. */
-#define FOR_TYPE(type, work, ...)                                                                  \
-    switch (type) {                                                                                \
-    case LOAM_TYPE_F32:                                                                            \
-        work(LOAM_TYPE_F32, __VA_ARGS__);                                                          \
-        break;                                                                                     \
-    case LOAM_TYPE_F16:                                                                            \
-        work(LOAM_TYPE_F16, __VA_ARGS__);                                                          \
-        break;                                                                                     \
-    case LOAM_TYPE_BF16:                                                                           \
-        work(LOAM_TYPE_BF16, __VA_ARGS__);                                                         \
-        break;                                                                                     \
-    case LOAM_TYPE_Q8_0:                                                                           \
-        work(LOAM_TYPE_Q8_0, __VA_ARGS__);                                                         \
-        break;                                                                                     \
-    default:                                                                                       \
-        work(LOAM_TYPE_Q4_0, __VA_ARGS__);                                                         \
-    }
+#define FOR_FLOATS(type, work, ...)                                                                \
+    do {                                                                                           \
+        if ((type) == LOAM_TYPE_F32) work(LOAM_TYPE_F32, __VA_ARGS__);                             \
+        else if ((type) == LOAM_TYPE_F16) work(LOAM_TYPE_F16, __VA_ARGS__);                        \
+        else work(LOAM_TYPE_BF16, __VA_ARGS__);                                                    \
+    } while (0)
 
-static void unpack_run(const loam__attention_args *a, range p, space *s)
+#define FOR_TYPE(type, work, ...)                                                                  \
+    do {                                                                                           \
+        if ((type) == LOAM_TYPE_Q8_0) work(LOAM_TYPE_Q8_0, __VA_ARGS__);                           \
+        else if ((type) == LOAM_TYPE_Q4_0) work(LOAM_TYPE_Q4_0, __VA_ARGS__);                      \
+        else FOR_FLOATS(type, work, __VA_ARGS__);                                                  \
+    } while (0)
+
+static void find_keys(const loam__attention_args *a, range p, bool few, space *s)
 {
+    source *f = &s->from;
+    f->k_type = a->k_type;
+    f->k_step = a->block_tokens * type_bytes(a->k_type);
+    for (size_t i = p.first / WIDTH * WIDTH; i < p.end && a->k_transposed; i += WIDTH) {
+        const size_t seen = i < p.first ? p.first : i;
+        f->k[i % RUN / WIDTH] = s->k[seen % RUN] - (seen - i) * type_bytes(a->k_type);
+    }
+    if (a->k_transposed && (few || a->k_type == LOAM_TYPE_F32)) return;
+    if (a->k_transposed) FOR_FLOATS(a->k_type, unpack_transposed, a, p, s);
+    else FOR_TYPE(a->k_type, unpack_keys, a, p, s);
+    f->k_type = LOAM_TYPE_F32;
+    f->k_step = RUN * sizeof *s->keys;
+    for (size_t i = 0; i < RUN / WIDTH; i++)
+        f->k[i] = (const uint8_t *)(s->keys + i * WIDTH);
+}
+
+static void find_values(const loam__attention_args *a, range p, bool few, space *s)
+{
+    source *f = &s->from;
+    const bool whole = a->v_values == s->width && !in_blocks(a->v_type);
+    f->v_type = a->v_type;
+    memcpy(f->v, s->v, sizeof f->v);
+    if (whole && (few || a->v_type == LOAM_TYPE_F32)) return;
+    f->v_type = LOAM_TYPE_F32;
+    FOR_TYPE(a->v_type, unpack_values, a, p, s);
+    for (size_t i = 0; i < RUN; i++)
+        f->v[i] = (const uint8_t *)(s->values + i * s->width);
+}
+
+/* Few rows: a tile, which loads each cell only once. */
+static void find_run(const loam__attention_args *a, range p, space *s)
+{
+    const bool few = row_count(a) <= TILE_ROWS;
     find_rows(a, p, s);
-    FOR_TYPE(a->k_type, unpack_keys, a, p, s)
-    FOR_TYPE(a->v_type, unpack_values, a, p, s)
+    find_keys(a, p, few, s);
+    find_values(a, p, few, s);
+}
+
+/* ---- tiles ---- */
+
+enum { MOST_VECTORS = RUN / WIDTH };
+
+/* Vectors of sums for each row of a tile: fewer rows have more of them, so that there are enough
+ * to hide the time that each takes. */
+LOAM__INLINE size_t tile_vectors(size_t rows)
+{
+    size_t n = TILE_VECTORS;
+    while (n < MOST_VECTORS && (rows + 1) * n * 2 <= (TILE_ROWS + 1) * TILE_VECTORS)
+        n *= 2;
+    return n;
 }
 
 /* ---- scores: rows of queries times keys ---- */
 
-/* Both numbers are constants. */
-LOAM__INLINE void score_tile(size_t rows, size_t vectors, const float *const q[TILE_ROWS],
-                             const float *keys, size_t n, float *scores)
+/* The type and both numbers are constants; k is that of the first vector. */
+LOAM__INLINE void score_tile(loam_format type, size_t rows, size_t vectors,
+                             const float *const q[TILE_ROWS], const uint8_t *const *k, size_t step,
+                             size_t n, float *scores)
 {
-    floats sum[TILE_ROWS][TILE_VECTORS];
+    floats sum[TILE_ROWS][MOST_VECTORS];
     for (size_t r = 0; r < rows; r++)
         for (size_t v = 0; v < vectors; v++)
             sum[r][v] = zeros();
-    for (size_t i = 0; i < n; i++, keys += RUN) {
-        floats key[TILE_VECTORS];
+    for (size_t i = 0; i < n; i++) {
+        floats key[MOST_VECTORS];
         for (size_t v = 0; v < vectors; v++)
-            key[v] = load_floats(keys + v * WIDTH);
+            key[v] = load_cells(type, k[v] + i * step, 0);
         for (size_t r = 0; r < rows; r++) {
             const floats factor = spread(q[r][i]);
             for (size_t v = 0; v < vectors; v++)
@@ -225,18 +291,19 @@ LOAM__INLINE void score_tile(size_t rows, size_t vectors, const float *const q[T
 }
 
 /* At least for positions p, of one run. */
-LOAM__INLINE void score_rows(size_t rows, const loam__attention_args *a, const space *s,
-                             size_t first, range p)
+LOAM__INLINE void score_rows(loam_format type, size_t rows, const loam__attention_args *a,
+                             const space *s, size_t first, range p)
 {
-    const size_t end = (p.end - 1) % RUN + 1;
+    const size_t end = (p.end - 1) % RUN / WIDTH + 1, vectors = tile_vectors(rows);
     const float *q[TILE_ROWS];
-    size_t i = p.first % RUN / WIDTH * WIDTH;
+    const source *f = &s->from;
+    size_t i = p.first % RUN / WIDTH;
     for (size_t r = 0; r < rows; r++)
         q[r] = query(a, first + r);
-    for (; i + (TILE_VECTORS - 1) * WIDTH < end; i += TILE_VECTORS * WIDTH)
-        score_tile(rows, TILE_VECTORS, q, s->keys + i, a->k_values, s->scores + i);
-    for (; i < end; i += WIDTH)
-        score_tile(rows, 1, q, s->keys + i, a->k_values, s->scores + i);
+    for (; i + vectors <= end; i += vectors)
+        score_tile(type, rows, vectors, q, f->k + i, f->k_step, a->k_values, s->scores + i * WIDTH);
+    for (; i < end; i++)
+        score_tile(type, rows, 1, q, f->k + i, f->k_step, a->k_values, s->scores + i * WIDTH);
 }
 
 /* ---- softmax ---- */
@@ -306,18 +373,19 @@ static void soften_row(const loam__attention_args *a, const space *s, float *sco
 
 /* ---- values, each times its factor ---- */
 
-/* Both numbers are constants. */
-LOAM__INLINE void add_tile(size_t rows, size_t vectors, const float *factors, const float *values,
-                           size_t width, size_t n, float *y)
+/* The type and both numbers are constants; from value `at` of n positions on. */
+LOAM__INLINE void add_tile(loam_format type, size_t rows, size_t vectors, const float *factors,
+                           const uint8_t *const *values, size_t at, size_t width, size_t n,
+                           float *y)
 {
-    floats sum[TILE_ROWS][TILE_VECTORS];
+    floats sum[TILE_ROWS][MOST_VECTORS];
     for (size_t r = 0; r < rows; r++)
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = load_floats(y + r * width + v * WIDTH);
-    for (size_t i = 0; i < n; i++, values += width) {
-        floats value[TILE_VECTORS];
+            sum[r][v] = load_floats(y + r * width + at + v * WIDTH);
+    for (size_t i = 0; i < n; i++) {
+        floats value[MOST_VECTORS];
         for (size_t v = 0; v < vectors; v++)
-            value[v] = load_floats(values + v * WIDTH);
+            value[v] = load_cells(type, values[i], at + v * WIDTH);
         for (size_t r = 0; r < rows; r++) {
             const floats factor = spread(factors[r * RUN + i]);
             for (size_t v = 0; v < vectors; v++)
@@ -326,38 +394,40 @@ LOAM__INLINE void add_tile(size_t rows, size_t vectors, const float *factors, co
     }
     for (size_t r = 0; r < rows; r++)
         for (size_t v = 0; v < vectors; v++)
-            store_floats(y + r * width + v * WIDTH, sum[r][v]);
+            store_floats(y + r * width + at + v * WIDTH, sum[r][v]);
 }
 
 /* Rows i .. of a tile, which begins at row `first`, over positions that all of them see. */
-LOAM__INLINE void add_rows(size_t rows, const space *s, size_t first, size_t i, range p)
+LOAM__INLINE void add_rows(loam_format type, size_t rows, const space *s, size_t first, size_t i,
+                           range p)
 {
-    const size_t n = p.end - p.first, at = p.first % RUN, tile = TILE_VECTORS * WIDTH;
-    const float *factors = s->scores + i * RUN + at, *values = s->values + at * s->width;
+    const size_t n = p.end - p.first, at = p.first % RUN, vectors = tile_vectors(rows);
+    const float *factors = s->scores + i * RUN + at;
+    const uint8_t *const *values = s->from.v + at;
     float *y = s->part.y + (first + i) * s->width;
     size_t w = 0;
-    for (; w + tile <= s->width; w += tile)
-        add_tile(rows, TILE_VECTORS, factors, values + w, s->width, n, y + w);
+    for (; w + vectors * WIDTH <= s->width; w += vectors * WIDTH)
+        add_tile(type, rows, vectors, factors, values, w, s->width, n, y);
     for (; w < s->width; w += WIDTH)
-        add_tile(rows, 1, factors, values + w, s->width, n, y + w);
+        add_tile(type, rows, 1, factors, values, w, s->width, n, y);
 }
 
 /* A position that a row does not see may hold anything, so its factor of 0 is not enough. */
-LOAM__INLINE void add_seen(size_t rows, const loam__attention_args *a, const space *s, size_t first,
-                           range p)
+LOAM__INLINE void add_seen(loam_format type, size_t rows, const loam__attention_args *a,
+                           const space *s, size_t first, range p)
 {
     const range shared = common(seen_by_all(a, first, rows), p);
     const bool some = shared.first < shared.end;
     for (size_t i = 0; i < rows; i++) {
         const range own = common(seen_by(a, first + i), p);
         const range before = {own.first, some ? shared.first : own.end};
-        if (before.first < before.end) add_rows(1, s, first, i, before);
+        if (before.first < before.end) add_rows(type, 1, s, first, i, before);
     }
     if (!some) return;
-    add_rows(rows, s, first, 0, shared);
+    add_rows(type, rows, s, first, 0, shared);
     for (size_t i = 0; i < rows; i++) {
         const range after = {shared.end, common(seen_by(a, first + i), p).end};
-        if (after.first < after.end) add_rows(1, s, first, i, after);
+        if (after.first < after.end) add_rows(type, 1, s, first, i, after);
     }
 }
 
@@ -368,12 +438,12 @@ LOAM__INLINE void tile(size_t rows, const loam__attention_args *a, const space *
 {
     const range p = common(seen_by_some(a, first, rows), run);
     if (p.first >= p.end) return;
-    score_rows(rows, a, s, first, p);
+    FOR_FLOATS(s->from.k_type, score_rows, rows, a, s, first, p);
     for (size_t i = 0; i < rows; i++) {
         const range own = common(seen_by(a, first + i), p);
         if (own.first < own.end) soften_row(a, s, s->scores + i * RUN, own, first + i);
     }
-    add_seen(rows, a, s, first, p);
+    FOR_FLOATS(s->from.v_type, add_seen, rows, a, s, first, p);
 }
 
 /* Rows from `first` on, a constant number of them. */
@@ -407,19 +477,24 @@ static range segment_range(size_t segment)
     return (range){segment * SEGMENT, (segment + 1) * SEGMENT};
 }
 
+static void begin_sums(const sums *to, size_t rows, size_t width)
+{
+    for (size_t row = 0; row < rows; row++) {
+        to->max[row] = -FLT_MAX; /* finite: a score of -infinity is a factor of 0, not NaN */
+        to->total[row] = 0;
+    }
+    memset(to->y, 0, rows * width * sizeof *to->y);
+}
+
 static void attend(const loam__attention_args *a, size_t segment, space *s)
 {
     const size_t rows = row_count(a);
     const range p = common(seen_by_some(a, 0, rows), segment_range(segment));
-    for (size_t row = 0; row < rows; row++) {
-        s->part.max[row] = -FLT_MAX; /* finite: a score of -infinity is a factor of 0, not NaN */
-        s->part.total[row] = 0;
-    }
-    memset(s->part.y, 0, rows * s->width * sizeof *s->part.y);
+    begin_sums(&s->part, rows, s->width);
     for (size_t at = p.first / RUN * RUN; at < p.end; at += RUN) {
         const range run = common(p, (range){at, at + RUN});
         if (run.end < p.end) ask_for_cells(a, common(p, (range){at + RUN, at + 2 * RUN}));
-        unpack_run(a, run, s);
+        find_run(a, run, s);
         for (size_t row = 0, n; row < rows; row += n) {
             n = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
             some_rows(n, a, s, row, run);
@@ -428,22 +503,20 @@ static void attend(const loam__attention_args *a, size_t segment, space *s)
 }
 
 /* Take the sums of the next segment into those of all up to it. */
-static void join(const sums *part, const space *s, size_t row, bool first)
+static void join(const sums *part, const space *s, size_t row)
 {
     const float *from = part->y + row * s->width;
     float *y = s->all.y + row * s->width, lanes[WIDTH];
-    const float was = first ? -FLT_MAX : s->all.max[row], is = part->max[row];
+    const float was = s->all.max[row], is = part->max[row];
     const float max = was > is ? was : is;
     const floats old = exp_lanes(spread(was - max)), new = exp_lanes(spread(is - max));
     s->all.max[row] = max;
     store_floats(lanes, old);
-    const float kept = first ? 0 : s->all.total[row] * lanes[0];
+    const float kept = s->all.total[row] * lanes[0];
     store_floats(lanes, new);
     s->all.total[row] = kept + part->total[row] * lanes[0];
-    for (size_t i = 0; i < s->width; i += WIDTH) {
-        const floats had = first ? zeros() : times(load_floats(y + i), old);
-        store_floats(y + i, times_plus(load_floats(from + i), new, had));
-    }
+    for (size_t i = 0; i < s->width; i += WIDTH)
+        store_floats(y + i, times_plus(load_floats(from + i), new, times(load_floats(y + i), old)));
 }
 
 static void finish(const loam__attention_args *a, const space *s, size_t row)
@@ -471,12 +544,13 @@ void LOAM__KERNEL(attention)(const loam__attention_args *a, float *parts)
     const range p = seen_by_some(a, 0, rows);
     space s;
     lay_out(a, &s);
+    begin_sums(&s.all, rows, s.width);
     for (size_t segment = p.first / SEGMENT; segment * SEGMENT < p.end; segment++) {
         if (parts) s.part = lay_out_sums(a, parts);
         else attend(a, segment, &s);
         for (size_t row = 0; row < rows; row++) {
-            const range seen = seen_by(a, row), own = common(seen, segment_range(segment));
-            if (own.first < own.end) join(&s.part, &s, row, own.first == seen.first);
+            const range own = common(seen_by(a, row), segment_range(segment));
+            if (own.first < own.end) join(&s.part, &s, row);
         }
         if (parts) parts += loam__attention_part(a->tokens, a->heads, a->v_values);
     }

@@ -50,7 +50,8 @@ typedef struct loam__cpu_matmul {
 /* Queries at consecutive positions of one sequence, the heads that share one KV head. Block b of
  * the sequence starts at k + table[b] * k_block_bytes; in it this KV head's block_tokens rows of
  * k_values cells lie together, at k_head_offset, k_row_bytes each: whole blocks of their format.
- * The same for v. */
+ * The same for v. Where k_transposed says so, there are k_values rows of block_tokens cells
+ * instead, of one of the float types, and block_tokens is a multiple of LOAM__ATTENTION_WIDTH. */
 typedef struct loam__attention_args {
     const float *q; /* [tokens][heads][k_values], 4-byte aligned; tokens q_stride floats apart */
     float *y;       /* [tokens][heads][v_values] */
@@ -59,8 +60,9 @@ typedef struct loam__attention_args {
     const int32_t *table;
     size_t k_block_bytes, v_block_bytes, k_head_offset, v_head_offset, k_row_bytes, v_row_bytes;
     uint32_t tokens, heads, k_values, v_values, block_tokens;
-    uint32_t position;          /* of the first query; each sees all positions up to its own, */
-    uint32_t window;            /* or, if this is not 0, so many of them */
+    uint32_t position; /* of the first query; each sees all positions up to its own, */
+    uint32_t window;   /* or, if this is not 0, so many of them */
+    bool k_transposed;
     loam_format k_type, v_type; /* of the cells: see loam__cpu_has_cells() */
     float scale, softcap;
     float *scratch; /* loam__attention_scratch() floats, 64-byte aligned */

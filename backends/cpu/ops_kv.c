@@ -1,6 +1,10 @@
 /* The KV cache: writing to it, and attention over it. */
 #include "ops.h"
 
+#include <string.h>
+
+#include "backends/cpu/inline.h"
+
 /* ---- KV cache ---- */
 
 static const int32_t *table_of(const loam_step *step, uint32_t group, uint32_t t)
@@ -14,22 +18,46 @@ static uint32_t kv_slices(cpu_run *r)
     return divide_up(r->step->n_tokens, rows_per_slice(&r->op->src[0]));
 }
 
+/* n numbers, each `step` bytes behind the last. The size is a constant. */
+LOAM__INLINE void spread_out(const uint8_t *from, size_t n, size_t size, uint8_t *to, size_t step)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * step, from + i * size, size);
+}
+
+/* One head of one position into cells that are transposed. */
+static void write_transposed(const loam__cpu_isa *isa, loam_format type, const float *x, size_t n,
+                             uint8_t *cells, size_t step)
+{
+    uint8_t piece[4 * 64];
+    for (size_t at = 0, some; at < n; at += some, cells += some * step) {
+        some = n - at < 64 ? n - at : 64;
+        isa->kv_write(x + at, piece, type, some);
+        if (type == LOAM_TYPE_F32) spread_out(piece, some, 4, cells, step);
+        else spread_out(piece, some, 2, cells, step);
+    }
+}
+
 static void run_kv_write(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const cpu_op *op = r->op;
+    const loam__cpu_isa *isa = &r->cpu->isa;
     uint32_t heads = op->node.u.kv.heads, values = op->node.u.kv.head_values,
              block = op->node.u.kv.block_tokens;
-    size_t cell_bytes = op->dst.row_bytes / ((size_t)heads * block); /* one head at one position */
+    size_t head_bytes = op->dst.row_bytes / heads, row_bytes = head_bytes / block;
+    size_t value_bytes = row_bytes / values; /* where cells are transposed */
     row_range rows = slice_rows(r, &op->src[0], slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         uint32_t position = (uint32_t)r->step->positions[t];
         const int32_t *table = table_of(r->step, op->node.u.kv.group, t);
         uint8_t *cells = op->to + (uint64_t)table[position / block] * op->dst.row_bytes;
-        for (uint32_t h = 0; h < heads; h++)
-            r->cpu->isa.kv_write(src_row(op, 0, t) + (size_t)h * values,
-                                 cells + ((size_t)h * block + position % block) * cell_bytes,
-                                 op->dst.type, values);
+        const float *x = src_row(op, 0, t);
+        for (uint32_t h = 0; h < heads; h++, x += values, cells += head_bytes)
+            if (op->node.u.kv.transposed)
+                write_transposed(isa, op->dst.type, x, values,
+                                 cells + position % block * value_bytes, block * value_bytes);
+            else isa->kv_write(x, cells + position % block * row_bytes, op->dst.type, values);
     }
 }
 
@@ -175,6 +203,7 @@ static loam__attention_args attention_of(const cpu_run *r, uint32_t t, uint32_t 
         .block_tokens = n->u.attention.block_tokens,
         .position = (uint32_t)r->step->positions[t],
         .window = n->u.attention.window,
+        .k_transposed = n->u.attention.k_transposed,
         .k_type = op->src[1].type,
         .v_type = op->src[2].type,
         .scale = n->u.attention.scale,

@@ -46,8 +46,10 @@ enum {
 };
 
 /* rows x cols numbers; row r starts at offset + r * row_bytes in its arena. A KV value has one row
- * for each block: [block][head][position in block][head values], so that the keys of one head and
- * block lie together. */
+ * for each block: [block][head][position in block][head values], so that the cells of one head and
+ * block lie together. Where its nodes say `transposed`, it is [block][head][head values][position
+ * in block]: keys of F32, F16 and BF16 in blocks of 16 positions or more, whose products with a
+ * query are then summed for many positions at once. */
 typedef struct loam_value {
     int32_t kind;      /* LOAM_VALUE_* */
     loam_format type;  /* LOAM_TYPE_* */
@@ -120,7 +122,8 @@ typedef struct loam_node {
         } rope;
         struct {
             uint32_t heads, head_values, block_tokens;
-            uint32_t group; /* whose block tables */
+            uint32_t group;      /* whose block tables */
+            uint32_t transposed; /* 0 or 1: how dst lies */
         } kv;
         /* query head h uses KV head h / (heads / kv_heads); a key at distance >= window is not seen
          * (window 0: all); weights softmax(softcap(scale * q.k)), softcap 0: none */
@@ -128,6 +131,7 @@ typedef struct loam_node {
             uint32_t heads, kv_heads, k_values, v_values, block_tokens, window;
             float scale, softcap;
             uint32_t group;
+            uint32_t k_transposed; /* 0 or 1: how src1 lies; src2 never does so */
         } attention;
         struct {
             float cap;

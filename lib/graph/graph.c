@@ -164,7 +164,8 @@ loam__v loam__graph_cells(loam__graph *g, loam__cells_shape s)
     bool whole = f && s.head_values % f->block_values == 0; /* one head at one position */
     if (!check(g, whole && loam__mul_u64(value.cols, s.block_tokens, &value.cols), "the KV cache"))
         return -1;
-    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1, .group = s.group});
+    loam__origin origin = {.tensor = -1, .rope = -1, .group = s.group, .transposed = s.transposed};
+    return add_value(g, value, origin);
 }
 
 loam__v loam__op_embed(loam__graph *g, loam__v table, float scale)
@@ -254,6 +255,7 @@ void loam__op_kv_write(loam__graph *g, loam__v x, loam__v cells, uint32_t heads,
     node->u.kv.head_values = (uint32_t)(cols(g, x) / heads);
     node->u.kv.block_tokens = block_tokens;
     node->u.kv.group = g->origins[cells].group;
+    node->u.kv.transposed = g->origins[cells].transposed;
 }
 
 loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v, loam__attention_shape s)
@@ -275,6 +277,7 @@ loam__v loam__op_attention(loam__graph *g, loam__v q, loam__v k, loam__v v, loam
     node->u.attention.block_tokens = s.block_tokens;
     node->u.attention.window = s.window;
     node->u.attention.group = g->origins[k].group;
+    node->u.attention.k_transposed = g->origins[k].transposed;
     node->u.attention.scale = s.scale;
     node->u.attention.softcap = s.softcap;
     return dst;

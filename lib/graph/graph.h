@@ -20,6 +20,7 @@ typedef struct loam__origin {
     int32_t rope;        /* of a constant: which rope's scales; -1: none */
     int32_t first, last; /* of an activation: the nodes that make and last read it */
     uint32_t group;      /* of KV cells */
+    bool transposed;     /* KV cells that lie so */
 } loam__origin;
 
 typedef struct loam__graph {
@@ -49,6 +50,7 @@ typedef struct loam__cells_shape {
     loam_format type;
     uint32_t heads, head_values, block_tokens;
     uint32_t group;
+    bool transposed;
     uint64_t blocks;
 } loam__cells_shape;
 loam__v loam__graph_cells(loam__graph *g, loam__cells_shape shape);

@@ -1,4 +1,5 @@
 /* Parts of a transformer that families share. */
+#include "lib/quant/quant.h"
 #include "model.h"
 
 loam__v loam__block_embed(loam__model *m)
@@ -39,6 +40,13 @@ static loam__v rotate(loam__model *m, loam__v x, int32_t style, uint32_t heads, 
     return loam__op_rope(&m->graph, x, m->rope_values[rope], shape);
 }
 
+/* <loam/backend.h> says which keys lie so. */
+static bool keys_are_transposed(const loam__model_options *o)
+{
+    bool whole = loam__format_find(o->k_type)->block_values == 1; /* each key a number of its own */
+    return whole && o->block_tokens % 16 == 0;
+}
+
 loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style)
 {
     loam__graph *g = &m->graph;
@@ -58,11 +66,13 @@ loam__v loam__block_attention(loam__model *m, loam__v x, int32_t rope_style)
         .head_values = geo->k_values,
         .block_tokens = o->block_tokens,
         .group = layer->group,
+        .transposed = keys_are_transposed(o),
         .blocks = o->blocks[layer->group],
     };
     loam__v k_cells = loam__graph_cells(g, cells);
     cells.type = o->v_type;
     cells.head_values = geo->v_values;
+    cells.transposed = false;
     loam__v v_cells = loam__graph_cells(g, cells);
     loam__op_kv_write(g, k, k_cells, layer->kv_heads, o->block_tokens);
     loam__op_kv_write(g, v, v_cells, layer->kv_heads, o->block_tokens);

@@ -13,7 +13,7 @@
 #include "run.h"
 
 #define MAGIC   0x314553514d414f4cu /* "LOAMQSE1" */
-#define VERSION 1u
+#define VERSION 2u
 
 typedef struct state_header {
     uint64_t magic;
@@ -39,7 +39,7 @@ static size_t padded(size_t n)
     return (n + 7) / 8 * 8;
 }
 
-/* A run of cells that lie together: one head, one block. */
+/* Some bytes of cells that lie together. */
 typedef struct cell_run {
     uint64_t offset; /* in the arena */
     size_t bytes;
@@ -84,27 +84,40 @@ static state_layout lay_out(const loam__run *run, const state_header *h)
 /* Move all cells of a sequence between the arenas and a state; the move is upload or download. */
 typedef loam_status (*cell_move)(const loam__plan *p, void *arena, cell_run at, char *bytes);
 
+/* Positions p .. end - 1 of one block, head by head. Where cells are transposed, only those of a
+ * whole block lie together; else each value's. */
+static loam_status move_block(const loam__run *run, const loam_node *write, uint64_t block,
+                              uint32_t p, uint32_t end, char **bytes, cell_move move)
+{
+    const loam_value *v = &run->plan->model.graph.values[write->dst];
+    uint32_t tokens = write->u.kv.block_tokens;
+    bool apart = write->u.kv.transposed && end - p < tokens;
+    size_t size = cell_bytes(v, write), pieces = apart ? write->u.kv.head_values : 1;
+    size_t piece_size = size / pieces; /* of one position */
+    cell_run at = {v->offset + block * v->row_bytes + p % tokens * piece_size,
+                   (end - p) * piece_size};
+    for (size_t i = 0; i < write->u.kv.heads * pieces; i++) {
+        loam_status st = move(run->plan, run->arenas[v->arena], at, *bytes);
+        if (st != LOAM_OK) return st;
+        *bytes += at.bytes;
+        at.offset += tokens * piece_size;
+    }
+    return LOAM_OK;
+}
+
 static loam_status move_cells(loam__run *run, uint32_t slot, uint32_t n, char *bytes,
                               cell_move move)
 {
     const loam__graph *g = &run->plan->model.graph;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const loam_node *node = &g->nodes[i];
-        const loam_value *v = &g->values[node->dst];
         if (node->op != LOAM_OP_KV_WRITE) continue;
-        uint32_t block = node->u.kv.block_tokens, heads = node->u.kv.heads, end;
-        size_t size = cell_bytes(v, node);
-        for (uint32_t p = first_position(run, node->u.kv.group, n); p < n; p = end) {
-            uint64_t row = (uint64_t)loam__kv_block(&run->kv, node->u.kv.group, slot, p);
-            end = n - p / block * block < block ? n : (p / block + 1) * block;
-            for (uint32_t head = 0; head < heads; head++) {
-                cell_run at = {v->offset + row * v->row_bytes +
-                                   ((uint64_t)head * block + p % block) * size,
-                               (end - p) * size};
-                loam_status st = move(run->plan, run->arenas[v->arena], at, bytes);
-                if (st != LOAM_OK) return st;
-                bytes += at.bytes;
-            }
+        uint32_t tokens = node->u.kv.block_tokens, group = node->u.kv.group, end;
+        for (uint32_t p = first_position(run, group, n); p < n; p = end) {
+            uint64_t block = (uint64_t)loam__kv_block(&run->kv, group, slot, p);
+            end = n - p / tokens * tokens < tokens ? n : (p / tokens + 1) * tokens;
+            loam_status st = move_block(run, node, block, p, end, &bytes, move);
+            if (st != LOAM_OK) return st;
         }
     }
     return LOAM_OK;

@@ -33,6 +33,18 @@ static query find_query(const loam__attention_args *a, uint32_t token)
     };
 }
 
+/* n values of a key, from value `at` on. */
+static void decode_key(const loam__attention_args *a, const loam__format *f, const uint8_t *k,
+                       size_t at, size_t n, float *values)
+{
+    if (!a->k_transposed) {
+        f->decode(k + at / f->block_values * f->block_bytes, values, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        f->decode(k + (at + i) * a->block_tokens * f->block_bytes, values + i, 1);
+}
+
 /* dot(q, k) of all heads with one row of K, as a sum over pieces. */
 static void dot_heads(const loam__attention_args *a, const query *s, const loam__format *f,
                       const uint8_t *k, float *scores)
@@ -42,7 +54,7 @@ static void dot_heads(const loam__attention_args *a, const query *s, const loam_
         scores[(size_t)h * POSITIONS] = 0;
     for (size_t at = 0; at < a->k_values; at += LOAM__PIECE) {
         size_t n = a->k_values - at < LOAM__PIECE ? a->k_values - at : LOAM__PIECE;
-        f->decode(k + at / f->block_values * f->block_bytes, piece, n);
+        decode_key(a, f, k, at, n, piece);
         for (size_t h = 0; h < a->heads; h++)
             scores[h * POSITIONS] += loam__scalar_dot(s->q + h * a->k_values + at, piece, n);
     }
@@ -101,7 +113,7 @@ static void attend(const loam__attention_args *a, const query *s)
         size_t first = s->first + done, left = all - done;
         cell_span part = find_cells(a, first, first + (left < POSITIONS ? left : POSITIONS));
         for (size_t i = 0; i < part.positions; i++)
-            dot_heads(a, s, k, part.k + i * a->k_row_bytes, s->scores + i);
+            dot_heads(a, s, k, part.k + i * key_step(a), s->scores + i);
         for (size_t h = 0; h < a->heads; h++)
             soften(a, s, h, (uint32_t)part.positions);
         for (size_t i = 0; i < part.positions; i++)
