@@ -16,8 +16,11 @@
  * Errors     a status; a sentence first goes to host->fail(). After LOAM_ERR_DEVICE only *_free and
  *            close are called.
  * Growth     structs begin with struct_size; values and nodes are read with the strides in
- *            loam_graph, so that both may grow; a backend accepts a core of the same
- *            LOAM_BACKEND_ABI only */
+ *            loam_graph, so that both may grow; a core takes backends of LOAM_BACKEND_ABI_OLDEST to
+ *            LOAM_BACKEND_ABI
+ *
+ * The CPU backend is built in. Others are modules: shared objects that the core opens at run time,
+ * see the end of this file. */
 #ifndef LOAM_BACKEND_H
 #define LOAM_BACKEND_H
 
@@ -27,7 +30,8 @@
 extern "C" {
 #endif
 
-#define LOAM_BACKEND_ABI 1u
+#define LOAM_BACKEND_ABI        1u
+#define LOAM_BACKEND_ABI_OLDEST 1u
 
 /* ---- The graph ------------------------------------------------------------------------------- */
 
@@ -281,6 +285,23 @@ typedef struct loam_backend {
      * go on. Allocates nothing. */
     loam_status (*run)(void *self, void *program, const loam_step *step, uint64_t *position);
 } loam_backend;
+
+/* ---- Modules --------------------------------------------------------------------------------- */
+
+/* What the core offers to a module. */
+typedef struct loam_backend_core {
+    uint32_t struct_size;
+    uint32_t abi_oldest, abi_version; /* of the backends that it takes */
+    uint32_t reserved;
+    const loam_backend *cpu; /* the built-in one, to compute the rest with or to compare with */
+} loam_backend_core;
+
+/* A module NAME.so exports this one function, loam_backend_module. It gives the backend, whose name
+ * is NAME and which lives as long as the module is open, or NULL if it does not work with this
+ * core; it may be called more than once, and keeps core. Devices are only looked for in open(): a
+ * machine without any is LOAM_ERR_BACKEND there, with a sentence. */
+#define LOAM_BACKEND_MODULE "loam_backend_module"
+typedef const loam_backend *loam_backend_module_fn(const loam_backend_core *core);
 
 #ifdef __cplusplus
 }

@@ -25,7 +25,7 @@ static void fail(void *ctx, const char *text)
 loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
                                loam_backend_host *host, void **self)
 {
-    if (backend->abi_version != LOAM_BACKEND_ABI)
+    if (backend->abi_version < LOAM_BACKEND_ABI_OLDEST || backend->abi_version > LOAM_BACKEND_ABI)
         return loam__fail(b, LOAM_ERR_BACKEND, "the backend %s is of ABI %u; this version takes %u",
                           backend->name, backend->abi_version, LOAM_BACKEND_ABI);
     *host = (loam_backend_host){
