@@ -58,12 +58,9 @@ static loam_status openblas_open(const loam_backend_host *host, void **self)
 
 static loam_status device_info(void *self, uint32_t device, loam_device_info *info)
 {
-    const openblas *o = self;
     loam_status st = cpu->device_info(self, device, info);
-    if (st != LOAM_OK) return st;
-    snprintf(info->name, sizeof info->name, "openblas");
-    snprintf(info->isa, sizeof info->isa, "%s%s", o->always ? FORCED ":" : "", o->cpu.set->name);
-    return LOAM_OK;
+    if (st == LOAM_OK) snprintf(info->name, sizeof info->name, "openblas");
+    return st;
 }
 
 /* ---- the rest is the CPU backend's ---- */

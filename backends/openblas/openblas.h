@@ -33,8 +33,8 @@
 #define OPENBLAS_INSIDE      16u
 #define OPENBLAS_TYPES       64 /* formats have smaller numbers */
 
-#define OPENBLAS_TILE_ROWS   64u   /* of weights that are unpacked at once, */
-#define OPENBLAS_TILE_VALUES 1024u /* and values of each: whole blocks of every format */
+#define OPENBLAS_TILE_ROWS   64u  /* of weights that are unpacked at once, */
+#define OPENBLAS_TILE_VALUES 512u /* and values of each: whole blocks of every format */
 
 typedef struct openblas {
     loam__cpu cpu; /* at the start: it is a CPU backend */
