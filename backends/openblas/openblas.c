@@ -29,6 +29,19 @@ static void openblas_close(void *self)
     cpu->close(o);
 }
 
+/* Builds without threads mostly have no locks either, and two callers are given one buffer: so is
+ * Debian's libopenblas0-serial 0.3.21, whose results are then wrong. */
+static loam_status check_library(const loam_backend_host *host)
+{
+    if (openblas_get_parallel() != OPENBLAS_SEQUENTIAL) return LOAM_OK;
+    if (host->fail)
+        host->fail(
+            host->fail_ctx,
+            "this OpenBLAS was built without threads, so that not even two callers can share "
+            "it; install one with threads, such as Debian's libopenblas0-pthread");
+    return LOAM_ERR_BACKEND;
+}
+
 static loam_status openblas_open(const loam_backend_host *host, void **self)
 {
     const char *isa = host->isa ? host->isa : "";
@@ -36,8 +49,10 @@ static loam_status openblas_open(const loam_backend_host *host, void **self)
     const bool always = strncmp(isa, FORCED, n) == 0 && (isa[n] == ':' || !isa[n]);
     loam_backend_host kernels = *host;
     if (always) kernels.isa = isa + n + (isa[n] == ':');
-    loam_status st = loam__cpu_open(&kernels, sizeof(openblas), self);
-    if (st != LOAM_OK) return st;
+    *self = NULL;
+    loam_status st = check_library(host);
+    if (st != LOAM_OK || (st = loam__cpu_open(&kernels, sizeof(openblas), self)) != LOAM_OK)
+        return st;
     openblas *o = *self;
     o->always = always;
     o->most_inside = most_inside();

@@ -16,13 +16,13 @@
  *            multiples of OPENBLAS_RUN. Where a step has a part of a run only (a cut elsewhere, a
  *            part found in the KV cache, an answer that is computed again as a prompt), the kernels
  *            round otherwise: within tolerance, not the same bits.
- * Threads    OpenBLAS is set to one thread, for the whole process; the pool's workers call it. At
- *            most OPENBLAS_INSIDE of them are inside at once, others wait: it ends the process when
- *            its buffers run out, and has 50 at least for all handles and the host's own use. A
- *            single-threaded build must have been made with USE_LOCKING, as Debian's is.
- * Memory     Tiles and tables are scratch, which measure() counts. OpenBLAS's own buffers are not,
- *            one for each worker inside: up to 128 MiB of addresses, of which it touches a few MiB,
- *            taken from the system at the first calls and kept until the process ends. */
+ * Threads    OpenBLAS must be a build with threads, for only those have locks, and is set to one,
+ * for the whole process; the pool's workers call it. At most OPENBLAS_INSIDE of them are inside at
+ * once, others wait: it ends the process when its buffers run out, and has 50 at least for all
+ * handles and the host's own use. The threads that it makes when it is loaded sleep. Memory Tiles
+ * and tables are scratch, which measure() counts. OpenBLAS's own buffers are not, one for each
+ * worker inside: up to 128 MiB of addresses, of which it touches a few MiB, taken from the system
+ * at the first calls and kept until the process ends. */
 #ifndef LOAM__OPENBLAS_H
 #define LOAM__OPENBLAS_H
 
