@@ -51,6 +51,8 @@ prepare() {
         say "the tests on 64-bit ARM will be skipped: its compiler and qemu could not be installed"
     command -v chromium >/dev/null 2>&1 || (want chromium && install_missing) ||
         say "the tests in a browser will be skipped: chromium could not be installed"
+    pkg-config --exists openblas || (want libopenblas-pthread-dev && install_missing) ||
+        say "the OpenBLAS module will not be built: libopenblas-pthread-dev could not be installed"
     can_fuzz && return 0
     want "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install_missing

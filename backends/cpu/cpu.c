@@ -60,12 +60,12 @@ static void cpu_close(void *self)
     loam__free(&b, cpu);
 }
 
-static loam_status cpu_open(const loam_backend_host *host, void **self)
+loam_status loam__cpu_open(const loam_backend_host *host, size_t bytes, void **self)
 {
     loam__base b;
     loam_status st = loam__base_init(&b, host->hooks);
     *self = NULL;
-    loam__cpu *cpu = st == LOAM_OK ? loam__alloc_aligned(&b, sizeof *cpu, LOAM__ALIGN) : NULL;
+    loam__cpu *cpu = st == LOAM_OK ? loam__alloc_aligned(&b, bytes, LOAM__ALIGN) : NULL;
     if (!cpu) {
         if (host->fail) host->fail(host->fail_ctx, b.error);
         return st != LOAM_OK ? st : LOAM_ERR_NOMEM;
@@ -80,6 +80,11 @@ static loam_status cpu_open(const loam_backend_host *host, void **self)
     }
     *self = cpu;
     return LOAM_OK;
+}
+
+static loam_status cpu_open(const loam_backend_host *host, void **self)
+{
+    return loam__cpu_open(host, sizeof(loam__cpu), self);
 }
 
 static uint32_t cpu_device_count(void *self)

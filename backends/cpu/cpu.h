@@ -16,6 +16,7 @@ typedef struct loam__cpu {
     loam__pool *pool;
     const loam__cpu_isa *set; /* the instruction set in use */
     loam__cpu_isa isa;        /* the same, with what it leaves out filled in from the lower sets */
+    const struct loam__cpu_products *products; /* of a backend built on this one; NULL: none */
 } loam__cpu;
 
 typedef struct loam__cpu_arena {
@@ -23,6 +24,10 @@ typedef struct loam__cpu_arena {
     uint64_t bytes;
     bool owned;
 } loam__cpu_arena;
+
+/* loam__backend_cpu.open() for a backend whose struct has a loam__cpu at its start and is of so
+ * many bytes in all, the others zero. */
+loam_status loam__cpu_open(const loam_backend_host *host, size_t bytes, void **self);
 
 /* How a weight lies in an arena of loam's own. */
 loam__packing loam__cpu_packing(const loam__cpu *cpu, const loam_value *weight);

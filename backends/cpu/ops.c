@@ -11,20 +11,21 @@ static inline uint32_t row_slices(cpu_run *r)
 
 /* ---- element-wise ops ---- */
 
-/* A row of a weight as floats. */
-static void decode_row(const cpu_op *op, uint32_t row, float *y)
+void loam__cpu_decode(const cpu_op *op, uint32_t row, uint64_t first, uint64_t n, float *y)
 {
     const loam__format *f = op->format;
     const uint64_t row_bytes = op->src[0].row_bytes;
+    const uint64_t at = first / f->block_values * f->block_bytes;
     const uint32_t group = op->packing.rows ? row / op->packing.rows * op->packing.rows : row;
     const uint8_t *from = op->from[0] + group * row_bytes;
     if (!op->packing.rows || op->src[0].rows - group < op->packing.rows) {
-        f->decode(op->from[0] + row * row_bytes, y, op->src[0].cols);
+        f->decode(op->from[0] + row * row_bytes + at, y, n);
         return;
     }
-    for (uint64_t at = 0; at < row_bytes; at += f->block_bytes, y += f->block_values) {
+    for (uint64_t i = 0; i < n / f->block_values; i++, y += f->block_values) {
         uint8_t block[LOAM__MAX_BLOCK_BYTES];
-        loam__unpack_block(op->packing, f->block_bytes, from, row - group, (size_t)at, block);
+        loam__unpack_block(op->packing, f->block_bytes, from, row - group,
+                           (size_t)(at + i * f->block_bytes), block);
         f->decode(block, y, f->block_values);
     }
 }
@@ -37,7 +38,7 @@ static void run_embed(const cpu_run *r, uint32_t slice, uint32_t worker)
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++) {
         float *y = dst_row(op, t);
-        decode_row(op, (uint32_t)r->step->tokens[t], y);
+        loam__cpu_decode(op, (uint32_t)r->step->tokens[t], 0, op->dst.cols, y);
         for (uint64_t i = 0; scale != 1.0f && i < op->dst.cols; i++)
             y[i] *= scale;
     }
@@ -139,22 +140,26 @@ static uint32_t prepare_slices(cpu_run *r)
     return divide_up(rows_now(&r->op->src[1], r->step), rows_per_slice(&r->op->src[1]));
 }
 
+void loam__cpu_prepare_column(const cpu_op *op, uint32_t t)
+{
+    op->matmul->prepare(src_row(op, 1, t), op->src[1].cols, op->scratch + t * op->scratch_stride);
+}
+
 static void run_prepare(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const cpu_op *op = r->op;
     row_range rows = slice_rows(r, &op->src[1], slice);
     (void)worker;
     for (uint32_t t = rows.first; t < rows.end; t++)
-        op->matmul->prepare(src_row(op, 1, t), op->src[1].cols,
-                            op->scratch + t * op->scratch_stride);
+        loam__cpu_prepare_column(op, t);
 }
 
 /* Tiles of about slice_macs products, but enough of them for all workers to share. Never more than
  * the op has. */
-static tiling tile_matmul(const cpu_run *r)
+tiling loam__cpu_tile(const cpu_run *r, uint32_t cols)
 {
     const loam_value *w = &r->op->src[0];
-    uint32_t cols = rows_now(&r->op->dst, r->step), threads = loam__pool_threads(r->cpu->pool);
+    uint32_t threads = loam__pool_threads(r->cpu->pool);
     uint64_t macs = r->cpu->isa.slice_macs;
     tiling t = {0};
     if (cols == 0) return t;
@@ -172,38 +177,45 @@ static tiling tile_matmul(const cpu_run *r)
 
 static uint32_t matmul_slices(cpu_run *r)
 {
-    r->tiles = tile_matmul(r);
+    r->tiles = loam__cpu_tile(r, rows_now(&r->op->dst, r->step));
     return r->tiles.n_rows * r->tiles.n_cols;
 }
 
-static void add_bias(const loam__matmul_args *a, const float *bias)
+void loam__cpu_add_bias(const cpu_op *op, uint32_t first_row, uint32_t n_rows, uint32_t first_col,
+                        uint32_t n_cols)
 {
-    for (size_t c = 0; c < a->cols; c++)
-        for (size_t i = 0; i < a->rows; i++)
-            a->y[c * a->y_stride + i] += bias[i];
+    const float *bias = src_row(op, 2, 0) + first_row;
+    for (uint32_t c = first_col; c < first_col + n_cols; c++)
+        for (uint32_t i = 0; i < n_rows; i++)
+            dst_row(op, c)[first_row + i] += bias[i];
 }
 
-static void run_matmul(const cpu_run *r, uint32_t slice, uint32_t worker)
+void loam__cpu_multiply(const cpu_run *r, uint32_t tile, uint32_t first_col, uint32_t n_cols)
 {
     const cpu_op *op = r->op;
-    tiling t = r->tiles;
-    uint32_t row = slice / t.n_cols * t.rows, col = slice % t.n_cols * t.cols;
-    uint32_t cols = rows_now(&op->dst, r->step);
-    (void)worker;
+    const uint32_t row = tile * r->tiles.rows;
     loam__matmul_args a = {
         .w = op->from[0] + row * op->src[0].row_bytes,
         .w_row_bytes = op->src[0].row_bytes,
         .packed = op->packing.rows != 0,
-        .rows = op->src[0].rows - row < t.rows ? op->src[0].rows - row : t.rows,
+        .rows = op->src[0].rows - row < r->tiles.rows ? op->src[0].rows - row : r->tiles.rows,
         .k = op->src[0].cols,
-        .x = op->scratch + col * op->scratch_stride,
+        .x = op->scratch + first_col * op->scratch_stride,
         .x_row_bytes = op->scratch_stride,
-        .cols = cols - col < t.cols ? cols - col : t.cols,
-        .y = dst_row(op, col) + row,
+        .cols = n_cols,
+        .y = dst_row(op, first_col) + row,
         .y_stride = op->dst.row_bytes / sizeof(float),
     };
     op->matmul->multiply(&a);
-    if (op->from[2]) add_bias(&a, src_row(op, 2, 0) + row);
+    if (op->from[2]) loam__cpu_add_bias(op, row, (uint32_t)a.rows, first_col, n_cols);
+}
+
+static void run_matmul(const cpu_run *r, uint32_t slice, uint32_t worker)
+{
+    tiling t = r->tiles;
+    uint32_t col = slice % t.n_cols * t.cols, cols = rows_now(&r->op->dst, r->step);
+    (void)worker;
+    loam__cpu_multiply(r, slice / t.n_cols, col, cols - col < t.cols ? cols - col : t.cols);
 }
 
 /* ---- how each is run ---- */

@@ -46,11 +46,32 @@ struct cpu_op {
     loam__packing packing; /* of src[0], a weight */
     uint8_t *scratch;      /* prepared columns, a rope table, or the workers' attention space */
     size_t scratch_stride; /* bytes of a column or a token, floats of a worker */
+    uint8_t *apart;        /* the scratch of loam__cpu_products */
 };
+
+/* How a backend that is this one but for its matrix products multiplies. */
+typedef struct loam__cpu_products {
+    /* Whether this product is one of them: always the same answer while the backend is open. */
+    loam_status (*takes)(loam__cpu *cpu, const loam_value *w, const loam_value *x, bool *taken);
+    uint64_t (*scratch_bytes)(const loam__cpu *cpu, const loam_value *x);
+    const op_kind *steps[4]; /* what it is run as, NULL behind the last; the first prepares columns
+                                and is left out where the same x has just been prepared */
+} loam__cpu_products;
 
 extern const op_kind loam__cpu_embed, loam__cpu_rms_norm, loam__cpu_add, loam__cpu_glu,
     loam__cpu_pick_rows, loam__cpu_softcap, loam__cpu_rope_table, loam__cpu_rope, loam__cpu_prepare,
     loam__cpu_matmul_op, loam__cpu_kv_write, loam__cpu_attention, loam__cpu_joining;
+
+/* Parts of a matrix product by the CPU's kernels, for loam__cpu_products: how columns in this
+ * number are cut; column t into the kernel's form; rows of tile `row`, columns that lie together.
+ */
+tiling loam__cpu_tile(const cpu_run *r, uint32_t cols);
+void loam__cpu_prepare_column(const cpu_op *op, uint32_t t);
+void loam__cpu_multiply(const cpu_run *r, uint32_t tile, uint32_t first_col, uint32_t n_cols);
+void loam__cpu_add_bias(const cpu_op *op, uint32_t first_row, uint32_t n_rows, uint32_t first_col,
+                        uint32_t n_cols);
+/* Values [first, first + n), whole blocks, of a row of a weight as floats. */
+void loam__cpu_decode(const cpu_op *op, uint32_t row, uint64_t first, uint64_t n, float *y);
 
 /* The scratch of attention, in floats: of each worker, and of the sums of segments. */
 size_t loam__attention_own(const loam_node *n);

@@ -54,11 +54,13 @@ typedef struct emitter {
     loam__cpu_arena *const *arenas;
     cpu_op *ops;
     uint32_t n_ops;
-    uint64_t prepared_bytes, attention_bytes, table_bytes; /* the scratch, in this order */
-    uint64_t attention_at, table_at;                       /* known when compiling */
+    uint64_t prepared_bytes, attention_bytes, apart_bytes, table_bytes; /* the scratch, in this
+                                                                           order */
+    uint64_t attention_at, apart_at, table_at;                          /* known when compiling */
     uint8_t *scratch;
     int32_t prepared_value; /* what the prepared columns hold now */
     void (*prepared_by)(const float *x, size_t k, void *column);
+    const op_kind *prepared_as;
     struct {
         const loam_node *rope;
         uint64_t at;
@@ -94,24 +96,48 @@ static cpu_op *emit(emitter *e, const op_kind *kind, const loam_node *node)
     return op;
 }
 
-static void emit_matmul(emitter *e, const loam_node *node)
+/* What a product is run as, NULL behind the last. */
+static loam_status steps_of_matmul(emitter *e, const loam_value *w, const loam_value *x,
+                                   const op_kind *const **steps)
+{
+    static const op_kind *const own[] = {&loam__cpu_prepare, &loam__cpu_matmul_op, NULL};
+    const loam__cpu_products *products = e->cpu->products;
+    bool taken = false;
+    *steps = own;
+    if (!products) return LOAM_OK;
+    loam_status st = products->takes(e->cpu, w, x, &taken);
+    if (st != LOAM_OK || !taken) return st;
+    uint64_t bytes = loam__align_up(products->scratch_bytes(e->cpu, x));
+    if (bytes > e->apart_bytes) e->apart_bytes = bytes;
+    *steps = products->steps;
+    return LOAM_OK;
+}
+
+static loam_status emit_matmul(emitter *e, const loam_node *node)
 {
     const loam_value *w = value_of(e->g, node->src[0]), *x = value_of(e->g, node->src[1]);
     const loam__cpu_matmul *m = loam__cpu_find_matmul(e->cpu->set, w->type);
     size_t column = m->prepared_bytes(w->cols);
-    const op_kind *steps[] = {&loam__cpu_prepare, &loam__cpu_matmul_op};
-    bool ready = e->prepared_value == node->src[1] && e->prepared_by == m->prepare;
+    const op_kind *const *steps;
+    loam_status st = steps_of_matmul(e, w, x, &steps);
+    if (st != LOAM_OK) return st;
+    bool ready = e->prepared_value == node->src[1] && e->prepared_by == m->prepare &&
+                 e->prepared_as == steps[0];
     if (x->rows * column > e->prepared_bytes) e->prepared_bytes = x->rows * column;
-    for (int i = ready; i < 2; i++) {
+    for (int i = ready; steps[i]; i++) {
         cpu_op *op = emit(e, steps[i], node);
         if (!op) continue;
         op->matmul = m;
+        op->format = loam__format_find(w->type);
         set_packing(e, op);
         op->scratch = e->scratch;
         op->scratch_stride = column;
+        op->apart = e->scratch + e->apart_at;
     }
     e->prepared_value = node->src[1];
     e->prepared_by = m->prepare;
+    e->prepared_as = steps[0];
+    return LOAM_OK;
 }
 
 static bool same_table(const loam_node *a, const loam_node *b)
@@ -176,7 +202,7 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
             return loam__fail(&e->cpu->base, LOAM_ERR_BACKEND,
                               "op %d of layer %d is not one of the CPU backend's", node->op,
                               node->layer);
-        if (node->op == LOAM_OP_MATMUL) emit_matmul(e, node);
+        if (node->op == LOAM_OP_MATMUL) st = emit_matmul(e, node);
         else if (node->op == LOAM_OP_ROPE) st = emit_rope(e, node);
         else if (node->op == LOAM_OP_ATTENTION) emit_attention(e, node);
         else {
@@ -193,7 +219,8 @@ static loam_status measure(emitter *e, uint32_t first, uint32_t n, loam_piece_me
 {
     loam_status st = emit_piece(e, first, n);
     e->attention_at = loam__align_up(e->prepared_bytes);
-    e->table_at = e->attention_at + e->attention_bytes;
+    e->apart_at = e->attention_at + e->attention_bytes;
+    e->table_at = e->apart_at + e->apart_bytes;
     memory->scratch_bytes = e->table_at + e->table_bytes;
     memory->program_bytes = loam__align_up(sizeof(cpu_program)) + e->n_ops * sizeof(cpu_op);
     return st;
