@@ -94,8 +94,28 @@ static inline double rms(const distance *d)
     return sqrt(d->squares / (double)d->n);
 }
 
+/* The modules that the build makes, where it finds what they need. */
+static const char *const modules[] = {"openblas", "vulkan"};
+
+static inline int is_module(const char *target)
+{
+    for (size_t i = 0; target && i < sizeof modules / sizeof *modules; i++)
+        if (strcmp(target, modules[i]) == 0) return 1;
+    return 0;
+}
+
+/* Compute with an instruction set of the CPU, or with a module: openblas always, not only where it
+ * is faster. */
+static inline void set_target(loam_options *options, const char *target)
+{
+    options->modules = LOAM_MODULES;
+    if (is_module(target)) options->backend = target;
+    else options->isa = target;
+    if (target && strcmp(target, "openblas") == 0) options->isa = "blas";
+}
+
 typedef struct model_options {
-    const char *isa;
+    const char *isa; /* or a module: see set_target() */
     uint32_t threads, context, step, sequences;
     int32_t kv, v;  /* LOAM_KV_*; 0: F32, and v as kv */
     uint32_t flags; /* LOAM_LOAD_* */
@@ -107,7 +127,7 @@ static inline loam *load_model(const char *path, model_options o)
     loam *m = NULL;
     loam_options options;
     loam_options_init(&options);
-    options.isa = o.isa;
+    set_target(&options, o.isa);
     options.threads = o.threads ? o.threads : 1;
     options.context_tokens = o.context ? o.context : 256;
     options.step_tokens = o.step;
@@ -133,11 +153,23 @@ static inline int has_isa(const char *isa)
     loam *m = NULL;
     loam_options options;
     loam_options_init(&options);
-    options.isa = isa;
+    set_target(&options, isa);
     options.threads = 1;
     int has = loam_load(OWN("tiny-llama.gguf"), &options, &m) == LOAM_OK;
     loam_free(m);
     return has;
+}
+
+/* Every module that is there, with devices; skips the test when there is none. */
+static inline void on_each_module(void (*check)(const char *module))
+{
+    int found = 0;
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+        if (has_isa(modules[i])) {
+            check(modules[i]);
+            found++;
+        }
+    if (!found) skip();
 }
 
 /* Every SIMD instruction set that this machine runs; skips the test when there is none. */

@@ -80,6 +80,12 @@ static void test_own_models__simd_meets_the_plain_reference(void **state)
     on_each_simd(check_own_simd);
 }
 
+static void test_own_models__modules_meet_the_plain_reference(void **state)
+{
+    (void)state;
+    on_each_module(check_own_simd);
+}
+
 /* The reference rounds its keys and values as the cells do, so what is left are a few numbers that
  * fall on the other side of a half: types taken for each other or a lost scale are far off (0.25 to
  * 0.5 RMS). */
@@ -108,6 +114,12 @@ static void test_cells__simd_meets_a_reference_that_rounds_alike(void **state)
 {
     (void)state;
     on_each_simd(check_rounded_cells_simd);
+}
+
+static void test_cells__modules_meet_a_reference_that_rounds_alike(void **state)
+{
+    (void)state;
+    on_each_module(check_rounded_cells_simd);
 }
 
 /* What each type costs, against a reference in double precision. */
@@ -231,6 +243,12 @@ static void test_reference_models__simd_is_within_the_stated_tolerance(void **st
     on_each_simd(check_all);
 }
 
+static void test_reference_models__modules_are_within_the_stated_tolerance(void **state)
+{
+    (void)state;
+    on_each_module(check_all);
+}
+
 /* ---- the real models ---- */
 
 typedef struct real_model {
@@ -328,6 +346,82 @@ static void test_gemma3__simd_is_near_the_reference(void **state)
 {
     (void)state;
     check_prompts(&gemma3, NULL, real_rounded);
+}
+
+/* Tokens of a short answer, with some first layers on a module's device and the rest on the host.
+ */
+static void answer_split(const char *path, const char *module, int32_t layers, loam_token *answer,
+                         size_t n)
+{
+    loam_token prompt[32];
+    size_t n_prompt;
+    loam_seq seq = 0;
+    loam *m = NULL;
+    loam_options options;
+    loam_device on, host;
+    const loam_device *devices[] = {&on, &host};
+    static const char text[] = "A loom is a machine on which cloth is";
+    loam_options_init(&options);
+    loam_device_init(&on);
+    loam_device_init(&host);
+    on.backend = module;
+    on.layers = layers;
+    host.backend = "cpu";
+    options.modules = LOAM_MODULES;
+    options.context_tokens = 64;
+    options.threads = 2;
+    options.devices = devices;
+    options.n_devices = 2;
+    if (layers < 0) { /* the host alone */
+        devices[0] = &host;
+        options.n_devices = 1;
+    }
+    if (loam_load(path, &options, &m) != LOAM_OK) fail_msg("%s", loam_error(m));
+    assert_int_equal(
+        loam_tokenize(m, text, strlen(text), LOAM_TOKENIZE_SPECIAL, prompt, 32, &n_prompt),
+        LOAM_OK);
+    assert_int_equal(loam_prefill(m, 0, prompt, n_prompt), LOAM_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(loam_sample(m, 0, &answer[i]), LOAM_OK);
+        assert_int_equal(loam_decode(m, &seq, &answer[i], 1), LOAM_OK);
+    }
+    loam_free(m);
+}
+
+static const real_model *split_model;
+
+static void check_splits(const char *module)
+{
+    enum { STEPS = 8 };
+    char path[512];
+    loam_token wanted[STEPS], got[STEPS];
+    loam_info info;
+    find_real(split_model, path);
+    loam *m = load_model(path, (model_options){.threads = 1});
+    loam_info_init(&info);
+    assert_int_equal(loam_get_info(m, &info), LOAM_OK);
+    loam_free(m);
+    answer_split(path, module, -1, wanted, STEPS);
+    const uint32_t splits[] = {0, 1, info.layers / 2, info.layers - 1, info.layers};
+    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++) {
+        answer_split(path, module, (int32_t)splits[i], got, STEPS);
+        if (memcmp(got, wanted, sizeof got) != 0)
+            fail_msg("%s with %u layers on %s: another text", split_model->file, splits[i], module);
+    }
+}
+
+static void test_smollm2__any_split_with_a_module_gives_the_same_text(void **state)
+{
+    (void)state;
+    split_model = &smollm2;
+    on_each_module(check_splits);
+}
+
+static void test_gemma3__any_split_with_a_module_gives_the_same_text(void **state)
+{
+    (void)state;
+    split_model = &gemma3;
+    on_each_module(check_splits);
 }
 
 /* -log of the probability that the logits give to a token. */
@@ -477,6 +571,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_isa__each_of_this_cpu_can_be_asked_for_and_the_best_is_taken),
     cmocka_unit_test(test_own_models__scalar_meets_the_plain_reference),
     cmocka_unit_test(test_own_models__simd_meets_the_plain_reference),
+    cmocka_unit_test(test_own_models__modules_meet_the_plain_reference),
+    cmocka_unit_test(test_cells__modules_meet_a_reference_that_rounds_alike),
+    cmocka_unit_test(test_reference_models__modules_are_within_the_stated_tolerance),
+    cmocka_unit_test(test_smollm2__any_split_with_a_module_gives_the_same_text),
+    cmocka_unit_test(test_gemma3__any_split_with_a_module_gives_the_same_text),
     cmocka_unit_test(test_cells__scalar_meets_a_reference_that_rounds_alike),
     cmocka_unit_test(test_cells__simd_meets_a_reference_that_rounds_alike),
     cmocka_unit_test(test_cells__each_type_is_near_the_plain_reference),
