@@ -95,12 +95,12 @@ static inline double rms(const distance *d)
 }
 
 /* The modules that the build makes, where it finds what they need. */
-static const char *const modules[] = {"openblas", "vulkan"};
+static const char *const module_names[] = {"openblas", "vulkan"};
 
 static inline int is_module(const char *target)
 {
-    for (size_t i = 0; target && i < sizeof modules / sizeof *modules; i++)
-        if (strcmp(target, modules[i]) == 0) return 1;
+    for (size_t i = 0; target && i < sizeof module_names / sizeof *module_names; i++)
+        if (strcmp(target, module_names[i]) == 0) return 1;
     return 0;
 }
 
@@ -164,9 +164,9 @@ static inline int has_isa(const char *isa)
 static inline void on_each_module(void (*check)(const char *module))
 {
     int found = 0;
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
-        if (has_isa(modules[i])) {
-            check(modules[i]);
+    for (size_t i = 0; i < sizeof module_names / sizeof *module_names; i++)
+        if (has_isa(module_names[i])) {
+            check(module_names[i]);
             found++;
         }
     if (!found) skip();

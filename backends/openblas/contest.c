@@ -1,4 +1,6 @@
 /* Which is faster with a format on this machine, OpenBLAS or the kernels: both multiply a tile. */
+#include <cblas.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "openblas.h"
@@ -106,11 +108,25 @@ static bool openblas_is_faster(openblas *self, const tile *t)
     return wins;
 }
 
+void loam__openblas_recall(openblas *self, const void *cache, uint64_t bytes)
+{
+    openblas_verdicts *v = &self->verdicts, found;
+    snprintf(v->set, sizeof v->set, "%s", self->cpu.set->name);
+    snprintf(v->core, sizeof v->core, "%s", openblas_get_corename());
+    if (!cache || bytes != sizeof found) return;
+    memcpy(&found, cache, sizeof found);
+    if (memcmp(found.set, v->set, sizeof v->set) != 0 ||
+        memcmp(found.core, v->core, sizeof v->core) != 0)
+        return;
+    for (size_t i = 0; i < OPENBLAS_TYPES; i++)
+        if (found.format[i] <= OPENBLAS) v->format[i] = found.format[i];
+}
+
 loam_status loam__openblas_wins(openblas *self, loam_format type, bool *wins)
 {
     *wins = self->always;
     if (self->always || type < 0 || type >= OPENBLAS_TYPES) return LOAM_OK;
-    uint8_t *verdict = &self->verdicts[type];
+    uint8_t *verdict = &self->verdicts.format[type];
     if (*verdict == UNKNOWN) {
         tile t;
         loam_status st = make_tile(self, type, &t);

@@ -65,6 +65,7 @@ static loam_status openblas_open(const loam_backend_host *host, void **self)
         *self = NULL;
         return LOAM_ERR_NOMEM;
     }
+    loam__openblas_recall(o, host->cache, host->cache_bytes);
     if (openblas_get_num_threads() != 1) openblas_set_num_threads(1);
     loam__log(&o->cpu.base, LOAM_LOG_INFO, "%s, kernels for %s", openblas_get_config(),
               openblas_get_corename());
@@ -156,6 +157,17 @@ static loam_status run(void *self, void *program, const loam_step *step, uint64_
     return cpu->run(self, program, step, position);
 }
 
+static loam_status cache_get(void *self, void *bytes, uint64_t capacity, uint64_t *n)
+{
+    const openblas *o = self;
+    bool held = false;
+    for (size_t i = 0; i < OPENBLAS_TYPES; i++)
+        held |= o->verdicts.format[i] != 0;
+    *n = held ? sizeof o->verdicts : 0;
+    if (held && bytes && capacity >= *n) memcpy(bytes, &o->verdicts, sizeof o->verdicts);
+    return LOAM_OK;
+}
+
 static const loam_backend backend = {
     .struct_size = sizeof(loam_backend),
     .abi_version = LOAM_BACKEND_ABI,
@@ -177,6 +189,7 @@ static const loam_backend backend = {
     .compile = compile,
     .program_free = program_free,
     .run = run,
+    .cache_get = cache_get,
 };
 
 LOAM_API const loam_backend *loam_backend_module(const loam_backend_core *core);

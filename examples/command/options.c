@@ -254,7 +254,7 @@ int options_read(const usage *u, int argc, char **argv)
         {"threads", OPTION_COUNT, &c->threads, "N", "threads to compute with (one per processor)"},
         {"isa", OPTION_TEXT, &c->isa, "NAME",
          "instruction set: scalar, avx2, avxvnni, avx512, avx512bf16, neon, dotprod, i8mm (the "
-         "best)"},
+         "best); with --backend openblas also blas, or blas: and one of these"},
         {"backend", OPTION_TEXT, &c->backend, "NAME", "cpu, or the name of a module (cpu)"},
         {"on", OPTION_TEXTS, &c->on, "DEVICE", "put layers there, again for more: " ON_WORDS},
         {"modules", OPTION_TEXT, &c->modules, "FOLDER",

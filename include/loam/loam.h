@@ -221,7 +221,8 @@ typedef struct loam_options {
     uint32_t kv_block_tokens;    /* positions in a block of the KV cache: 8, 16, .. 256; 0: 16 */
     uint32_t n_devices;          /* 0: those of `backend` */
     /* borrowed: "scalar"; on x86-64 "avx2", "avxvnni", "avx512", "avx512bf16"; on 64-bit ARM
-     * "neon", "dotprod", "i8mm"; NULL or "": the best */
+     * "neon", "dotprod", "i8mm"; NULL or "": the best. The module openblas also takes "blas", or
+     * "blas:" and one of these: it multiplies all it can */
     const char *isa;
     /* borrowed: "cpu", which is built in, or the name of a module, whose first device gets all
      * layers that fit there and the host the rest; NULL or "": "cpu" */

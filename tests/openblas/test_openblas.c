@@ -485,7 +485,22 @@ static void test_contest__is_held_once_for_a_format_and_told_to_the_log(void **s
     assert_int_equal(said.verdicts, 1);
     assert_int_equal(said.others, 1);
     assert_int_equal(memory.scratch_bytes, again.scratch_bytes);
+    uint64_t n = 0;
+    char kept[256];
+    assert_int_equal(m.backend->cache_get(m.self, NULL, 0, &n), LOAM_OK);
+    assert_in_range(n, 1, sizeof kept);
+    assert_int_equal(m.backend->cache_get(m.self, kept, sizeof kept, &n), LOAM_OK);
     close_machine(&m);
+    for (uint64_t bytes = n + 1; bytes-- > n - 1;) { /* whole: it is known; cut: held again */
+        m.self = NULL;
+        m.host.cache = kept;
+        m.host.cache_bytes = bytes;
+        said.verdicts = 0;
+        assert_int_equal(m.backend->open(&m.host, &m.self), LOAM_OK);
+        assert_int_equal(m.backend->measure(m.self, 0, &p.graph, 0, 1, &again), LOAM_OK);
+        assert_int_equal(said.verdicts, bytes == n ? 0 : 1);
+        close_machine(&m);
+    }
     free_product(&p);
 }
 
