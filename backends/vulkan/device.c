@@ -23,11 +23,15 @@ loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *wha
 typedef struct features {
     VkPhysicalDeviceFeatures2 all;
     VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDeviceSubgroupSizeControlFeaturesEXT subgroup;
 } features;
 
-static void chain(features *f)
+static void chain(features *f, bool subgroup)
 {
     *f = (features){0};
+    f->subgroup.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    if (subgroup) f->v12.pNext = &f->subgroup;
     f->all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     f->all.pNext = &f->v12;
     f->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
@@ -59,25 +63,39 @@ static bool find_family(loam__vk_device *d)
 /* What it lacks; NULL: nothing. Fills in what loam keeps of its properties. */
 static const char *examine(loam__vk_device *d)
 {
+    VkPhysicalDeviceSubgroupSizeControlPropertiesEXT sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES_EXT};
+    VkPhysicalDeviceSubgroupProperties subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
     VkPhysicalDeviceMaintenance3Properties m3 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &subgroup};
     VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                      .pNext = &m3};
     vkGetPhysicalDeviceProperties(d->physical, &p.properties);
     snprintf(d->name, sizeof d->name, "%.63s", p.properties.deviceName);
     if (p.properties.apiVersion < VK_API_VERSION_1_2) return "Vulkan 1.2";
+    const bool sized = has_extension(d->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    if (sized) subgroup.pNext = &sizes;
     vkGetPhysicalDeviceProperties2(d->physical, &p);
     vkGetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
     d->type = p.properties.deviceType;
     d->max_allocation_bytes = m3.maxMemoryAllocationSize;
     d->max_invocations = p.properties.limits.maxComputeWorkGroupInvocations;
-    d->max_shared_bytes = p.properties.limits.maxComputeSharedMemorySize;
+    d->subgroup = subgroup.subgroupSize;
     d->has_budget = has_extension(d->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features f;
-    chain(&f);
+    chain(&f, sized);
     vkGetPhysicalDeviceFeatures2(d->physical, &f.all);
+    d->fixes_subgroup = sized && f.subgroup.subgroupSizeControl &&
+                        (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                        d->subgroup >= sizes.minSubgroupSize &&
+                        d->subgroup <= sizes.maxSubgroupSize;
     if (!f.v12.bufferDeviceAddress) return "bufferDeviceAddress";
     if (!f.v12.timelineSemaphore) return "timelineSemaphore";
+    const VkSubgroupFeatureFlags ops = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+                                       VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    if ((subgroup.supportedOperations & ops) != ops || d->subgroup < 4 || d->subgroup > 64)
+        return "arithmetic in subgroups of 4 to 64";
     return find_family(d) ? NULL : "a queue that computes";
 }
 
@@ -86,21 +104,25 @@ static const char *examine(loam__vk_device *d)
 static VkResult new_device(loam__vk_device *d)
 {
     const float priority = 1;
-    const char *budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    const char *extensions[2];
+    uint32_t n = 0;
+    if (d->has_budget) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (d->fixes_subgroup) extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = d->family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
     features f;
-    chain(&f);
+    chain(&f, d->fixes_subgroup);
+    f.subgroup.subgroupSizeControl = VK_TRUE;
     f.v12.bufferDeviceAddress = VK_TRUE;
     f.v12.timelineSemaphore = VK_TRUE;
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &f.all,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
-                               .enabledExtensionCount = d->has_budget,
-                               .ppEnabledExtensionNames = &budget};
+                               .enabledExtensionCount = n,
+                               .ppEnabledExtensionNames = extensions};
     VkResult r = vkCreateDevice(d->physical, &info, NULL, &d->device);
     if (r == VK_SUCCESS) vkGetDeviceQueue(d->device, d->family, 0, &d->queue);
     return r;

@@ -5,7 +5,7 @@
 
 const loam__vk_format_code *loam__vk_format_find(loam_format type)
 {
-    for (const loam__vk_format_code *f = loam__vk_formats; f->matmul.words; f++)
+    for (const loam__vk_format_code *f = loam__vk_formats; f->embed.words; f++)
         if (f->type == type) return f;
     return NULL;
 }
@@ -20,9 +20,13 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
     VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
                                      .codeSize = p->code->bytes,
                                      .pCode = p->code->words};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = d->subgroup};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = d->fixes_subgroup ? &subgroup : NULL,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .pName = "main",
                   .pSpecializationInfo = &constants},

@@ -191,20 +191,25 @@ static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
     }
 }
 
-/* A step of few rows has few workgroups: where the device runs many at once, each shares its
- * columns out to several invocations. */
+#define SEGMENTS_OF_SUM 8u /* as in matmul.glsl */
+
+/* A step of one row makes little work: where the device runs many invocations at once, each has
+ * one row of the weight, and its columns are shared out to several subgroups. */
 static void use_matmul(emitter *e, op *o, const loam_value *w, uint32_t rows)
 {
     static const uint32_t cols[VARIANTS] = {1, 4, 8};
-    const bool few_cores = e->d->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const bool many = e->d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint32_t subgroup = e->d->subgroup;
     for (uint32_t i = 0; i < VARIANTS; i++) {
-        const bool share = !few_cores && i < 2 && e->d->max_invocations >= 256;
-        const uint32_t lanes = share ? 32 : LANES;
-        const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, share ? 8 : 1, cols[i]};
+        const uint32_t each = many && i == 0 ? 1 : 4;
+        uint32_t lanes = subgroup;
+        while (many && i < 2 && lanes < SEGMENTS_OF_SUM * subgroup && lanes * 2 <= 256)
+            lanes *= 2;
+        const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, subgroup, each, cols[i]};
         use(e, o, i, &loam__vk_format_find(w->type)->matmul, constants,
-            (variant){.groups = divide_up(rows, lanes),
+            (variant){.groups = divide_up(rows, each * subgroup),
                       .group_rows = cols[i],
-                      .group_items = lanes});
+                      .group_items = each * subgroup});
     }
 }
 

@@ -127,8 +127,10 @@ struct loam__vk_device {
     VkPhysicalDeviceType type;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t max_allocation_bytes, max_buffer_bytes;
-    uint32_t max_invocations, max_shared_bytes;
+    uint32_t max_invocations;
+    uint32_t subgroup;   /* invocations of one */
     bool has_budget;
+    bool fixes_subgroup; /* a pipeline can ask for that size */
     bool lost; /* after which nothing is asked of it */
     char name[64];
 

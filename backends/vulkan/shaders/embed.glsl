@@ -14,10 +14,12 @@ void main()
 {
     uint t = gl_WorkGroupID.x;
     if (t >= n_tokens()) return;
-    uint row = token_of(t);
-    if (row < p.u[7] || row >= p.u[8]) return;
+    uint token = token_of(t);
+    if (token < p.u[7] || token >= p.u[8]) return;
     weights = Words(p.src0);
-    find_row(row, p.u[0], p.u[1], p.u[2], p.u[3]);
+    row_words = p.u[2];
+    row_values = p.u[3];
+    row = find_row(token, p.u[0], p.u[1]);
     for (uint unit = gl_LocalInvocationID.x; unit * 32 < p.u[3]; unit += LANES) {
         decode(unit);
         [[unroll]] for (uint i = 0; i < 32; i++)

@@ -1,94 +1,117 @@
 // dst[t][r] = sum over c of weight[r][c] * x[t][c], plus bias[r]
 //
-// A workgroup has LANES rows, one an invocation, and COLS tokens, whose values lie in shared memory
-// 32 at a time. Columns are cut into SEGMENTS, of which PARTS are summed at once; their sums are
-// joined in order. So each result is made of the same sums whatever LANES, PARTS, COLS are and
-// whatever other tokens a step has.
+// A subgroup has ROWS * SUBGROUP rows, ROWS an invocation, and COLS tokens. Its invocations read 32
+// numbers of each token together and hand them to each other, so that no number is read twice.
+// Columns are cut into SEGMENTS, which the subgroups of a workgroup share out; the sums of segments
+// are joined in order. So each result is made of the same sums whatever ROWS, COLS and the workgroup
+// are, and whatever other tokens a step has.
 //
 // src0 weight, src1 x, src2 bias, extra grids
 // u: 0 rows, 1 bytes of a row, 2 words of a row, 3 columns, 4 words from x[t] to x[t + 1], 5 the
 // same of dst, 6 which rows a step has, 7 first row, 8 end, 9 whether there is a bias, 10 first t
-layout(constant_id = 0) const uint LANES = 64;
-layout(constant_id = 1) const uint PARTS = 1;
-layout(constant_id = 2) const uint COLS = 1;
-layout(local_size_x_id = 0, local_size_y_id = 1) in;
+#extension GL_KHR_shader_subgroup_ballot : require
+
+layout(constant_id = 0) const uint LANES = 32;
+layout(constant_id = 1) const uint SUBGROUP = 32;
+layout(constant_id = 2) const uint ROWS = 1;
+layout(constant_id = 3) const uint COLS = 1;
+layout(local_size_x_id = 0) in;
 
 #include "common.glsl"
 #include "weights.glsl"
 
 const uint SEGMENTS = 8;
 const uint UNIT = 32;
+const uint PARTS = LANES / SUBGROUP;
+const uint READS = 8; // of a token's numbers in a unit, where a subgroup is of 4
 
-shared float xs[PARTS * COLS * UNIT];
-shared float joined[PARTS == 1 ? 1 : SEGMENTS * COLS * LANES];
+shared float joined[PARTS == 1 ? 1 : SEGMENTS * COLS * ROWS * SUBGROUP];
 
-float sum[COLS];
+Row rows[ROWS];
+float all[ROWS * UNIT];
+float x[READS];
+float sum[COLS * ROWS];
 
-void load_tile(uint part, uint first, uint n, uint unit)
+// This invocation's share of a token's numbers in a unit.
+void read_token(uint t, uint n, uint unit)
 {
-    for (uint i = gl_LocalInvocationID.x; i < COLS * UNIT; i += LANES) {
-        uint t = first + i / UNIT, k = unit * UNIT + i % UNIT;
-        bool inside = t < n && k < p.u[3];
-        xs[part * COLS * UNIT + i] = inside ? Floats(p.src1).at[t * p.u[4] + k] : 0;
+    [[unroll]] for (uint i = 0; i < READS; i++) {
+        uint k = unit * UNIT + i * SUBGROUP + gl_SubgroupInvocationID;
+        x[i] = 0;
+        if (i * SUBGROUP < UNIT && t < n && k < p.u[3]) x[i] = Floats(p.src1).at[t * p.u[4] + k];
     }
 }
 
-void add_unit(uint part, uint unit)
+float number(uint k)
 {
-    decode(unit);
+    return subgroupBroadcast(x[k / SUBGROUP], k % SUBGROUP);
+}
+
+void add_unit(uint first, uint n, uint unit)
+{
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        row = rows[r];
+        decode(unit);
+        [[unroll]] for (uint i = 0; i < UNIT; i++)
+            all[r * UNIT + i] = w[i];
+    }
     [[unroll]] for (uint c = 0; c < COLS; c++) {
-        uint at = (part * COLS + c) * UNIT;
+        read_token(first + c, n, unit);
         [[unroll]] for (uint j = 0; j < UNIT; j += 4) {
-            float four = w[j] * xs[at + j];
-            four = fma(w[j + 1], xs[at + j + 1], four);
-            four = fma(w[j + 2], xs[at + j + 2], four);
-            four = fma(w[j + 3], xs[at + j + 3], four);
-            sum[c] += four;
+            float a = number(j), b = number(j + 1), d = number(j + 2), e = number(j + 3);
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                float four = all[r * UNIT + j] * a;
+                four = fma(all[r * UNIT + j + 1], b, four);
+                four = fma(all[r * UNIT + j + 2], d, four);
+                four = fma(all[r * UNIT + j + 3], e, four);
+                sum[c * ROWS + r] += four;
+            }
         }
     }
 }
 
-void sum_segment(uint part, uint segment, uint first, uint n)
+void sum_segment(uint segment, uint first, uint n)
 {
     uint units = (p.u[3] + UNIT - 1) / UNIT;
     uint unit = segment * units / SEGMENTS, end = (segment + 1) * units / SEGMENTS;
-    uint turns = PARTS == 1 ? end - unit : (units + SEGMENTS - 1) / SEGMENTS;
-    [[unroll]] for (uint c = 0; c < COLS; c++)
-        sum[c] = 0;
-    for (uint turn = 0; turn < turns; turn++, unit++) {
-        barrier();
-        load_tile(part, first, n, unit);
-        barrier();
-        if (PARTS == 1 || unit < end) add_unit(part, unit);
-    }
+    [[unroll]] for (uint i = 0; i < COLS * ROWS; i++)
+        sum[i] = 0;
+    for (; unit < end; unit++)
+        add_unit(first, n, unit);
 }
 
 void main()
 {
-    uint part = PARTS == 1 ? 0 : gl_LocalInvocationID.y;
-    uint row = p.u[7] + gl_WorkGroupID.x * LANES + gl_LocalInvocationID.x;
+    uint lane = gl_SubgroupInvocationID, part = PARTS == 1 ? 0 : gl_SubgroupID;
+    uint own = p.u[7] + gl_WorkGroupID.x * ROWS * SUBGROUP + lane;
     uint first = p.u[10] + gl_WorkGroupID.y * COLS, n = n_rows(p.u[6]);
     if (first >= n) return;
-    float total[COLS];
+    float total[COLS * ROWS];
     weights = Words(p.src0);
-    find_row(min(row, p.u[0] - 1), p.u[0], p.u[1], p.u[2], p.u[3]);
-    [[unroll]] for (uint c = 0; c < COLS; c++)
-        total[c] = 0;
+    row_words = p.u[2];
+    row_values = p.u[3];
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+        rows[r] = find_row(min(own + r * SUBGROUP, p.u[0] - 1), p.u[0], p.u[1]);
+    [[unroll]] for (uint i = 0; i < COLS * ROWS; i++)
+        total[i] = 0;
     for (uint segment = part; segment < SEGMENTS; segment += PARTS) {
-        sum_segment(part, segment, first, n);
-        [[unroll]] for (uint c = 0; c < COLS; c++)
-            if (PARTS == 1) total[c] += sum[c];
-            else joined[(segment * COLS + c) * LANES + gl_LocalInvocationID.x] = sum[c];
+        sum_segment(segment, first, n);
+        [[unroll]] for (uint i = 0; i < COLS * ROWS; i++)
+            if (PARTS == 1) total[i] += sum[i];
+            else joined[(segment * COLS * ROWS + i) * SUBGROUP + lane] = sum[i];
     }
     if (PARTS > 1) {
         barrier();
         if (part > 0) return;
         for (uint segment = 0; segment < SEGMENTS; segment++)
-            [[unroll]] for (uint c = 0; c < COLS; c++)
-                total[c] += joined[(segment * COLS + c) * LANES + gl_LocalInvocationID.x];
+            [[unroll]] for (uint i = 0; i < COLS * ROWS; i++)
+                total[i] += joined[(segment * COLS * ROWS + i) * SUBGROUP + lane];
     }
-    if (row >= p.u[8]) return;
-    float bias = p.u[9] != 0 ? Floats(p.src2).at[row] : 0;
-    [[unroll]] for (uint c = 0; c < COLS; c++)
-        if (first + c < n) Floats(p.dst).at[(first + c) * p.u[5] + row] = total[c] + bias;
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        uint i = own + r * SUBGROUP;
+        if (i >= p.u[8]) return;
+        float bias = p.u[9] != 0 ? Floats(p.src2).at[i] : 0;
+        [[unroll]] for (uint c = 0; c < COLS; c++)
+            if (first + c < n) Floats(p.dst).at[(first + c) * p.u[5] + i] = total[c * ROWS + r] + bias;
+    }
 }
