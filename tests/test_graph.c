@@ -3,6 +3,8 @@
 
 #include "lib/graph/graph.h"
 
+#include <stdbool.h>
+
 static loam__base base;
 
 static loam__v block(loam__graph *g, loam__v x, uint64_t width)
@@ -36,7 +38,7 @@ static void test_lifetimes__values_that_live_together_lie_apart(void **state)
         loam__graph g;
         uint64_t bytes, all = 0;
         build(&g, sizes[round][0], sizes[round][1], 32, 3);
-        assert_int_equal(loam__graph_place_activations(&g, &bytes), LOAM_OK);
+        assert_int_equal(loam__graph_place_activations(&g, 0, &bytes), LOAM_OK);
         for (uint32_t i = 0; i < g.n_values; i++) {
             const loam_value *a = &g.values[i];
             if (a->kind != LOAM_VALUE_ACTIVATION) continue;
@@ -66,7 +68,7 @@ static void test_lifetimes__what_the_head_reads_lives_to_the_end(void **state)
     (void)state;
     loam__base_init(&base, NULL);
     build(&g, 16, 16, 32, 2);
-    assert_int_equal(loam__graph_place_activations(&g, &bytes), LOAM_OK);
+    assert_int_equal(loam__graph_place_activations(&g, 0, &bytes), LOAM_OK);
     const loam_value *read = &g.values[g.nodes[g.head].src[0]];
     for (uint32_t i = g.head; i < g.n_nodes; i++) {
         const loam_value *made = &g.values[g.nodes[i].dst];
@@ -75,6 +77,76 @@ static void test_lifetimes__what_the_head_reads_lives_to_the_end(void **state)
                     read->offset + read->rows * read->row_bytes <= made->offset);
     }
     loam__graph_free(&g);
+}
+
+static bool is_activation(const loam__graph *g, uint32_t i)
+{
+    return g->values[i].kind == LOAM_VALUE_ACTIVATION;
+}
+
+static void check_apart(const loam__graph *g, uint32_t i, uint32_t j)
+{
+    const loam_value *a = &g->values[i], *b = &g->values[j];
+    const loam__origin *m = &g->origins[i], *n = &g->origins[j];
+    bool together = m->device == n->device && n->last >= m->first && m->last >= n->first;
+    bool apart = a->offset + a->rows * a->row_bytes <= b->offset ||
+                 b->offset + b->rows * b->row_bytes <= a->offset;
+    assert_true(!together || apart);
+}
+
+/* An activation that comes from elsewhere is moved in front of a piece: it must be there to the
+ * last of its readers, and its origin up to that piece. */
+static void check_copy(const loam__graph *g, const uint8_t *devices, uint32_t i)
+{
+    const loam__origin *copy = &g->origins[i], *from = &g->origins[copy->copy_of];
+    assert_int_not_equal(copy->device, from->device);
+    assert_int_equal(copy->tensor, from->tensor);
+    if (!is_activation(g, i)) return;
+    uint32_t first = (uint32_t)copy->first;
+    assert_true(first == g->head || devices[first - 1] != devices[first]);
+    assert_true(from->first < copy->first && from->last >= copy->first);
+}
+
+static void check_cut(uint32_t seed, int layers)
+{
+    loam__graph g;
+    uint8_t devices[256];
+    uint32_t crossed = 0;
+    build(&g, 8, 4, 32, layers);
+    for (uint32_t i = 0; i < g.n_nodes; i++) /* by layers, as the planner cuts */
+        devices[i] =
+            (uint8_t)(((uint32_t)(i < g.head ? g.nodes[i].layer + 1 : layers + 1) * seed) / 7 % 3);
+    assert_int_equal(loam__graph_cut(&g, devices), LOAM_OK);
+    for (uint32_t i = 0; i < g.n_nodes; i++) {
+        assert_int_equal(g.origins[g.nodes[i].dst].device, devices[i]);
+        for (int s = 0; s < LOAM_NODE_SOURCES; s++)
+            if (g.nodes[i].src[s] >= 0)
+                assert_int_equal(g.origins[g.nodes[i].src[s]].device, devices[i]);
+    }
+    for (uint32_t i = g.n_values - g.n_copies; i < g.n_values; i++) {
+        crossed += is_activation(&g, i);
+        check_copy(&g, devices, i);
+    }
+    for (int32_t device = 0; device < 3; device++) {
+        uint64_t bytes;
+        assert_int_equal(loam__graph_place_activations(&g, device, &bytes), LOAM_OK);
+    }
+    for (uint32_t i = 0; i < g.n_values; i++)
+        for (uint32_t j = 0; j < i && is_activation(&g, i); j++)
+            if (is_activation(&g, j)) check_apart(&g, i, j);
+    uint32_t pieces = 0;
+    for (uint32_t i = 1; i < g.n_nodes; i++)
+        pieces += devices[i] != devices[i - 1];
+    assert_int_equal(crossed, pieces); /* one residual stream crosses at each cut */
+    loam__graph_free(&g);
+}
+
+static void test_cut__every_value_is_where_its_nodes_run(void **state)
+{
+    (void)state;
+    loam__base_init(&base, NULL);
+    for (uint32_t seed = 0; seed < 40; seed++)
+        check_cut(seed, 1 + (int)(seed % 6));
 }
 
 static void test_builder__refuses_shapes_that_do_not_fit(void **state)
@@ -133,6 +205,7 @@ static void test_cells__are_whole_blocks_of_each_head(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_cut__every_value_is_where_its_nodes_run),
     cmocka_unit_test(test_lifetimes__values_that_live_together_lie_apart),
     cmocka_unit_test(test_lifetimes__what_the_head_reads_lives_to_the_end),
     cmocka_unit_test(test_builder__refuses_shapes_that_do_not_fit),

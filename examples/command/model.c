@@ -10,7 +10,7 @@ static void log_line(void *ctx, int32_t level, const char *line)
     if (level <= LOAM_LOG_WARN) complain("%s", line);
 }
 
-int model_options(const common *c, loam_hooks *hooks, loam_options *options)
+int model_options(common *c, loam_hooks *hooks, loam_options *options)
 {
     loam_hooks_init(hooks);
     hooks->log = log_line;

@@ -5,9 +5,9 @@
 #include "options.h"
 #include "output.h"
 
-/* The library's options, with the common ones and a log sink to stderr in them. hooks: kept by the
- * caller until the model is open. READ_ON, or the exit status. */
-int model_options(const common *c, loam_hooks *hooks, loam_options *options);
+/* The library's options, with the common ones and a log sink to stderr in them. c and hooks: kept
+ * by the caller until the model is open. READ_ON, or the exit status. */
+int model_options(common *c, loam_hooks *hooks, loam_options *options);
 
 /* Load a model, or complain and leave NULL. */
 loam *model_open(const char *path, const loam_options *options);

@@ -244,6 +244,7 @@ static int read_all(const usage *u, const option_group *groups, size_t n_groups,
     return n_places < u->least_places ? misuse(argv[0], "the model is missing") : READ_ON;
 }
 
+#define ON_WORDS "BACKEND[:NUMBER][=LAYERS][@BYTES], such as vulkan:0=12@2G"
 #define KV_NAMES "f32, f16, bf16, q8_0, q4_0"
 
 int options_read(const usage *u, int argc, char **argv)
@@ -254,7 +255,10 @@ int options_read(const usage *u, int argc, char **argv)
         {"isa", OPTION_TEXT, &c->isa, "NAME",
          "instruction set: scalar, avx2, avxvnni, avx512, avx512bf16, neon, dotprod, i8mm (the "
          "best)"},
-        {"backend", OPTION_TEXT, &c->backend, "NAME", "backend: cpu (the best there is)"},
+        {"backend", OPTION_TEXT, &c->backend, "NAME", "cpu, or the name of a module (cpu)"},
+        {"on", OPTION_TEXTS, &c->on, "DEVICE", "put layers there, again for more: " ON_WORDS},
+        {"modules", OPTION_TEXT, &c->modules, "FOLDER",
+         "where modules are (loam-modules beside the library)"},
         {"kv", OPTION_TEXT, &c->kv, "TYPE", "cells of the KV cache: " KV_NAMES " (f16)"},
         {"kv-v", OPTION_TEXT, &c->kv_v, "TYPE", "cells of the values, apart (as --kv)"},
         {"ctx", OPTION_COUNT, &c->context, "N",
@@ -290,7 +294,43 @@ static int read_kv(const char *name, const char *given, int32_t *type)
     return complain("--%s takes one of " KV_NAMES ", not '%.60s'", name, given), EXIT_USAGE;
 }
 
-int common_apply(const common *c, loam_options *options)
+/* BACKEND, its device's number (0), how many layers, how much of its memory. */
+static bool read_place(const char *given, loam_device *device, char name[32])
+{
+    size_t n = strcspn(given, ":=@");
+    const char *p = given + n;
+    uint64_t number = 0;
+
+    loam_device_init(device);
+    if (n == 0 || n > 31) return false;
+    memcpy(name, given, n);
+    name[n] = 0;
+    device->backend = name;
+    if (*p == ':' && !read_number(p + 1, UINT32_MAX, &number, &p)) return false;
+    device->index = (uint32_t)number;
+    if (*p == '=') {
+        if (!read_number(p + 1, INT32_MAX, &number, &p)) return false;
+        device->layers = (int32_t)number;
+    }
+    if (*p == '@') return read_bytes(p + 1, &device->memory_limit_bytes);
+    return !*p;
+}
+
+static int read_places(common *c, loam_options *options)
+{
+    if (c->on.n > DEVICES)
+        return complain("--on can be given %d times at most", DEVICES), EXIT_USAGE;
+    for (size_t i = 0; i < c->on.n; i++) {
+        c->pointers[i] = &c->devices[i];
+        if (!read_place(c->on.p[i], &c->devices[i], c->names[i]))
+            return complain("--on takes " ON_WORDS ", not '%.60s'", c->on.p[i]), EXIT_USAGE;
+    }
+    options->devices = c->pointers;
+    options->n_devices = (uint32_t)c->on.n;
+    return READ_ON;
+}
+
+int common_apply(common *c, loam_options *options)
 {
     int status;
 
@@ -300,6 +340,8 @@ int common_apply(const common *c, loam_options *options)
     options->memory_limit_bytes = c->memory_limit;
     options->isa = c->isa;
     options->backend = c->backend;
+    options->modules = c->modules;
+    if ((status = read_places(c, options)) != READ_ON) return status;
     status = read_kv("kv", c->kv, &options->kv_type);
     return status == READ_ON ? read_kv("kv-v", c->kv_v, &options->v_type) : status;
 }

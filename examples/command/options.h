@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define BATCHES_USUAL "1,2,4,8,16,32"
+#define DEVICES       9 /* that a model may be spread over */
 
 typedef enum option_kind {
     OPTION_FLAG,    /* bool */
@@ -41,8 +42,12 @@ typedef struct option_group {
 typedef struct common {
     uint32_t threads, context;
     uint64_t memory_limit;
-    const char *isa, *backend, *kv, *kv_v;
+    const char *isa, *backend, *modules, *kv, *kv_v;
     bool pack, map, json;
+    texts on; /* devices as given, and as the library takes them */
+    loam_device devices[DEVICES];
+    const loam_device *pointers[DEVICES];
+    char names[DEVICES][32];
 } common;
 
 #define USAGE_GROUPS 3
@@ -69,7 +74,8 @@ bool option_value(const option *o, const char *given);
 /* Say what is wrong with how the verb was called; returns EXIT_USAGE. */
 int misuse(const char *verb, const char *sentence);
 
-/* Fill the library's options. READ_ON, or the exit status after a complaint about the KV types. */
-int common_apply(const common *c, loam_options *options);
+/* Fill the library's options, which point into c. READ_ON, or the exit status after a complaint
+ * about the KV types or the devices. */
+int common_apply(common *c, loam_options *options);
 
 #endif

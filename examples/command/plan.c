@@ -4,6 +4,7 @@
 #include "machine.h"
 #include "model.h"
 #include "page.h"
+#include "placement.h"
 #include "roofs.h"
 
 #include <loam/plan.h>
@@ -32,23 +33,12 @@ typedef struct planning {
 
 /* ---- for programs ---- */
 
-/* The next run of layers of a device, from *first on; false: there is none. */
-static bool next_run(const planning *p, size_t device, uint32_t *first, uint32_t *last)
-{
-    int32_t at;
-    while ((at = loam_plan_layer_device(p->plan, *first)) != (int32_t)device)
-        if (at < 0) return false;
-        else ++*first;
-    for (*last = *first; loam_plan_layer_device(p->plan, *last + 1) == (int32_t)device;)
-        ++*last;
-    return true;
-}
-
 static json_t *json_runs(const planning *p, size_t device)
 {
     json_t *runs = must(json_array());
 
-    for (uint32_t first = 0, last; next_run(p, device, &first, &last); first = last + 1) {
+    for (uint32_t first = 0, last; placement_run(p->plan, device, &first, &last);
+         first = last + 1) {
         json_t *run = must(json_array());
         append(run, json_integer(first));
         append(run, json_integer(last));
@@ -219,30 +209,6 @@ static void print_size(const char *name, uint64_t bytes, const char *remark)
     printf("  %-14s %12s  %s\n", name, size_words(bytes, words), remark);
 }
 
-static void print_device(const planning *p, size_t i, const loam_plan_device *device)
-{
-    char bytes[24], limit[24];
-
-    printf("  on %-11s %12s  of %s", device->name, size_words(device->bytes, bytes),
-           size_words(device->limit_bytes, limit));
-    if (device->flags & LOAM_PLAN_EMBEDDING) printf(", embedding");
-    for (uint32_t first = 0, last; next_run(p, i, &first, &last); first = last + 1)
-        printf(", layers %u-%u", first, last);
-    if (device->flags & LOAM_PLAN_OUTPUT) printf(", output");
-    if (device->flags & LOAM_PLAN_EXPERTS) printf(", experts of others");
-    if (device->token_seconds > 0) printf(", %.2f ms a token", device->token_seconds * 1e3);
-    printf("\n");
-}
-
-static void print_devices(const planning *p)
-{
-    for (size_t i = 0; i < loam_plan_device_count(p->plan); i++) {
-        loam_plan_device device;
-        loam_plan_device_init(&device);
-        if (loam_plan_get_device(p->plan, i, &device) == LOAM_OK) print_device(p, i, &device);
-    }
-}
-
 static void print_quality(const planning *p)
 {
     loam_quality quality;
@@ -282,7 +248,7 @@ static void print_plan(const planning *p)
     print_size("private", t->private_bytes, "");
     print_size("shared", t->shared_bytes, "(with all who map the file)");
     print_size("peak resident", t->peak_resident_bytes, "(with the whole context in use)");
-    print_devices(p);
+    placement_print(stdout, p->plan);
     print_quality(p);
     if (t->kv_token_bytes && loam_plan_sequences_fit(p->plan, p->mean, &sequences) == LOAM_OK)
         printf("  %-14s %12u  fit, of %u tokens\n", "sequences", sequences,

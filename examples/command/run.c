@@ -2,6 +2,7 @@
 #include "command.h"
 #include "generate.h"
 #include "model.h"
+#include "placement.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -130,6 +131,7 @@ int verb_run(int argc, char **argv)
         if (r.places[1] && strcmp(r.places[1], "-") != 0)
             text_add(&prompt, r.places[1], strlen(r.places[1]));
         else if (!r.tokens.n) read_input(&prompt);
+        if (!r.shared.json) placement_announce(r.places[0], &options);
         m = model_open(r.places[0], &options);
         status = m ? run_prompt(m, &r, &prompt) : EXIT_FAILED;
     }

@@ -200,6 +200,10 @@ typedef struct loam_backend_host { /* kept by open() until close() */
     const char *isa;         /* wanted instruction set, "" for the best */
     void (*fail)(void *ctx, const char *text); /* why the call that now fails does so */
     void *fail_ctx;
+    const void *native; /* a device of the host's own, as the module's header says, or NULL */
+    const void *cache;  /* for the call of open() only: what cache_get() gave in some other process,
+                           or any other bytes, of any alignment; NULL: none */
+    uint64_t cache_bytes;
 } loam_backend_host;
 
 typedef struct loam_device_info {
@@ -210,6 +214,9 @@ typedef struct loam_device_info {
     uint64_t available_bytes; /* now */
     char name[64];
     char isa[32]; /* instruction set or feature level in use */
+    /* For placement, roughly; 0: unknown. */
+    double read_bytes_s; /* of its memory */
+    double link_bytes_s; /* between it and the host */
 } loam_device_info;
 
 typedef struct loam_piece_memory {
@@ -284,6 +291,10 @@ typedef struct loam_backend {
      * to the end. LOAM_OK: done. What should_stop() returned: *position says how far; run again to
      * go on. Allocates nothing. */
     loam_status (*run)(void *self, void *program, const loam_step *step, uint64_t *position);
+
+    /* What is worth keeping for the next open(): *n bytes of it, put where bytes is not NULL and
+     * capacity is enough. NULL: nothing ever is. */
+    loam_status (*cache_get)(void *self, void *bytes, uint64_t capacity, uint64_t *n);
 } loam_backend;
 
 /* ---- Modules --------------------------------------------------------------------------------- */
@@ -296,10 +307,10 @@ typedef struct loam_backend_core {
     const loam_backend *cpu; /* the built-in one, to compute the rest with or to compare with */
 } loam_backend_core;
 
-/* A module NAME.so exports this one function, loam_backend_module. It gives the backend, whose name
- * is NAME and which lives as long as the module is open, or NULL if it does not work with this
- * core; it may be called more than once, and keeps core. Devices are only looked for in open(): a
- * machine without any is LOAM_ERR_BACKEND there, with a sentence. */
+/* A module NAME.so exports one function, loam_backend_module (declare it with LOAM_API). It gives
+ * the backend, whose name is NAME and which lives as long as the module is open, or NULL if it does
+ * not work with this core; it may be called more than once, and keeps core. Devices are only looked
+ * for in open(): a machine without any is LOAM_ERR_BACKEND there, with a sentence. */
 #define LOAM_BACKEND_MODULE "loam_backend_module"
 typedef const loam_backend *loam_backend_module_fn(const loam_backend_core *core);
 

@@ -191,6 +191,21 @@ enum {
     LOAM_KV_Q4_0 = 5
 };
 
+/* A device to put layers on. */
+typedef struct loam_device {
+    uint32_t struct_size;        /* set by loam_device_init() */
+    uint32_t index;              /* of the backend's devices, from 0 */
+    const char *backend;         /* borrowed: "cpu", or the name of a module */
+    uint64_t memory_limit_bytes; /* of its memory that may be used; 0: 0.9 of what is free */
+    int32_t layers;    /* how many it takes, next in the order of the devices; -1: any number (those
+                          before such a device count from the first layer, those behind it from the
+                          last) */
+    uint32_t reserved; /* 0 */
+    const void *native; /* borrowed, and what it points to kept: a device of the host's own, as the
+                           module's header says, such as a loam_vulkan; NULL: loam opens one */
+    const void *reserved_pointer; /* NULL */
+} loam_device;                    /* 0.1 ends here */
+
 typedef struct loam_options {
     uint32_t struct_size;        /* caller's sizeof; set by loam_options_init() */
     uint32_t flags;              /* LOAM_LOAD_*; an unknown bit is refused */
@@ -204,12 +219,19 @@ typedef struct loam_options {
     int32_t kv_type;             /* LOAM_KV_*: cells of the keys, and of the values too */
     int32_t v_type;              /* LOAM_KV_*: cells of the values; 0: as kv_type */
     uint32_t kv_block_tokens;    /* positions in a block of the KV cache: 8, 16, .. 256; 0: 16 */
-    uint32_t reserved;           /* 0 */
+    uint32_t n_devices;          /* 0: those of `backend` */
     /* borrowed: "scalar"; on x86-64 "avx2", "avxvnni", "avx512", "avx512bf16"; on 64-bit ARM
      * "neon", "dotprod", "i8mm"; NULL or "": the best */
     const char *isa;
-    const char *backend;          /* borrowed: "cpu"; NULL or "": the best */
-    const loam_hooks *hooks;      /* borrowed: its members are kept; NULL: none */
+    /* borrowed: "cpu", which is built in, or the name of a module, whose first device gets all
+     * layers that fit there and the host the rest; NULL or "": "cpu" */
+    const char *backend;
+    const loam_hooks *hooks;           /* borrowed: its members are kept; NULL: none */
+    const loam_device *const *devices; /* borrowed: where the model may lie, instead of backend */
+    const char *modules; /* borrowed: the folder where modules are; NULL or "": the folder
+                            loam-modules beside the library */
+    const void *cache;   /* borrowed: what loam_cache_get() gave in an earlier run; NULL */
+    size_t cache_bytes;
     const void *reserved_pointer; /* NULL */
 } loam_options;                   /* 0.1 ends here */
 
@@ -217,6 +239,7 @@ typedef struct loam_options {
  * Since    0.1 */
 LOAM_API void loam_options_init(loam_options *options);
 LOAM_API void loam_hooks_init(loam_hooks *hooks);
+LOAM_API void loam_device_init(loam_device *device);
 LOAM_API void loam_source_init(loam_source *source);
 
 /* Load a model. A name that ends in -00001-of-0000N.gguf brings its other parts along. Sequence 0
@@ -230,7 +253,7 @@ LOAM_API void loam_source_init(loam_source *source);
  *          TRUNCATED, CORRUPT, LIMIT, ARCH, METADATA, TENSOR_MISSING, TENSOR_SHAPE, TENSOR_TYPE,
  *          TOKENIZER, NOFIT, BACKEND
  * Threads  any
- * Source   EQ OM2.5: what is allocated is what loam_plan() says
+ * Source   EQ OM2.5: what is allocated is what loam_plan() says, on each device
  * Since    0.1 */
 LOAM_API loam_status loam_load(const char *path, const loam_options *options, loam **out);
 
@@ -247,6 +270,16 @@ LOAM_API loam_status loam_load_sources(const loam_source *const *parts, size_t n
  * Threads  no other call on this handle may be running
  * Since    0.1 */
 LOAM_API void loam_free(loam *m);
+
+/* What the backends learnt of their devices, such as compiled shaders, for the host to keep and to
+ * give to a later load as options.cache, which is then quicker. Bytes of another version, driver or
+ * machine do no harm.
+ *
+ * bytes    char[capacity]; n how many there are, also with LOAM_ERR_BUFFER; 0: nothing is worth
+ *          keeping
+ * Errors   LOAM_ERR_ARG, STATE, BUFFER, DEVICE
+ * Since    0.1 */
+LOAM_API loam_status loam_cache_get(loam *m, void *bytes, size_t capacity, size_t *n);
 
 /* ---- Errors and facts ------------------------------------------------------------------------ */
 

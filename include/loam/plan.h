@@ -222,7 +222,7 @@ LOAM_API loam_status loam_plan_get_bound(const loam_plan *plan, uint32_t context
  *
  * mean_tokens  0: the whole context
  * sequences    0: not even one; at most 4096
- * Errors   LOAM_ERR_ARG, NOMEM
+ * Errors   LOAM_ERR_ARG, NOMEM; UNSUPPORTED for a plan over options.devices
  * Threads  one at a time per plan
  * Source   EQ OM2.3
  * Since    0.1 */

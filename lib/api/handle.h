@@ -8,6 +8,19 @@
 #include "lib/run/run.h"
 #include "lib/text/text.h"
 
+/* A backend that is open. */
+typedef struct loam__opened {
+    const loam_backend *backend;
+    void *self;
+    void *library; /* of a module */
+    loam_backend_host host;
+} loam__opened;
+
+typedef struct loam__backends {
+    uint32_t n;
+    loam__opened opened[LOAM__PLACE_DEVICES];
+} loam__backends;
+
 struct loam {
     loam__base base;
     loam__account account;
@@ -16,14 +29,13 @@ struct loam {
     atomic_int cancel; /* set by loam_cancel(), taken back by the call that it ends */
     loam__gguf *gguf;
     loam__vocab *vocab;
-    const loam_backend *backend;
-    void *self; /* the opened backend */
-    loam_backend_host host;
+    loam__backends backends;
     loam__plan plan;
     loam__run run;
     uint32_t queues; /* open: the handle stays until they are closed */
     bool freed;      /* by loam_free(), and waits for them */
     bool runs;       /* loaded for computing, not for its vocabulary alone */
+    bool lost;       /* a device is gone */
     char *architecture, *name, *chat_template; /* copies that end in NUL */
     size_t n_chat_template;
     uint64_t parameters, weights_bytes;
@@ -40,11 +52,13 @@ loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status
  * same. */
 loam_status loam__handle_plan(loam *m, const loam_options *o);
 
-/* backends.c */
-loam_status loam__backend_find(loam__base *b, const char *name, const loam_backend **backend);
-/* Open a backend; host is kept. Its errors come out in b. */
-loam_status loam__backend_open(loam__base *b, const loam_backend *backend, const loam_options *o,
-                               loam_backend_host *host, void **self);
+/* backends.c: open the backends of the options' devices, each once, and list the devices. all is
+ * kept in its place; close it in any case. */
+loam_status loam__backends_open(loam__base *b, const loam_options *o, loam__backends *all,
+                                loam__sites *sites);
+void loam__backends_close(loam__backends *all); /* a zeroed one is fine */
+/* cache.c: what options.cache has of a backend, or NULL. */
+const void *loam__cache_find(const loam_options *o, const char *name, uint64_t *bytes);
 
 /* Unload, and give back the handle itself. */
 void loam__handle_free(loam *m);
@@ -52,8 +66,8 @@ void loam__handle_free(loam *m);
 /* compute.c: read and check a caller's sampling of any age; NULL: greedy. */
 loam_status loam__read_sampling(loam *m, const loam_sampling *sampling, loam__sampler *sampler);
 
-/* Take and give back the handle's lock; loam__enter fails without a loaded model when compute is
- * true. */
+/* Take and give back the handle's lock; loam__enter fails without a loaded model, or when a device
+ * is gone, when compute is true. */
 loam_status loam__enter(loam *m, bool compute);
 loam_status loam__leave(loam *m, loam_status st);
 

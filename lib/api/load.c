@@ -36,13 +36,12 @@ static void unload(loam *m)
 {
     loam__run_free(&m->run);
     loam__plan_free(&m->plan);
-    if (m->self) m->backend->close(m->self);
+    loam__backends_close(&m->backends);
     loam__vocab_free(m->vocab);
     loam__gguf_close(m->gguf);
     loam__free(&m->base, m->architecture);
     loam__free(&m->base, m->name);
     loam__free(&m->base, m->chat_template);
-    m->self = NULL;
     m->vocab = NULL;
     m->gguf = NULL;
     m->architecture = m->name = m->chat_template = NULL;
@@ -99,19 +98,21 @@ static loam_status check_vocabulary(loam *m)
                       rows);
 }
 
-static loam_status make_plan(loam *m, const loam_options *o)
+/* With one device the plan is whole, and not yet held against any limit. */
+static loam_status make_plan(loam *m, const loam_options *o, const loam__sites *sites)
 {
     const loam__plan_records records = {sizeof(loam__sequence), sizeof(loam__item)};
-    return loam__plan_make(&m->base, m->gguf, o, m->backend, m->self, records, &m->plan);
+    if (sites->n == 1) return loam__plan_make(&m->base, m->gguf, o, sites, NULL, records, &m->plan);
+    return loam__plan_spread(&m->base, m->gguf, o, sites, records, &m->account, &m->plan);
 }
 
 /* Copied weights do not fit where the caller left the choice open: try the map. */
-static loam_status plan_mapped(loam *m, const loam_options *o)
+static loam_status plan_mapped(loam *m, const loam_options *o, const loam__sites *sites)
 {
     loam_options mapped = *o;
     mapped.flags |= LOAM_LOAD_MAP;
     loam__plan_free(&m->plan);
-    loam_status st = make_plan(m, &mapped);
+    loam_status st = make_plan(m, &mapped, sites);
     return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
 }
 
@@ -119,14 +120,14 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
 {
     const bool asked = o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP);
     loam__account *a = &m->account;
+    loam__sites sites;
     loam_status st;
     if ((st = read_facts(m)) != LOAM_OK) return st;
     loam__account_note(a, LOAM__HELD_CONTAINER);
-    if ((st = loam__backend_find(&m->base, o->backend, &m->backend)) != LOAM_OK ||
-        (st = loam__backend_open(&m->base, m->backend, o, &m->host, &m->self)) != LOAM_OK)
-        return st;
+    if ((st = loam__backends_open(&m->base, o, &m->backends, &sites)) != LOAM_OK) return st;
     loam__account_note(a, LOAM__HELD_BACKEND);
-    if ((st = make_plan(m, o)) != LOAM_OK) return st;
+    st = make_plan(m, o, &sites);
+    if (st != LOAM_OK && !(st == LOAM_ERR_NOFIT && sites.n > 1)) return st;
     loam__account_note(a, LOAM__HELD_GRAPH);
     if ((st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
         (st = check_vocabulary(m)) != LOAM_OK)
@@ -134,7 +135,9 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
     loam__account_note(a, LOAM__HELD_VOCABULARY);
     loam__account_expect(a, LOAM__HELD_VOCABULARY, loam__vocab_bytes(m->vocab));
     st = loam__plan_total(&m->plan, o, a);
-    return st == LOAM_ERR_NOFIT && !asked && m->plan.copied ? plan_mapped(m, o) : st;
+    return st == LOAM_ERR_NOFIT && !asked && loam__plan_could_map(&m->plan)
+               ? plan_mapped(m, o, &sites)
+               : st;
 }
 
 /* The vocabulary's tables, which must take what the plan says. */
@@ -169,7 +172,7 @@ static loam_status load_opened(loam *m, const loam_options *o)
               "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
               m->name ? m->name : "a model", (unsigned long long)m->parameters,
               m->plan.model.geometry.n_layers, m->plan.context_tokens, m->plan.threads,
-              m->plan.device.isa);
+              m->plan.sites.site[0].info.isa);
     return LOAM_OK;
 }
 
@@ -245,7 +248,7 @@ loam_status loam_get_info(loam *m, loam_info *info)
         i.context_tokens = m->plan.context_tokens;
         i.sequences = m->plan.sequences;
         i.threads = m->plan.threads;
-        i.isa = m->plan.device.isa;
+        i.isa = m->plan.sites.site[0].info.isa;
     }
     st = loam__options_write(info, LOAM__UP_TO(loam_info, chat_template), &i, sizeof i);
     if (st != LOAM_OK)
@@ -268,11 +271,16 @@ loam_status loam__enter(loam *m, bool compute)
             loam__fail(
                 &m->base, LOAM_ERR_STATE,
                 "the model was loaded for its vocabulary only; load it without LOAM_LOAD_VOCAB"));
+    if (compute && m->lost)
+        return loam__leave(m, loam__fail(&m->base, LOAM_ERR_DEVICE,
+                                         "a device was lost in an earlier call; free this handle "
+                                         "and load the model again"));
     return LOAM_OK;
 }
 
 loam_status loam__leave(loam *m, loam_status st)
 {
+    if (st == LOAM_ERR_DEVICE) m->lost = true;
     if (st == LOAM_ERR_NOMEM && atomic_load(&m->account.refused))
         loam__fail(&m->base, st,
                    "the call needs more memory than options.memory_limit_bytes leaves beside the "

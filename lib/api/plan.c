@@ -32,6 +32,15 @@ static loam_plan *plan_new(const loam_options *options, loam_status *st)
     return NULL;
 }
 
+/* What the options point to is the caller's. */
+static void forget_strings(loam_plan *p)
+{
+    p->at.options.isa = p->at.options.backend = p->at.options.modules = NULL;
+    p->at.options.devices = NULL;
+    p->at.options.cache = NULL;
+    p->at.options.hooks = NULL;
+}
+
 /* Hold the case against its machine; where it does not fit, find out what would. */
 static loam_status answer(loam_plan *p)
 {
@@ -45,9 +54,18 @@ static loam_status answer(loam_plan *p)
             loam__plan_advise(&p->at, b, &p->answer.totals, p->changes, &p->n_changes);
         if (advised != LOAM_OK) return advised;
     }
-    /* The strings of the options are the caller's. */
-    p->at.options.isa = p->at.options.backend = NULL;
-    p->at.options.hooks = NULL;
+    forget_strings(p);
+    p->ready = true;
+    return st;
+}
+
+/* A plan over devices that are there is placed already. */
+static loam_status settled(loam_plan *p, loam_status st)
+{
+    p->answer.totals = p->at.file->totals;
+    p->answer.totals.parameters = p->at.parameters;
+    p->answer.totals.bits_per_weight = p->at.bits;
+    forget_strings(p);
     p->ready = true;
     return st;
 }
@@ -58,11 +76,16 @@ static loam_status plan_opened(loam_plan *p, const loam_plan_machine *machine)
     loam_status st = loam__handle_plan(m, &p->at.options);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
     p->at.file = &m->plan;
-    p->at.available_bytes = m->plan.device.available_bytes;
+    p->at.available_bytes = loam__memory_available();
     p->at.parameters = (double)m->parameters;
     p->at.bits = m->parameters ? 8.0 * (double)m->weights_bytes / (double)m->parameters : 1;
-    st = loam__plan_machine_read(&m->base, machine, p->at.available_bytes, &p->at.machine);
-    return st == LOAM_OK ? answer(p) : st;
+    loam_status read =
+        loam__plan_machine_read(&m->base, machine, p->at.available_bytes, &p->at.machine);
+    if (read != LOAM_OK || m->plan.sites.n == 1) return read == LOAM_OK ? answer(p) : read;
+    if (p->at.machine.n == 0) return settled(p, st);
+    return loam__fail(&m->base, LOAM_ERR_ARG,
+                      "the options name devices that are there, and a machine is described beside "
+                      "them; give one of the two");
 }
 
 loam_status loam_plan_place_file(const char *path, const loam_options *options,
@@ -137,6 +160,12 @@ static bool is_placed(const loam_plan *plan)
     return plan->at.machine.n > 0;
 }
 
+/* Over devices that are there. */
+static bool is_spread(const loam_plan *plan)
+{
+    return plan->at.file && plan->at.file->sites.n > 1;
+}
+
 static uint32_t layers_of(const loam_plan *plan)
 {
     return plan->at.file ? plan->at.file->model.geometry.n_layers : plan->at.geometry.layers;
@@ -152,13 +181,15 @@ loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals
 size_t loam_plan_device_count(const loam_plan *plan)
 {
     if (!plan || !plan->ready) return 0;
-    return is_placed(plan) ? plan->at.machine.n : 1;
+    if (is_placed(plan)) return plan->at.machine.n;
+    return plan->at.file ? plan->at.file->sites.n : 1;
 }
 
 int32_t loam_plan_layer_device(const loam_plan *plan, uint32_t layer)
 {
     if (!plan || !plan->ready || layer >= layers_of(plan)) return -1;
-    return is_placed(plan) ? plan->answer.placement.device[layer + 1] : 0;
+    if (is_placed(plan)) return plan->answer.placement.device[layer + 1];
+    return plan->at.file ? (int32_t)loam__plan_unit_site(plan->at.file, layer + 1) : 0;
 }
 
 static loam_plan_device target_at(const loam_plan *plan, uint32_t i)
@@ -184,6 +215,33 @@ static loam_plan_device target_at(const loam_plan *plan, uint32_t i)
     return d;
 }
 
+/* What the host has is all that is not elsewhere. */
+static loam_plan_device site_at(const loam_plan *plan, uint32_t i)
+{
+    const loam__plan *p = plan->at.file;
+    const loam__site *s = &p->sites.site[i];
+    const uint32_t n = layers_of(plan);
+    loam_plan_device d = {
+        .bytes = s->bytes,
+        .limit_bytes = loam__site_limit(s),
+        .name = s->info.name,
+    };
+    if (s->info.host_memory) {
+        d.flags = LOAM_PLAN_HOST;
+        d.bytes = plan->answer.totals.total_bytes;
+        for (uint32_t j = 0; j < p->sites.n; j++)
+            if (j != i) d.bytes -= p->sites.site[j].bytes;
+    }
+    if (loam__plan_unit_site(p, 0) == i) d.flags |= LOAM_PLAN_EMBEDDING;
+    if (loam__plan_unit_site(p, n + 1) == i) d.flags |= LOAM_PLAN_OUTPUT;
+    for (uint32_t layer = n; layer-- > 0;) {
+        if (loam__plan_unit_site(p, layer + 1) != i) continue;
+        d.layers++;
+        d.first_layer = layer;
+    }
+    return d;
+}
+
 loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_device *device)
 {
     if (!device || i >= loam_plan_device_count(plan)) return LOAM_ERR_ARG;
@@ -192,9 +250,10 @@ loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_devi
         .bytes = plan->answer.totals.total_bytes,
         .limit_bytes = plan->answer.totals.limit_bytes,
         .flags = LOAM_PLAN_HOST | LOAM_PLAN_EMBEDDING | LOAM_PLAN_OUTPUT,
-        .name = plan->at.file ? plan->at.file->device.name : "memory",
+        .name = plan->at.file ? plan->at.file->sites.site[0].info.name : "memory",
     };
     if (is_placed(plan)) d = target_at(plan, (uint32_t)i);
+    else if (is_spread(plan)) d = site_at(plan, (uint32_t)i);
     return loam__options_write(device, LOAM__UP_TO(loam_plan_device, reserved), &d, sizeof d);
 }
 
@@ -230,9 +289,12 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
     if (is_placed(plan) || !p) {
         a = rough_area(plan, i);
     } else if (i < p->n_arenas) {
+        a.device = p->arenas[i].site;
         a.bytes = p->arenas[i].bytes;
         a.name = p->arenas[i].name;
     } else {
+        for (uint32_t j = p->sites.n; j-- > 0;)
+            if (p->sites.site[j].info.host_memory) a.device = j;
         a.bytes = p->beside[i - p->n_arenas].bytes;
         a.name = p->beside[i - p->n_arenas].name;
     }
@@ -274,6 +336,7 @@ loam_status loam_plan_sequences_fit(const loam_plan *plan, uint32_t mean_tokens,
     const loam_plan_totals *t = &plan->answer.totals;
     loam__base b = plan->base;
     if (mean_tokens > t->context_tokens) return LOAM_ERR_ARG;
+    if (is_spread(plan)) return LOAM_ERR_UNSUPPORTED;
     return loam__plan_most_sequences(&plan->at, &b, t,
                                      mean_tokens ? mean_tokens : t->context_tokens, sequences);
 }

@@ -21,6 +21,11 @@ void loam_hooks_init(loam_hooks *p)
 {
     init(p, sizeof *p);
 }
+void loam_device_init(loam_device *p)
+{
+    init(p, sizeof *p);
+    if (p) p->layers = -1;
+}
 void loam_source_init(loam_source *p)
 {
     init(p, sizeof *p);

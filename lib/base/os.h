@@ -36,6 +36,16 @@ uint64_t loam__memory_available(void);
 uint64_t loam__memory_total_under(const char *root);
 uint64_t loam__memory_available_under(const char *root);
 
+/* ---- libraries ---- */
+
+/* A shared object, by a path that has a slash. Errors: LOAM_ERR_BACKEND with the system's words. */
+loam_status loam__library_open(loam__base *b, const char *path, void **library);
+void loam__library_close(void *library);
+/* The address of a function; false: it exports none of that name. */
+bool loam__library_function(void *library, const char *name, void (**function)(void));
+/* The folder of the file that this code is in, without a slash behind; false: it is not known. */
+bool loam__own_folder(char *folder, size_t capacity);
+
 /* ---- threads ---- */
 typedef struct loam__mutex {
     void *impl[6];

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "os.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -255,6 +256,44 @@ uint64_t loam__memory_total(void)
 uint64_t loam__memory_available(void)
 {
     return loam__memory_available_under("");
+}
+
+/* ---- libraries ---- */
+
+loam_status loam__library_open(loam__base *b, const char *path, void **library)
+{
+    *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (*library) return LOAM_OK;
+    const char *why = dlerror();
+    return loam__fail(b, LOAM_ERR_BACKEND, "%s", why ? why : path);
+}
+
+void loam__library_close(void *library)
+{
+    if (library) dlclose(library);
+}
+
+bool loam__library_function(void *library, const char *name, void (**function)(void))
+{
+    void *address = dlsym(library, name);
+    _Static_assert(sizeof *function == sizeof address, "POSIX: functions have such addresses");
+    memcpy(function, &address, sizeof address);
+    return address != NULL;
+}
+
+bool loam__own_folder(char *folder, size_t capacity)
+{
+    Dl_info info;
+    bool (*self)(char *, size_t) = loam__own_folder;
+    void *address;
+    memcpy(&address, &self, sizeof address);
+    if (!dladdr(address, &info) || !info.dli_fname) return false;
+    const char *slash = strrchr(info.dli_fname, '/');
+    size_t n = slash ? (size_t)(slash - info.dli_fname) : 0;
+    if (!slash || n >= capacity) return false;
+    memcpy(folder, info.dli_fname, n);
+    folder[n] = 0;
+    return true;
 }
 
 /* ---- threads ---- */

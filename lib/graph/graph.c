@@ -49,7 +49,7 @@ static bool grow(loam__graph *g, void *array, uint32_t capacity, size_t item)
     return true;
 }
 
-static loam__v add_value(loam__graph *g, loam_value value, loam__origin origin)
+loam__v loam__graph_add(loam__graph *g, loam_value value, loam__origin origin)
 {
     const loam__format *f = loam__format_find(value.type);
     uint64_t bytes;
@@ -83,7 +83,7 @@ static loam__v add_activation(loam__graph *g, int32_t row_count, uint64_t cols)
         .rows = row_count == LOAM_ROWS_OUTPUTS ? g->max_outputs : g->max_tokens,
         .cols = cols,
     };
-    return add_value(g, value, (loam__origin){.tensor = -1, .rope = -1, .last = -1});
+    return loam__graph_add(g, value, (loam__origin){.tensor = -1, .rope = -1, .last = -1});
 }
 
 /* Append a node and keep the lifetimes of its sources and its result. */
@@ -140,7 +140,7 @@ loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint
                         .row_count = LOAM_ROWS_FIXED,
                         .rows = rows,
                         .cols = columns};
-    return add_value(g, value, (loam__origin){.tensor = tensor, .rope = -1});
+    return loam__graph_add(g, value, (loam__origin){.tensor = tensor, .rope = -1});
 }
 
 loam__v loam__graph_constant(loam__graph *g, uint64_t columns, int64_t tensor, int32_t rope)
@@ -150,7 +150,7 @@ loam__v loam__graph_constant(loam__graph *g, uint64_t columns, int64_t tensor, i
                         .row_count = LOAM_ROWS_FIXED,
                         .rows = 1,
                         .cols = columns};
-    return add_value(g, value, (loam__origin){.tensor = tensor, .rope = rope});
+    return loam__graph_add(g, value, (loam__origin){.tensor = tensor, .rope = rope});
 }
 
 loam__v loam__graph_cells(loam__graph *g, loam__cells_shape s)
@@ -165,7 +165,7 @@ loam__v loam__graph_cells(loam__graph *g, loam__cells_shape s)
     if (!check(g, whole && loam__mul_u64(value.cols, s.block_tokens, &value.cols), "the KV cache"))
         return -1;
     loam__origin origin = {.tensor = -1, .rope = -1, .group = s.group, .transposed = s.transposed};
-    return add_value(g, value, origin);
+    return loam__graph_add(g, value, origin);
 }
 
 loam__v loam__op_embed(loam__graph *g, loam__v table, float scale)

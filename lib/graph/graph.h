@@ -21,6 +21,8 @@ typedef struct loam__origin {
     int32_t first, last; /* of an activation: the nodes that make and last read it */
     uint32_t group;      /* of KV cells */
     bool transposed;     /* KV cells that lie so */
+    int32_t device;      /* where the value is, after a cut: an index of the caller's; else 0 */
+    loam__v copy_of;     /* of the last n_copies values: what the core moves here; else no matter */
 } loam__origin;
 
 typedef struct loam__graph {
@@ -29,6 +31,7 @@ typedef struct loam__graph {
     loam__origin *origins;
     loam_node *nodes;
     uint32_t n_values, value_capacity, n_nodes, node_capacity;
+    uint32_t n_copies; /* of the values, the last: see loam__graph_cut() */
     uint32_t max_tokens, max_outputs;
     uint32_t head; /* first node of the output head; the nodes before are the body */
     int32_t layer; /* of the nodes that are now added */
@@ -41,6 +44,9 @@ void loam__graph_free(loam__graph *g);
 loam_graph loam__graph_view(const loam__graph *g); /* as backends see it */
 
 /* ---- values ---- */
+
+/* Any value, whose row_bytes are filled in; the ops make their own. */
+loam__v loam__graph_add(loam__graph *g, loam_value value, loam__origin origin);
 loam__v loam__graph_weight(loam__graph *g, loam_format type, uint64_t rows, uint64_t cols,
                            int64_t tensor);
 loam__v loam__graph_constant(loam__graph *g, uint64_t cols, int64_t tensor, int32_t rope);
@@ -85,11 +91,26 @@ loam__v loam__op_softcap(loam__graph *g, loam__v x, float cap);
 /* Make a value the result of the step. */
 void loam__graph_result(loam__graph *g, loam__v x);
 
+/* ---- cutting (cut.c) ---- */
+
+/* A run of nodes on one device, of the body or of the head. */
+typedef struct loam__piece {
+    uint32_t device, first, n; /* nodes */
+} loam__piece;
+
+/* The piece that begins at a node, when node i runs on devices[i]. */
+loam__piece loam__piece_at(const loam__graph *g, const uint8_t *devices, uint32_t first);
+/* Let node i run on devices[i]. A value is where the first node is that uses it. Where another
+ * device uses it too, it gets a copy there, which those nodes read instead: of a constant or weight
+ * with the same bytes, of an activation one into which its rows are moved before the first piece
+ * that reads them. To be called once. */
+loam_status loam__graph_cut(loam__graph *g, const uint8_t *devices);
+
 /* ---- lifetimes (lifetimes.c) ---- */
 
-/* Give every activation its place in one arena so that no two that live at once overlap, nor a
- * node's result and its sources; what the head reads from the body lives to the end. *bytes is the
- * arena's size. */
-loam_status loam__graph_place_activations(loam__graph *g, uint64_t *bytes);
+/* Give every activation of a device its place in one arena so that no two that live at once
+ * overlap, nor a node's result and its sources; what the head reads from the body lives to the end.
+ * *bytes is the arena's size. */
+loam_status loam__graph_place_activations(loam__graph *g, int32_t device, uint64_t *bytes);
 
 #endif

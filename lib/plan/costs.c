@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-/* ---- of a file ---- */
+/* ---- of a file, planned for one device ---- */
 
 /* Body nodes without a layer come before the first one, head nodes behind the last. */
-static uint32_t unit_of(const loam__plan *p, uint32_t node)
+uint32_t loam__plan_unit_of(const loam__plan *p, uint32_t node)
 {
     const loam__graph *g = &p->model.graph;
     if (node >= g->head) return p->model.geometry.n_layers + 1;
@@ -25,7 +25,7 @@ static void add_sources(const loam__plan *p, uint32_t *seen, loam__plan_costs *c
 {
     const loam__graph *g = &p->model.graph;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        uint32_t unit = unit_of(p, i);
+        uint32_t unit = loam__plan_unit_of(p, i);
         for (int slot = 0; slot < LOAM_NODE_SOURCES; slot++) {
             int32_t v = g->nodes[i].src[slot];
             if (v < 0 || seen[v] == unit + 1) continue;
@@ -71,21 +71,20 @@ loam_status loam__plan_costs_file(loam__base *b, const loam__plan *p, uint32_t c
     loam__free(b, seen);
     if (!c->units || !seen) return LOAM_ERR_NOMEM;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
-        loam__plan_unit *unit = &c->units[unit_of(p, i)];
+        loam__plan_unit *unit = &c->units[loam__plan_unit_of(p, i)];
         loam__plan_read read = loam__plan_node_read(g, i, context_tokens);
         unit->weights_read_bytes += read.weights_bytes;
         unit->kv_read_bytes += read.kv_bytes;
     }
     c->tied_bytes = tied_bytes(g);
-    uint64_t apart = p->scratch_bytes;
+    uint64_t apart = 0;
     for (uint32_t i = 0; i < p->n_arenas; i++) {
         int32_t kind = p->arenas[i].kind;
-        if (kind == LOAM_ARENA_ACTIVATIONS) c->device_bytes = p->arenas[i].bytes;
+        const bool everywhere = kind == LOAM_ARENA_ACTIVATIONS || kind == LOAM_ARENA_SCRATCH;
+        if (everywhere) c->device_bytes += p->arenas[i].bytes;
         if (kind == LOAM_ARENA_LOGITS) c->logits_bytes = p->arenas[i].bytes;
-        if (kind == LOAM_ARENA_ACTIVATIONS || kind == LOAM_ARENA_LOGITS)
-            apart += p->arenas[i].bytes;
+        if (everywhere || kind == LOAM_ARENA_LOGITS) apart += p->arenas[i].bytes;
     }
-    c->device_bytes += p->scratch_bytes;
     c->host_bytes = p->totals.overhead_bytes - apart;
     c->host_bytes += rest_of_file(p, c); /* the constants are in the file and beside it */
     c->cut_bytes = (uint64_t)geo->n_embd * sizeof(float);

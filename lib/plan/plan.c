@@ -52,7 +52,11 @@ loam_status loam__options_check(loam__base *b, loam_options *o)
         return loam__fail(b, LOAM_ERR_ARG,
                           "options.kv_block_tokens is %u; it must be 8, 16, 32, 64, 128 or 256",
                           o->kv_block_tokens);
-    if (o->reserved || o->reserved_pointer)
+    if (o->n_devices > LOAM__PLACE_DEVICES || (o->n_devices && !o->devices))
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.n_devices is %u, at most %u, and options.devices is %s",
+                          o->n_devices, LOAM__PLACE_DEVICES, o->devices ? "set" : "NULL");
+    if (o->reserved_pointer)
         return loam__fail(b, LOAM_ERR_NEWER,
                           "a reserved option is set; call loam_options_init() first");
     if (o->threads == 0) o->threads = loam__cpu_count() < 64 ? loam__cpu_count() : 64;
@@ -130,42 +134,74 @@ static uint64_t bytes_of(const loam_value *v)
     return v->rows * v->row_bytes; /* the graph has checked the product */
 }
 
-/* The arenas that follow those of the parts, in this order. */
-enum { PACKED = 0, CONSTANTS, KV, ACTIVATIONS, LOGITS, N_OWN_ARENAS };
+/* Of each site: an arena for each part of the container, where it is mapped, then these. */
+enum { PACKED = 0, CONSTANTS, KV, ACTIVATIONS, LOGITS, SCRATCH, N_OWN_ARENAS };
 
-/* Whether the backend has a faster order for most of the weights. */
-static bool copying_pays(const loam__plan *p)
+static uint32_t arenas_per_site(const loam__plan *p)
+{
+    return (uint32_t)loam__gguf_parts(p->model.gguf) + N_OWN_ARENAS;
+}
+
+/* The arena of a site that is no mapped part. */
+static uint32_t own_arena(const loam__plan *p, int32_t site, uint32_t which)
+{
+    return ((uint32_t)site + 1) * arenas_per_site(p) - N_OWN_ARENAS + which;
+}
+
+/* Whether the backend has a faster order for most of the site's weights. */
+static bool copying_pays(const loam__plan *p, uint32_t site)
 {
     const loam__graph *g = &p->model.graph;
+    const loam__site *s = &p->sites.site[site];
     uint64_t faster = 0, all = 0;
     for (uint32_t i = 0; i < g->n_values; i++) {
         const loam_value *v = &g->values[i];
-        if (v->kind != LOAM_VALUE_WEIGHT) continue;
+        if (v->kind != LOAM_VALUE_WEIGHT || g->origins[i].device != (int32_t)site) continue;
         all = loam__plan_plus(all, bytes_of(v));
-        if (p->backend->reorders(p->self, 0, v)) faster = loam__plan_plus(faster, bytes_of(v));
+        if (s->backend->reorders(s->self, s->index, v))
+            faster = loam__plan_plus(faster, bytes_of(v));
     }
     return faster > all / 2;
 }
 
-static loam_status list_arenas(loam__plan *p)
+uint32_t loam__plan_scratch(const loam__plan *p, uint32_t site)
+{
+    return own_arena(p, (int32_t)site, SCRATCH);
+}
+
+static void list_site(loam__plan *p, uint32_t site)
 {
     static const loam__plan_arena own[N_OWN_ARENAS] = {
-        {LOAM_ARENA_WEIGHTS, 0, 0, "weights"}, {LOAM_ARENA_CONSTANTS, 0, 0, "constants"},
-        {LOAM_ARENA_KV, 0, 0, "kv"},           {LOAM_ARENA_ACTIVATIONS, 0, 0, "activations"},
-        {LOAM_ARENA_LOGITS, 0, 0, "logits"},
+        {.kind = LOAM_ARENA_WEIGHTS, .name = "weights"},
+        {.kind = LOAM_ARENA_CONSTANTS, .name = "constants"},
+        {.kind = LOAM_ARENA_KV, .name = "kv"},
+        {.kind = LOAM_ARENA_ACTIVATIONS, .name = "activations"},
+        {.kind = LOAM_ARENA_LOGITS, .name = "logits"},
+        {.kind = LOAM_ARENA_SCRATCH, .name = "scratch"},
     };
-    size_t parts = loam__gguf_parts(p->model.gguf);
-    p->arenas = loam__alloc_array(p->base, parts + N_OWN_ARENAS, sizeof *p->arenas);
-    if (!p->arenas) return LOAM_ERR_NOMEM;
-    for (size_t i = 0; i < parts; i++) {
+    const loam__site *s = &p->sites.site[site];
+    loam__plan_arena *arenas = &p->arenas[site * arenas_per_site(p)];
+    const uint32_t parts = arenas_per_site(p) - N_OWN_ARENAS;
+    for (uint32_t i = 0; i < parts; i++) {
         uint64_t size;
         const uint8_t *data = loam__gguf_part_data(p->model.gguf, i, &size);
-        bool mapped = data && !p->copied && p->device.host_memory;
-        p->arenas[i] = (loam__plan_arena){LOAM_ARENA_WEIGHTS_MAPPED, (uint32_t)i, mapped ? size : 0,
-                                          "weights (mapped)"};
+        bool mapped = data && s->used && !s->copied && s->info.host_memory;
+        arenas[i] = (loam__plan_arena){site, LOAM_ARENA_WEIGHTS_MAPPED, i, mapped ? size : 0,
+                                       "weights (mapped)"};
     }
-    memcpy(p->arenas + parts, own, sizeof own);
-    p->n_arenas = (uint32_t)parts + N_OWN_ARENAS;
+    for (uint32_t i = 0; i < N_OWN_ARENAS; i++) {
+        arenas[parts + i] = own[i];
+        arenas[parts + i].site = site;
+    }
+}
+
+static loam_status list_arenas(loam__plan *p)
+{
+    p->n_arenas = p->sites.n * arenas_per_site(p);
+    p->arenas = loam__alloc_array(p->base, p->n_arenas, sizeof *p->arenas);
+    if (!p->arenas) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < p->sites.n; i++)
+        list_site(p, i);
     return LOAM_OK;
 }
 
@@ -175,21 +211,23 @@ bool loam__plan_is_mapped(const loam__plan *p, const loam_value *value)
 }
 
 /* A weight stays where it is in a mapped part; else it gets a place of its own, once for all values
- * of a tensor. */
-static bool place_weight(loam__plan *p, uint32_t index, uint32_t packed)
+ * of a tensor on one device. */
+static bool place_weight(loam__plan *p, uint32_t index)
 {
     loam__graph *g = &p->model.graph;
+    const loam__origin *origin = &g->origins[index];
     loam_gguf_tensor t;
-    loam__gguf_tensor(p->model.gguf, (size_t)g->origins[index].tensor, &t);
-    if (p->arenas[t.part].bytes) {
-        g->values[index].arena = t.part;
+    loam__gguf_tensor(p->model.gguf, (size_t)origin->tensor, &t);
+    const uint32_t mapped = (uint32_t)origin->device * arenas_per_site(p) + t.part;
+    if (p->arenas[mapped].bytes) {
+        g->values[index].arena = mapped;
         g->values[index].offset = t.offset_bytes;
         return true;
     }
-    g->values[index].arena = packed;
+    const uint32_t packed = g->values[index].arena = own_arena(p, origin->device, PACKED);
     for (uint32_t i = 0; i < index; i++) {
-        if (g->values[i].kind != LOAM_VALUE_WEIGHT ||
-            g->origins[i].tensor != g->origins[index].tensor)
+        if (g->values[i].kind != LOAM_VALUE_WEIGHT || g->origins[i].tensor != origin->tensor ||
+            g->origins[i].device != origin->device)
             continue;
         g->values[index].offset = g->values[i].offset;
         return true;
@@ -212,31 +250,74 @@ static void need_upload(loam__plan *p, const loam_value *v)
     if (bytes > p->upload_bytes) p->upload_bytes = (size_t)bytes;
 }
 
+/* Also all but the place of a value that no node uses. */
+static bool place_value(loam__plan *p, uint32_t index)
+{
+    static const uint32_t arenas[] = {
+        [LOAM_VALUE_CONSTANT] = CONSTANTS,
+        [LOAM_VALUE_ACTIVATION] = ACTIVATIONS,
+        [LOAM_VALUE_KV] = KV,
+        [LOAM_VALUE_LOGITS] = LOGITS,
+    };
+    loam_value *v = &p->model.graph.values[index];
+    bool fits = true;
+    if (v->kind == LOAM_VALUE_WEIGHT) fits = place_weight(p, index);
+    else v->arena = own_arena(p, p->model.graph.origins[index].device, arenas[v->kind]);
+    if (v->kind != LOAM_VALUE_WEIGHT && v->kind != LOAM_VALUE_ACTIVATION)
+        fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
+    if (v->kind == LOAM_VALUE_WEIGHT || v->kind == LOAM_VALUE_CONSTANT) need_upload(p, v);
+    return fits;
+}
+
 static loam_status place_values(loam__plan *p)
 {
     loam__graph *g = &p->model.graph;
-    uint32_t own = p->n_arenas - N_OWN_ARENAS;
     bool fits = true;
-    loam_status st = loam__graph_place_activations(g, &p->arenas[own + ACTIVATIONS].bytes);
-    for (uint32_t i = 0; i < g->n_values && st == LOAM_OK && fits; i++) {
-        loam_value *v = &g->values[i];
-        if (v->kind == LOAM_VALUE_WEIGHT) {
-            fits = place_weight(p, i, own + PACKED);
-            need_upload(p, v);
-            continue;
-        }
-        v->arena = own + (v->kind == LOAM_VALUE_CONSTANT ? CONSTANTS
-                          : v->kind == LOAM_VALUE_KV     ? KV
-                          : v->kind == LOAM_VALUE_LOGITS ? LOGITS
-                                                         : ACTIVATIONS);
-        if (v->kind != LOAM_VALUE_ACTIVATION)
-            fits = take(&p->arenas[v->arena], bytes_of(v), &v->offset);
-        if (v->kind == LOAM_VALUE_CONSTANT) need_upload(p, v);
+    for (uint32_t i = 0; i < p->sites.n; i++) {
+        loam_status st = loam__graph_place_activations(
+            g, (int32_t)i, &p->arenas[own_arena(p, (int32_t)i, ACTIVATIONS)].bytes);
+        if (st != LOAM_OK) return st;
     }
-    if (!fits)
-        st = loam__fail(
-            p->base, LOAM_ERR_LIMIT,
-            "the model does not fit into any address space; reduce the context or the sequences");
+    for (uint32_t i = 0; i < g->n_values && fits; i++)
+        fits = place_value(p, i);
+    if (fits) return LOAM_OK;
+    return loam__fail(
+        p->base, LOAM_ERR_LIMIT,
+        "the model does not fit into any address space; reduce the context or the sequences");
+}
+
+/* ---- pieces ---- */
+
+/* Rows of one activation, on their way through the host's memory. */
+static void need_staging(loam__plan *p)
+{
+    const loam__graph *g = &p->model.graph;
+    for (uint32_t i = g->n_values - g->n_copies; i < g->n_values; i++) {
+        const loam_value *v = &g->values[i];
+        if (v->kind == LOAM_VALUE_ACTIVATION && bytes_of(v) > p->staging_bytes)
+            p->staging_bytes = (size_t)bytes_of(v);
+    }
+}
+
+/* Cut the graph by the sites of its nodes, and note which pieces that gives. */
+static loam_status cut(loam__plan *p, const uint8_t *unit_sites)
+{
+    loam__graph *g = &p->model.graph;
+    loam__piece piece;
+    uint8_t *sites = loam__alloc(p->base, g->n_nodes ? g->n_nodes : 1);
+    p->pieces = loam__alloc_array(p->base, g->n_nodes, sizeof *p->pieces);
+    loam_status st = sites && p->pieces ? LOAM_OK : LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < g->n_nodes && st == LOAM_OK; i++) {
+        sites[i] = unit_sites ? unit_sites[loam__plan_unit_of(p, i)] : 0;
+        p->sites.site[sites[i]].used = true;
+    }
+    if (st == LOAM_OK) st = loam__graph_cut(g, sites);
+    for (uint32_t i = 0; i < g->n_nodes && st == LOAM_OK; i += piece.n) {
+        piece = p->pieces[p->n_pieces++] = loam__piece_at(g, sites, i);
+        if (i < g->head) p->n_body_pieces = p->n_pieces;
+    }
+    loam__free(p->base, sites);
+    need_staging(p);
     return st;
 }
 
@@ -265,44 +346,48 @@ static loam_status lay_out_host(loam__plan *p, loam__plan_records records)
                 reserve(&h->bytes, step, sizeof(int32_t), &h->tokens_at) &&
                 reserve(&h->bytes, step, sizeof(int32_t), &h->positions_at) &&
                 reserve(&h->bytes, step, sizeof(int32_t), &h->tables_at) &&
-                reserve(&h->bytes, step, sizeof(int32_t), &h->outputs_at);
+                reserve(&h->bytes, step, sizeof(int32_t), &h->outputs_at) &&
+                reserve(&h->bytes, 1, p->staging_bytes, &h->staging_at);
     return good ? LOAM_OK
                 : loam__fail(p->base, LOAM_ERR_LIMIT,
                              "%u sequences of %u tokens do not fit into any memory", p->sequences,
                              p->context_tokens);
 }
 
-/* Every op must be one of the backend's: said with the tensor's name where its format is the
+/* Every op must be one of its backend's: said with the tensor's name where its format is the
  * reason. */
-static loam_status check_support(loam__plan *p, const loam_graph *view)
+static loam_status check_node(const loam__plan *p, const loam_graph *view, uint32_t i,
+                              const loam__site *s)
 {
-    for (uint32_t i = 0; i < view->n_nodes; i++) {
-        const loam_node *node = loam_graph_node(view, i);
-        if (p->backend->supports(p->self, 0, view, node)) continue;
-        const loam_value *source = loam_graph_value(view, node->src[0]);
-        int64_t tensor = p->model.graph.origins[node->src[0]].tensor;
-        const loam__format *f = loam__format_find(source->type);
-        loam_gguf_tensor t = {.name = "?"};
-        if (tensor >= 0) loam__gguf_tensor(p->model.gguf, (size_t)tensor, &t);
-        return loam__fail(p->base, LOAM_ERR_TENSOR_TYPE,
-                          "the tensor %s has the format %s (type %d), which the %s backend does "
-                          "not compute with in this "
-                          "version",
-                          t.name, f ? f->name : "unknown", source->type, p->backend->name);
-    }
-    return LOAM_OK;
+    const loam_node *node = loam_graph_node(view, i);
+    if (s->backend->supports(s->self, s->index, view, node)) return LOAM_OK;
+    const loam_value *source = loam_graph_value(view, node->src[0]);
+    int64_t tensor = p->model.graph.origins[node->src[0]].tensor;
+    const loam__format *f = loam__format_find(source->type);
+    loam_gguf_tensor t = {.name = "?"};
+    if (tensor >= 0) loam__gguf_tensor(p->model.gguf, (size_t)tensor, &t);
+    return loam__fail(p->base, LOAM_ERR_TENSOR_TYPE,
+                      "the tensor %s has the format %s (type %d), which the %s backend does "
+                      "not compute with in this "
+                      "version",
+                      t.name, f ? f->name : "unknown", source->type, s->backend->name);
 }
 
 static loam_status measure(loam__plan *p, const loam_graph *view)
 {
-    uint32_t head = p->model.graph.head;
-    const uint32_t first[2] = {0, head}, n[2] = {head, view->n_nodes - head};
-    for (int i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < p->n_pieces; i++) {
+        const loam__piece *piece = &p->pieces[i];
+        loam__site *s = &p->sites.site[piece->device];
         loam_piece_memory memory = {.struct_size = sizeof memory};
-        loam_status st = p->backend->measure(p->self, 0, view, first[i], n[i], &memory);
+        loam_status st = LOAM_OK;
+        for (uint32_t j = 0; j < piece->n && st == LOAM_OK; j++)
+            st = check_node(p, view, piece->first + j, s);
+        if (st == LOAM_OK)
+            st = s->backend->measure(s->self, s->index, view, piece->first, piece->n, &memory);
         if (st != LOAM_OK) return st;
-        if (memory.scratch_bytes > p->scratch_bytes) p->scratch_bytes = memory.scratch_bytes;
-        p->program_bytes += memory.program_bytes;
+        loam__plan_arena *scratch = &p->arenas[loam__plan_scratch(p, piece->device)];
+        if (memory.scratch_bytes > scratch->bytes) scratch->bytes = memory.scratch_bytes;
+        s->program_bytes += memory.program_bytes;
     }
     return LOAM_OK;
 }
@@ -316,9 +401,18 @@ uint64_t loam__plan_plus(uint64_t a, uint64_t b)
 static uint64_t tables_bytes(const loam__plan *p)
 {
     uint64_t bytes = loam__alloc_cost(p->host.bytes, LOAM__ALIGN) + loam__kv_bytes(&p->kv) +
-                     loam__alloc_cost(p->n_arenas * sizeof(void *), 16);
+                     loam__alloc_cost(p->n_arenas * sizeof(void *), 16) +
+                     loam__alloc_cost(p->n_pieces * sizeof(void *), 16);
     for (uint32_t i = 0; i < p->n_arenas; i++)
         if (p->arenas[i].bytes) bytes += LOAM_ARENA_EXTRA_BYTES;
+    return bytes;
+}
+
+static uint64_t program_bytes(const loam__plan *p)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < p->sites.n; i++)
+        bytes = loam__plan_plus(bytes, p->sites.site[i].program_bytes);
     return bytes;
 }
 
@@ -330,9 +424,7 @@ static void list_beside(loam__plan *p, const loam__account *a)
         {"graph", a->held[LOAM__HELD_GRAPH]},
         {"vocabulary", a->held[LOAM__HELD_VOCABULARY]},
         {"tables", tables_bytes(p)},
-        {"programs", p->program_bytes},
-        {"scratch",
-         p->scratch_bytes ? loam__plan_plus(p->scratch_bytes, LOAM_ARENA_EXTRA_BYTES) : 0},
+        {"programs", program_bytes(p)},
     };
     memcpy(p->beside, list, sizeof list);
 }
@@ -347,11 +439,27 @@ static uint64_t working_bytes(const loam__plan *p, const loam__account *a, uint6
     return peak > staying && peak - staying > bytes ? peak - staying : bytes;
 }
 
+/* What each site has, and what those beside the host's memory have together. */
+static uint64_t sum_sites(loam__plan *p)
+{
+    uint64_t elsewhere = 0;
+    for (uint32_t i = 0; i < p->sites.n; i++)
+        p->sites.site[i].bytes = 0;
+    for (uint32_t i = 0; i < p->n_arenas; i++) {
+        loam__site *s = &p->sites.site[p->arenas[i].site];
+        s->bytes = loam__plan_plus(s->bytes, p->arenas[i].bytes);
+    }
+    for (uint32_t i = 0; i < p->sites.n; i++)
+        if (!p->sites.site[i].info.host_memory)
+            elsewhere = loam__plan_plus(elsewhere, p->sites.site[i].bytes);
+    return elsewhere;
+}
+
 static void sum_up(loam__plan *p, const loam__account *a)
 {
     loam_plan_totals *t = &p->totals;
     const loam__graph *g = &p->model.graph;
-    t->struct_size = sizeof *t;
+    *t = (loam_plan_totals){.struct_size = sizeof *t};
     for (uint32_t i = 0; i < p->n_arenas; i++) {
         const loam__plan_arena *arena = &p->arenas[i];
         bool mapped = arena->kind == LOAM_ARENA_WEIGHTS_MAPPED;
@@ -365,15 +473,17 @@ static void sum_up(loam__plan *p, const loam__account *a)
     list_beside(p, a);
     for (size_t i = 0; i + 1 < LOAM__PLAN_BESIDE; i++)
         t->overhead_bytes = loam__plan_plus(t->overhead_bytes, p->beside[i].bytes);
+    const uint64_t elsewhere = sum_sites(p);
     uint64_t staying =
         loam__plan_plus(loam__plan_plus(t->weights_bytes - t->weights_mapped_bytes, t->kv_bytes),
-                        t->overhead_bytes);
+                        t->overhead_bytes) -
+        elsewhere;
     loam__plan_area working = {"working", working_bytes(p, a, staying)};
     p->beside[LOAM__PLAN_BESIDE - 1] = working;
     t->overhead_bytes = loam__plan_plus(t->overhead_bytes, working.bytes);
     t->total_bytes =
         loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
-    t->peak_resident_bytes = loam__plan_plus(t->total_bytes, CODE_BYTES);
+    t->peak_resident_bytes = loam__plan_plus(t->total_bytes - elsewhere, CODE_BYTES);
     if (t->weights_mapped_bytes == 0)
         t->peak_resident_bytes =
             loam__plan_plus(t->peak_resident_bytes, loam__gguf_header_pages(p->model.gguf));
@@ -410,10 +520,44 @@ loam_status loam__plan_judge(loam__base *b, const loam_options *o, uint64_t avai
                       (unsigned long long)t->limit_bytes);
 }
 
+/* Each device beside the host against its own memory, and the host against what is left. */
+static loam_status judge_sites(loam__plan *p, const loam_options *o)
+{
+    loam_plan_totals host = p->totals, *t = &p->totals;
+    uint64_t limit = 0;
+    uint64_t available = loam__memory_available();
+    double fill = LOAM__PLAN_FILL;
+    t->fits = 0;
+    for (uint32_t i = p->sites.n; i-- > 0;) {
+        const loam__site *s = &p->sites.site[i];
+        if (s->info.host_memory) {
+            available = s->available_bytes;
+            fill = s->fill;
+            continue;
+        }
+        limit = loam__plan_plus(limit, loam__site_limit(s));
+        host.total_bytes -= s->bytes;
+        host.private_bytes -= s->bytes;
+        if (s->bytes > loam__site_limit(s))
+            return loam__fail(p->base, LOAM_ERR_NOFIT,
+                              "the device %s would hold %llu bytes and its limit is %llu; give it "
+                              "fewer layers, or reduce context_tokens or sequences",
+                              s->info.name, (unsigned long long)s->bytes,
+                              (unsigned long long)loam__site_limit(s));
+    }
+    if (o->memory_limit_bytes || limit == 0)
+        return loam__plan_judge(p->base, o, available, fill, t);
+    loam_status st = loam__plan_judge(p->base, o, available, fill, &host);
+    t->fits = host.fits;
+    t->fill = fill;
+    t->limit_bytes = loam__plan_plus(limit, host.limit_bytes);
+    return st;
+}
+
 loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
 {
     sum_up(p, held);
-    return loam__plan_judge(p->base, o, p->device.available_bytes, LOAM__PLAN_FILL, &p->totals);
+    return judge_sites(p, o);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -465,15 +609,44 @@ static void settle_sizes(loam__plan *p, const loam_options *o)
                   trained);
 }
 
+/* Whether each site that has a part of the model copies its weights. */
+static void settle_copies(loam__plan *p, const loam_options *o)
+{
+    for (uint32_t i = 0; i < p->sites.n; i++) {
+        loam__site *s = &p->sites.site[i];
+        s->copied = !s->info.host_memory || o->flags & LOAM_LOAD_PACK ||
+                    (!(o->flags & LOAM_LOAD_MAP) && copying_pays(p, i));
+    }
+}
+
+bool loam__plan_could_map(const loam__plan *p)
+{
+    for (uint32_t i = 0; i < p->sites.n; i++) {
+        const loam__site *s = &p->sites.site[i];
+        if (s->used && s->copied && s->info.host_memory) return true;
+    }
+    return false;
+}
+
+uint32_t loam__plan_unit_site(const loam__plan *p, uint32_t unit)
+{
+    for (uint32_t i = 0; i < p->n_pieces; i++)
+        for (uint32_t j = 0; j < p->pieces[i].n; j++)
+            if (loam__plan_unit_of(p, p->pieces[i].first + j) == unit) return p->pieces[i].device;
+    return 0;
+}
+
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
-                            const loam_backend *backend, void *self, loam__plan_records records,
-                            loam__plan *p)
+                            const loam__sites *sites, const uint8_t *unit_sites,
+                            loam__plan_records records, loam__plan *p)
 {
     loam_status st;
-    *p = (loam__plan){.base = b, .backend = backend, .self = self, .records = records};
-    p->device.struct_size = sizeof p->device;
-    if ((st = backend->device_info(self, 0, &p->device)) != LOAM_OK ||
-        (st = loam__model_open(b, g, &p->model)) != LOAM_OK ||
+    *p = (loam__plan){.base = b, .sites = *sites, .records = records};
+    for (uint32_t i = 0; i < p->sites.n; i++) { /* of another plan */
+        p->sites.site[i].used = p->sites.site[i].copied = false;
+        p->sites.site[i].program_bytes = p->sites.site[i].bytes = 0;
+    }
+    if ((st = loam__model_open(b, g, &p->model)) != LOAM_OK ||
         (st = loam__plan_check_cells(b, o, p->model.geometry.k_values,
                                      p->model.geometry.v_values)) != LOAM_OK)
         return st;
@@ -489,13 +662,13 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         .v_type = kv_format(o->v_type),
     };
     memcpy(mo.blocks, p->kv.blocks, sizeof mo.blocks);
-    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK) return st;
-    p->copied = o->flags & LOAM_LOAD_PACK || (!(o->flags & LOAM_LOAD_MAP) && copying_pays(p));
+    if ((st = loam__model_build(&p->model, &mo)) != LOAM_OK || (st = cut(p, unit_sites)) != LOAM_OK)
+        return st;
+    settle_copies(p, o);
     if ((st = list_arenas(p)) != LOAM_OK || (st = place_values(p)) != LOAM_OK ||
         (st = lay_out_host(p, records)) != LOAM_OK)
         return st;
     loam_graph view = loam__graph_view(&p->model.graph);
-    if ((st = check_support(p, &view)) != LOAM_OK) return st;
     return measure(p, &view);
 }
 
@@ -504,6 +677,7 @@ void loam__plan_free(loam__plan *p)
     if (!p->base) return;
     loam__model_free(&p->model);
     loam__free(p->base, p->arenas);
+    loam__free(p->base, p->pieces);
     *p = (loam__plan){0};
 }
 
@@ -511,9 +685,12 @@ loam_status loam__plan_again(loam__base *b, const loam__plan *p, const loam_opti
                              const loam__account *held, loam__plan *again)
 {
     loam_options same = *o;
-    same.flags |= p->copied ? LOAM_LOAD_PACK : LOAM_LOAD_MAP;
-    loam_status st =
-        loam__plan_make(b, p->model.gguf, &same, p->backend, p->self, p->records, again);
+    if (p->sites.n > 1)
+        return loam__fail(b, LOAM_ERR_UNSUPPORTED,
+                          "what other options would do is not looked for where a model lies on "
+                          "several devices; describe them as a machine instead");
+    same.flags |= loam__plan_could_map(p) ? LOAM_LOAD_PACK : LOAM_LOAD_MAP;
+    loam_status st = loam__plan_make(b, p->model.gguf, &same, &p->sites, NULL, p->records, again);
     if (st == LOAM_OK) sum_up(again, held);
     return st;
 }

@@ -10,9 +10,32 @@
 #include "case.h"
 #include "lib/kv/kv.h"
 #include "lib/model/model.h"
+#include "place.h"
 #include "quality.h"
 
+/* A device that a model may be put on. */
+typedef struct loam__site {
+    const loam_backend *backend;
+    void *self;
+    uint32_t index; /* of the backend's devices */
+    loam_device_info info;
+    uint64_t available_bytes; /* of its memory; 0: unknown */
+    double fill;              /* how much of that may be used */
+    int32_t layers; /* that are wanted there, next in the order of the sites; -1: any number */
+    /* What the plan adds. */
+    bool used;
+    bool copied; /* its weights, even where they could be mapped */
+    uint64_t program_bytes;
+    uint64_t bytes; /* of its arenas */
+} loam__site;
+
+typedef struct loam__sites {
+    uint32_t n; /* at least 1; the first one that is the host's memory is the host */
+    loam__site site[LOAM__PLACE_DEVICES];
+} loam__sites;
+
 typedef struct loam__plan_arena {
+    uint32_t site;
     int32_t kind;  /* LOAM_ARENA_* */
     uint32_t part; /* of the container, where kind is WEIGHTS_MAPPED */
     uint64_t bytes;
@@ -25,12 +48,13 @@ typedef struct loam__plan_area {
     uint64_t bytes;
 } loam__plan_area;
 
-#define LOAM__PLAN_BESIDE 8
+#define LOAM__PLAN_BESIDE 7
 
 /* The host's own tables: offsets in one block. */
 typedef struct loam__host_layout {
     size_t sequences_at, items_at, history_at, logits_at, candidates_at; /* of all sequences */
     size_t tokens_at, positions_at, tables_at, outputs_at;               /* of a step */
+    size_t staging_at;                                                   /* between devices */
     size_t bytes;
 } loam__host_layout;
 
@@ -41,17 +65,16 @@ typedef struct loam__plan_records {
 
 typedef struct loam__plan {
     loam__base *base;
-    const loam_backend *backend;
-    void *self;
-    loam_device_info device;
+    loam__sites sites;
     loam__model model;
+    loam__piece *pieces; /* that run one after another: those of the body, then of the head */
+    uint32_t n_pieces, n_body_pieces;
     uint32_t threads, context_tokens, sequences, step_tokens;
     loam__kv_shape kv;
-    loam__plan_arena *arenas; /* compile() gets them in this order; the scratch is apart */
+    loam__plan_arena *arenas; /* compile() gets them in this order */
     uint32_t n_arenas;
-    bool copied; /* the weights, even where they are mapped */
-    uint64_t scratch_bytes, program_bytes;
-    size_t upload_bytes; /* a buffer that lives while weights are copied; 0: none are */
+    size_t upload_bytes;  /* a buffer that lives while weights are copied; 0: none are */
+    size_t staging_bytes; /* for activations between devices; 0: one device only */
     loam__host_layout host;
     loam__plan_records records;
     loam__plan_area beside[LOAM__PLAN_BESIDE]; /* with the arenas, all that there is */
@@ -61,11 +84,29 @@ typedef struct loam__plan {
 /* Check the options' numbers against each other and fill the defaults in. No model is needed. */
 loam_status loam__options_check(loam__base *b, loam_options *o);
 
-/* Lay a container out for a backend that is open. b, g, backend and self are kept. Free it in any
- * case with loam__plan_free(). */
+/* Lay a container out over sites, whose backends are open: all on one of them, or unit by unit
+ * (place.h) on that of unit_sites, which may be NULL where there is one. b, g and the backends are
+ * kept. Free it in any case with loam__plan_free(). */
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
-                            const loam_backend *backend, void *self, loam__plan_records records,
-                            loam__plan *plan);
+                            const loam__sites *sites, const uint8_t *unit_sites,
+                            loam__plan_records records, loam__plan *plan);
+/* The same, where the planner chooses (sites.c). LOAM_ERR_NOFIT: no choice fits. */
+loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_options *o,
+                              const loam__sites *sites, loam__plan_records records,
+                              const loam__account *held, loam__plan *plan);
+/* The arena of a site's scratch, which may have no bytes. */
+uint32_t loam__plan_scratch(const loam__plan *plan, uint32_t site);
+/* Which of the units of place.h a node belongs to. */
+uint32_t loam__plan_unit_of(const loam__plan *plan, uint32_t node);
+static inline uint64_t loam__site_limit(const loam__site *site)
+{
+    if (site->available_bytes == 0) return UINT64_MAX;
+    return (uint64_t)((double)site->available_bytes * site->fill);
+}
+static inline const loam__site *loam__plan_site_of(const loam__plan *plan, const loam_value *value)
+{
+    return &plan->sites.site[plan->arenas[value->arena].site];
+}
 /* Add up what is held now, what the account expects and what loam__run_new() will allocate, and
  * hold it against the limit. LOAM_ERR_NOFIT: the plan is whole all the same. */
 loam_status loam__plan_total(loam__plan *plan, const loam_options *o, const loam__account *held);
@@ -75,8 +116,14 @@ void loam__plan_free(loam__plan *plan); /* a zeroed one is fine */
  */
 bool loam__plan_is_mapped(const loam__plan *plan, const loam_value *value);
 
-/* The same plan with other options, which are checked, without holding it against any limit. b is
- * kept; free it in any case. */
+/* Where a layer is, or the embedding: unit 0; or the output: the last unit. */
+uint32_t loam__plan_unit_site(const loam__plan *plan, uint32_t unit);
+
+/* Whether there are copies of weights in the host's memory, which could stay in the map. */
+bool loam__plan_could_map(const loam__plan *plan);
+
+/* The same plan of one site with other options, which are checked, without holding it against any
+ * limit. b is kept; free it in any case. */
 loam_status loam__plan_again(loam__base *b, const loam__plan *plan, const loam_options *o,
                              const loam__account *held, loam__plan *again);
 

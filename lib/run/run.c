@@ -19,13 +19,12 @@ static loam_status new_arenas(loam__run *run)
         if (a->bytes == 0) continue;
         if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED)
             memory = loam__gguf_part_data(p->model.gguf, a->part, &size);
+        const loam__site *s = &p->sites.site[a->site];
         loam_status st =
-            p->backend->arena_new(p->self, 0, a->kind, a->bytes, memory, &run->arenas[i]);
+            s->backend->arena_new(s->self, s->index, a->kind, a->bytes, memory, &run->arenas[i]);
         if (st != LOAM_OK) return st;
     }
-    if (p->scratch_bytes == 0) return LOAM_OK;
-    return p->backend->arena_new(p->self, 0, LOAM_ARENA_SCRATCH, p->scratch_bytes, NULL,
-                                 &run->scratch);
+    return LOAM_OK;
 }
 
 /* Move a tensor's rows to their place, as many at once as the buffer has room for. */
@@ -33,6 +32,7 @@ static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
 {
     const loam__plan *p = run->plan;
     const loam_value *v = &p->model.graph.values[index];
+    const loam__site *s = loam__plan_site_of(p, v);
     uint64_t room = p->upload_bytes / v->row_bytes;
     if (room < v->rows) room = room / LOAM_UPLOAD_ROWS * LOAM_UPLOAD_ROWS;
     loam_gguf_tensor t;
@@ -42,7 +42,7 @@ static loam_status upload_tensor(loam__run *run, uint32_t index, char *buffer)
         loam_status st = loam__gguf_read(p->model.gguf, t.part, t.offset_bytes + row * v->row_bytes,
                                          buffer, (size_t)(n * v->row_bytes));
         if (st == LOAM_OK)
-            st = p->backend->upload_rows(p->self, v, run->arenas[v->arena], row, n, buffer);
+            st = s->backend->upload_rows(s->self, v, run->arenas[v->arena], row, n, buffer);
         if (st != LOAM_OK) return st;
         loam__gguf_forget_tensors(p->model.gguf, t.part);
     }
@@ -85,7 +85,8 @@ static loam_status upload_constant(loam__run *run, uint32_t index, char *buffer)
         st = read_vector(run, origin->tensor, v->cols, bytes, values);
     }
     if (st != LOAM_OK) return st;
-    return p->backend->upload(p->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
+    const loam__site *s = loam__plan_site_of(p, v);
+    return s->backend->upload(s->self, run->arenas[v->arena], v->offset, values, v->row_bytes);
 }
 
 static loam_status upload_all(loam__run *run)
@@ -109,10 +110,14 @@ static loam_status compile(loam__run *run)
     const loam__plan *p = run->plan;
     const loam__graph *g = &p->model.graph;
     loam_graph view = loam__graph_view(g);
-    const uint32_t first[2] = {0, g->head}, n[2] = {g->head, g->n_nodes - g->head};
-    for (int i = 0; i < 2; i++) {
-        loam_status st = p->backend->compile(p->self, 0, &view, first[i], n[i], run->arenas,
-                                             p->n_arenas, run->scratch, &run->programs[i]);
+    run->programs = loam__alloc_array(run->base, p->n_pieces, sizeof *run->programs);
+    if (!run->programs) return LOAM_ERR_NOMEM;
+    for (uint32_t i = 0; i < p->n_pieces; i++) {
+        const loam__piece *piece = &p->pieces[i];
+        const loam__site *s = &p->sites.site[piece->device];
+        loam_status st = s->backend->compile(
+            s->self, s->index, &view, piece->first, piece->n, run->arenas, p->n_arenas,
+            run->arenas[loam__plan_scratch(p, piece->device)], &run->programs[i]);
         if (st != LOAM_OK) return st;
     }
     return LOAM_OK;
@@ -130,6 +135,7 @@ static void place_host(loam__run *run)
     run->step_positions = (void *)(run->host + h->positions_at);
     run->step_tables = (void *)(run->host + h->tables_at);
     run->step_outputs = (void *)(run->host + h->outputs_at);
+    run->staging = run->host + h->staging_at;
 }
 
 loam_status loam__run_new(loam__base *b, const loam__plan *plan, atomic_int *cancel, loam__run *run)
@@ -153,11 +159,15 @@ void loam__run_free(loam__run *run)
 {
     if (!run->base) return;
     const loam__plan *p = run->plan;
-    for (int i = 0; i < 2; i++)
-        if (run->programs[i]) p->backend->program_free(p->self, run->programs[i]);
-    for (uint32_t i = 0; run->arenas && i < p->n_arenas; i++)
-        if (run->arenas[i]) p->backend->arena_free(p->self, run->arenas[i]);
-    if (run->scratch) p->backend->arena_free(p->self, run->scratch);
+    for (uint32_t i = 0; run->programs && i < p->n_pieces; i++) {
+        const loam__site *s = &p->sites.site[p->pieces[i].device];
+        if (run->programs[i]) s->backend->program_free(s->self, run->programs[i]);
+    }
+    for (uint32_t i = 0; run->arenas && i < p->n_arenas; i++) {
+        const loam__site *s = &p->sites.site[p->arenas[i].site];
+        if (run->arenas[i]) s->backend->arena_free(s->self, run->arenas[i]);
+    }
+    loam__free(run->base, run->programs);
     loam__free(run->base, run->arenas);
     loam__kv_free(&run->kv);
     loam__free(run->base, run->host);
@@ -326,8 +336,9 @@ static loam_status reserve_blocks(loam__run *run, uint32_t slot, uint32_t rows)
     for (uint32_t v = 0; v < g->n_values && st == LOAM_OK; v++) {
         if (g->values[v].kind != LOAM_VALUE_KV) continue;
         const loam__kv_copy *copy = &copies[g->origins[v].group];
+        const loam__site *s = loam__plan_site_of(p, &g->values[v]);
         if (copy->from >= 0)
-            st = p->backend->copy_row(p->self, &g->values[v], run->arenas[g->values[v].arena],
+            st = s->backend->copy_row(s->self, &g->values[v], run->arenas[g->values[v].arena],
                                       (uint64_t)copy->from, (uint64_t)copy->to);
     }
     return st;
@@ -381,7 +392,7 @@ static uint32_t fill_outputs(loam__run *run, const loam__request *q)
 static void took(void *ctx, const char *name, loam_format type, uint64_t ns)
 {
     loam__run *run = ctx;
-    bool head = run->pending.phase == 1;
+    bool head = run->pending.head;
     uint32_t i = 0;
     while (i < run->n_parts && (run->parts[i].type != type || run->parts[i].head != head ||
                                 strcmp(run->parts[i].name, name) != 0))
@@ -419,32 +430,74 @@ static loam_status take_logits(loam__run *run, const loam__request *q, uint32_t 
 {
     const loam__plan *p = run->plan;
     const loam_value *v = &p->model.graph.values[run->logits_value];
+    const loam__site *s = loam__plan_site_of(p, v);
     loam_status st = LOAM_OK;
     for (uint32_t j = 0; j < n_outputs && st == LOAM_OK; j++) {
         uint32_t row = (uint32_t)run->step_outputs[j], slot = (uint32_t)run->step_tables[row];
         uint32_t position = (uint32_t)run->step_positions[row];
-        const loam__sequence *s = &run->sequences[slot];
+        const loam__sequence *sequence = &run->sequences[slot];
         uint64_t from = v->offset + j * v->row_bytes;
         if (q->all_logits)
-            st = p->backend->download(p->self, run->arenas[v->arena], from,
-                                      q->all_logits + (position - s->n_tokens) * v->cols,
+            st = s->backend->download(s->self, run->arenas[v->arena], from,
+                                      q->all_logits + (position - sequence->n_tokens) * v->cols,
                                       v->row_bytes);
-        if (st == LOAM_OK && position + 1 == s->n_target)
-            st = p->backend->download(p->self, run->arenas[v->arena], from,
+        if (st == LOAM_OK && position + 1 == sequence->n_target)
+            st = s->backend->download(s->self, run->arenas[v->arena], from,
                                       run->logits + slot * v->cols, v->row_bytes);
     }
+    return st;
+}
+
+/* The step's rows of an activation to another site, without a stop in the host's memory where one
+ * of the two lies there. */
+static loam_status move_rows(loam__run *run, const loam_value *from, const loam_value *to)
+{
+    const loam__plan *p = run->plan;
+    const loam__site *source = loam__plan_site_of(p, from), *target = loam__plan_site_of(p, to);
+    void *out = run->arenas[from->arena], *in = run->arenas[to->arena];
+    uint64_t n = from->row_bytes * run->pending.rows;
+    char *bytes = run->staging, *ready = source->backend->arena_memory(source->self, out);
+    if (ready)
+        return target->backend->upload(target->self, in, to->offset, ready + from->offset, n);
+    if ((ready = target->backend->arena_memory(target->self, in)))
+        return source->backend->download(source->self, out, from->offset, ready + to->offset, n);
+    loam_status st = source->backend->download(source->self, out, from->offset, bytes, n);
+    return st == LOAM_OK ? target->backend->upload(target->self, in, to->offset, bytes, n) : st;
+}
+
+/* What a piece reads of those that ran on other sites. */
+static loam_status move_into(loam__run *run, const loam__piece *piece)
+{
+    const loam__graph *g = &run->plan->model.graph;
+    loam_status st = LOAM_OK;
+    for (uint32_t i = g->n_values - g->n_copies; i < g->n_values && st == LOAM_OK; i++)
+        if (g->values[i].kind == LOAM_VALUE_ACTIVATION &&
+            g->origins[i].first == (int32_t)piece->first)
+            st = move_rows(run, &g->values[g->origins[i].copy_of], &g->values[i]);
     return st;
 }
 
 static loam_status run_piece(loam__run *run, uint32_t n_outputs)
 {
     loam_step step = step_now(run, n_outputs);
-    const loam__plan *p = run->plan;
+    const loam__piece *piece = &run->plan->pieces[run->pending.piece];
+    const loam__site *s = &run->plan->sites.site[piece->device];
     /* a backend asks between slices, of which a small piece may have one an op */
     if (atomic_load_explicit(run->cancel, memory_order_relaxed)) return LOAM_ERR_CANCELLED;
-    loam_status st =
-        p->backend->run(p->self, run->programs[run->pending.phase], &step, &run->pending.position);
+    loam_status st = run->pending.position ? LOAM_OK : move_into(run, piece);
+    if (st == LOAM_OK)
+        st = s->backend->run(s->self, run->programs[run->pending.piece], &step,
+                             &run->pending.position);
     if (st == LOAM_OK) run->pending.position = 0;
+    return st;
+}
+
+/* The pieces from the one under way up to `end`. */
+static loam_status run_pieces(loam__run *run, uint32_t end, uint32_t n_outputs)
+{
+    loam_status st = LOAM_OK;
+    for (; run->pending.piece < end && st == LOAM_OK; run->pending.piece += st == LOAM_OK)
+        st = run_piece(run, n_outputs);
     return st;
 }
 
@@ -467,20 +520,25 @@ static void advance(loam__run *run)
  * some at a time. */
 static loam_status run_step(loam__run *run, const loam__request *q)
 {
+    const loam__plan *p = run->plan;
     loam__pending *now = &run->pending;
     loam_status st;
     if (now->rows == 0) {
         if ((st = fill_step(run, q)) != LOAM_OK) return st;
-        now->phase = 0;
+        now->head = false;
+        now->piece = 0;
         now->outputs_done = 0;
     }
-    if (now->phase == 0) {
-        if ((st = run_piece(run, 0)) != LOAM_OK) return st;
-        now->phase = 1;
+    if (!now->head) {
+        if ((st = run_pieces(run, p->n_body_pieces, 0)) != LOAM_OK) return st;
+        now->head = true;
     }
-    for (uint32_t n; (n = fill_outputs(run, q)) > 0; now->outputs_done += n)
-        if ((st = run_piece(run, n)) != LOAM_OK || (st = take_logits(run, q, n)) != LOAM_OK)
+    for (uint32_t n; (n = fill_outputs(run, q)) > 0; now->outputs_done += n) {
+        if ((st = run_pieces(run, p->n_pieces, n)) != LOAM_OK ||
+            (st = take_logits(run, q, n)) != LOAM_OK)
             return st;
+        now->piece = p->n_body_pieces;
+    }
     advance(run);
     return LOAM_OK;
 }

@@ -40,9 +40,10 @@ typedef struct loam__pending {
     bool active;
     uint64_t fingerprint; /* of the request */
     uint32_t rows;        /* of the step under way; 0: between steps */
-    uint32_t phase;       /* 0: body; 1: head */
+    bool head;            /* the body is done */
+    uint32_t piece;       /* the one under way */
     uint32_t outputs_done;
-    uint64_t position; /* in the piece's program */
+    uint64_t position; /* in its program */
 } loam__pending;
 
 /* What one kind of op has taken. */
@@ -60,8 +61,8 @@ typedef struct loam__run {
     loam__base *base;
     const loam__plan *plan; /* kept */
     void **arenas;          /* [plan->n_arenas] */
-    void *scratch;
-    void *programs[2]; /* body and head */
+    void **programs;        /* [plan->n_pieces] */
+    char *staging;          /* for what crosses between sites */
     loam__v logits_value;
     loam__kv kv;
     char *host; /* one block, laid out by the plan */

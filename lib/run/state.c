@@ -82,7 +82,7 @@ static state_layout lay_out(const loam__run *run, const state_header *h)
 }
 
 /* Move all cells of a sequence between the arenas and a state; the move is upload or download. */
-typedef loam_status (*cell_move)(const loam__plan *p, void *arena, cell_run at, char *bytes);
+typedef loam_status (*cell_move)(const loam__site *s, void *arena, cell_run at, char *bytes);
 
 /* Positions p .. end - 1 of one block, head by head. Where cells are transposed, only those of a
  * whole block lie together; else each value's. */
@@ -90,6 +90,7 @@ static loam_status move_block(const loam__run *run, const loam_node *write, uint
                               uint32_t p, uint32_t end, char **bytes, cell_move move)
 {
     const loam_value *v = &run->plan->model.graph.values[write->dst];
+    const loam__site *s = loam__plan_site_of(run->plan, v);
     uint32_t tokens = write->u.kv.block_tokens;
     bool apart = write->u.kv.transposed && end - p < tokens;
     size_t size = cell_bytes(v, write), pieces = apart ? write->u.kv.head_values : 1;
@@ -97,7 +98,7 @@ static loam_status move_block(const loam__run *run, const loam_node *write, uint
     cell_run at = {v->offset + block * v->row_bytes + p % tokens * piece_size,
                    (end - p) * piece_size};
     for (size_t i = 0; i < write->u.kv.heads * pieces; i++) {
-        loam_status st = move(run->plan, run->arenas[v->arena], at, *bytes);
+        loam_status st = move(s, run->arenas[v->arena], at, *bytes);
         if (st != LOAM_OK) return st;
         *bytes += at.bytes;
         at.offset += tokens * piece_size;
@@ -123,14 +124,14 @@ static loam_status move_cells(loam__run *run, uint32_t slot, uint32_t n, char *b
     return LOAM_OK;
 }
 
-static loam_status download(const loam__plan *p, void *arena, cell_run at, char *bytes)
+static loam_status download(const loam__site *s, void *arena, cell_run at, char *bytes)
 {
-    return p->backend->download(p->self, arena, at.offset, bytes, at.bytes);
+    return s->backend->download(s->self, arena, at.offset, bytes, at.bytes);
 }
 
-static loam_status upload(const loam__plan *p, void *arena, cell_run at, char *bytes)
+static loam_status upload(const loam__site *s, void *arena, cell_run at, char *bytes)
 {
-    return p->backend->upload(p->self, arena, at.offset, bytes, at.bytes);
+    return s->backend->upload(s->self, arena, at.offset, bytes, at.bytes);
 }
 
 /* ---- fingerprints ---- */

@@ -2,6 +2,7 @@
  * said, within 2 % and a mebibyte. */
 #define _POSIX_C_SOURCE 200809L
 #include <loam/plan.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,9 +26,25 @@ static double status_of(const char *field)
     return kib * 1024;
 }
 
-/* In a process of its own: load, fill all sequences, and say how much larger it was at its peak. */
-static double grow(const char *path, const loam_options *options)
+/* Code and libraries come into a process by as many pages as the page cache has together, from 0.8
+ * to 6 MiB of them. Beside a large model, of which that is little, they come first. */
+static bool bring_code(void)
 {
+    loam *m = NULL;
+    loam_options options;
+    loam_token tokens[8] = {1, 2, 3}, token;
+    loam_options_init(&options);
+    options.flags = LOAM_LOAD_PACK;
+    bool good = loam_load(OWN("tiny-llama.gguf"), &options, &m) == LOAM_OK &&
+                loam_prefill(m, 0, tokens, 8) == LOAM_OK && loam_sample(m, 0, &token) == LOAM_OK;
+    loam_free(m);
+    return good;
+}
+
+/* In a process of its own: load, fill all sequences, and say how much larger it was at its peak. */
+static double grow(const char *path, const loam_options *options, bool large)
+{
+    if (large && !bring_code()) return -1;
     double before = status_of("VmRSS:");
     loam *m = NULL;
     loam_info info;
@@ -51,14 +68,14 @@ static double grow(const char *path, const loam_options *options)
     return status_of("VmHWM:") - before;
 }
 
-static double measure_in_child(const char *path, const loam_options *options)
+static double measure_in_child(const char *path, const loam_options *options, bool large)
 {
     double grown = -1;
     int pipes[2], status;
     assert_int_equal(pipe(pipes), 0);
     pid_t child = fork();
     if (child == 0) {
-        grown = grow(path, options);
+        grown = grow(path, options, large);
         _exit(write(pipes[1], &grown, sizeof grown) == sizeof grown ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -70,7 +87,7 @@ static double measure_in_child(const char *path, const loam_options *options)
     return grown;
 }
 
-static void check(const char *path, loam_options options)
+static void check(const char *path, loam_options options, bool large)
 {
     loam_plan *plan;
     loam_plan_totals totals;
@@ -78,37 +95,38 @@ static void check(const char *path, loam_options options)
     if (loam_plan_file(path, &options, &plan) != LOAM_OK) fail_msg("%s", loam_plan_error(plan));
     assert_int_equal(loam_plan_get_totals(plan, &totals), LOAM_OK);
     loam_plan_free(plan);
-    double planned = (double)totals.peak_resident_bytes, grown = measure_in_child(path, &options);
+    double planned = (double)totals.peak_resident_bytes;
+    double grown = measure_in_child(path, &options, large);
     if (fabs(grown - planned) > 0.02 * planned + 1048576)
         fail_msg("%s, context %u, %u sequences, flags %u: grew by %.0f bytes and planned %.0f",
                  path, options.context_tokens, options.sequences, options.flags, grown, planned);
 }
 
-static void check_all(const char *path, uint32_t context)
+static void check_all(const char *path, uint32_t context, bool large)
 {
     loam_options options;
     loam_options_init(&options);
     options.threads = 1;
     options.flags = LOAM_LOAD_MAP;
     options.context_tokens = context;
-    check(path, options);
+    check(path, options, large);
     options.threads = 2;
     options.sequences = 3;
     options.kv_type = LOAM_KV_F32;
     options.step_tokens = 64;
-    check(path, options);
+    check(path, options, large);
     options.flags = LOAM_LOAD_PACK;
     options.kv_type = LOAM_KV_F16;
     options.context_tokens = context / 2;
-    check(path, options);
+    check(path, options, large);
 }
 
 static void test_resident__is_what_was_planned_for_tiny_models(void **state)
 {
     (void)state;
     if (!CAN_MEASURE) skip();
-    check_all(OWN("tiny-llama.gguf"), 256);
-    check_all(OWN("tiny-gemma3.gguf"), 256);
+    check_all(OWN("tiny-llama.gguf"), 256, false);
+    check_all(OWN("tiny-gemma3.gguf"), 256, false);
 }
 
 static void check_real(const char *file)
@@ -116,7 +134,7 @@ static void check_real(const char *file)
     char path[512];
     if (!CAN_MEASURE) skip();
     find_model(file, path);
-    check_all(path, 256);
+    check_all(path, 256, true);
 }
 
 static void test_resident__is_what_was_planned_for_smollm2(void **state)

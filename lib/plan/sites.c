@@ -1,0 +1,143 @@
+/* Which device gets which part of a model that is loaded: the placement of a described machine,
+ * made of what the backends say of theirs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "plan.h"
+
+#define TRIES 8 /* a device may need more than the costs said: then it gets less */
+
+/* What a device reads a second where its backend does not say, and what goes over its link. */
+#define READ_BYTES_S 20e9
+#define LINK_BYTES_S 25e9
+#define LINK_SECONDS 10e-6
+
+static uint32_t host_of(const loam__sites *sites)
+{
+    uint32_t i = 0;
+    while (i < sites->n && !sites->site[i].info.host_memory)
+        i++;
+    return i;
+}
+
+static void describe(const loam__sites *sites, loam__plan_machine *m)
+{
+    *m = (loam__plan_machine){.n = sites->n, .fill = 1};
+    memset(m->pins, -1, sizeof m->pins);
+    for (uint32_t i = 0; i < sites->n; i++) {
+        const loam__site *s = &sites->site[i];
+        const double read = s->info.read_bytes_s, link = s->info.link_bytes_s;
+        m->targets[i] = (loam__plan_target){
+            .memory_bytes = loam__site_limit(s),
+            .bandwidth_bytes_s = read > 0 ? read : READ_BYTES_S,
+            .link_bytes_s = link > 0 ? link : LINK_BYTES_S,
+            .link_seconds = LINK_SECONDS,
+            .host = i == host_of(sites),
+        };
+        snprintf(m->targets[i].name, sizeof m->targets[i].name, "%s", s->info.name);
+    }
+}
+
+/* Layers that are wanted on one site: from the first on in the order of the sites, and from the
+ * last on, up to a site that takes any number. */
+static loam_status pin_wanted(loam__base *b, const loam__sites *sites, uint32_t layers,
+                              loam__plan_machine *m)
+{
+    uint32_t first = 0, end = layers, i = 0;
+    for (; i < sites->n && sites->site[i].layers >= 0; i++)
+        for (int32_t j = 0; j < sites->site[i].layers && first < end; j++)
+            m->pins[first++] = (int8_t)i;
+    for (uint32_t k = sites->n; k-- > i && sites->site[k].layers >= 0;)
+        for (int32_t j = 0; j < sites->site[k].layers && first < end; j++)
+            m->pins[--end] = (int8_t)k;
+    if (i == sites->n && first < layers)
+        return loam__fail(b, LOAM_ERR_ARG,
+                          "options.devices take %u layers together and the model has %u; let one "
+                          "of them take any number, which is -1",
+                          first, layers);
+    m->n_pinned = layers;
+    return LOAM_OK;
+}
+
+static bool runs(const loam__site *s, const loam__plan *base, const loam_graph *view, uint32_t unit)
+{
+    for (uint32_t i = 0; i < view->n_nodes; i++)
+        if (loam__plan_unit_of(base, i) == unit &&
+            !s->backend->supports(s->self, s->index, view, loam_graph_node(view, i)))
+            return false;
+    return true;
+}
+
+/* A layer that some device cannot run goes to the host. */
+static void pin_unsupported(const loam__sites *sites, const loam__plan *base, loam__plan_machine *m)
+{
+    const uint32_t host = host_of(sites), layers = base->model.geometry.n_layers;
+    loam_graph view = loam__graph_view(&base->model.graph);
+    for (uint32_t layer = 0; layer < layers && host < sites->n; layer++)
+        for (uint32_t i = 0; i < sites->n; i++)
+            if (i != host && m->pins[layer] < 0 && !runs(&sites->site[i], base, &view, layer + 1))
+                m->pins[layer] = (int8_t)host;
+}
+
+/* Where a plan does not fit, the fullest of its devices gets that much less; false: none is over.
+ */
+static bool tighten(const loam__plan *p, loam__plan_machine *m)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < p->sites.n; i++) {
+        const loam__site *s = &p->sites.site[i];
+        const uint64_t limit = loam__site_limit(s);
+        if (s->info.host_memory || s->bytes <= limit) continue;
+        const uint64_t excess = s->bytes - limit + limit / 256;
+        m->targets[i].memory_bytes -=
+            excess < m->targets[i].memory_bytes ? excess : m->targets[i].memory_bytes;
+        found = true;
+    }
+    return found;
+}
+
+/* The plan of the best placement: whole also where none fits. */
+static loam_status choose(loam__plan_case *c, loam__base *b, const loam__sites *sites,
+                          loam__plan_answer *answer, loam__plan *plan)
+{
+    for (int i = 0; i < TRIES; i++) {
+        loam__plan_free(plan);
+        loam_status placed = loam__plan_answer_case(c, b, NULL, true, answer);
+        if (placed != LOAM_OK && placed != LOAM_ERR_NOFIT) return placed;
+        loam_status st = loam__plan_make(b, c->file->model.gguf, &c->options, sites,
+                                         answer->placement.device, c->file->records, plan);
+        if (st == LOAM_OK) st = loam__plan_total(plan, &c->options, c->held);
+        if (st != LOAM_ERR_NOFIT) return st == LOAM_OK ? placed : st;
+        if (placed == LOAM_ERR_NOFIT || !tighten(plan, &c->machine)) return st;
+    }
+    return LOAM_ERR_NOFIT;
+}
+
+loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_options *o,
+                              const loam__sites *sites, loam__plan_records records,
+                              const loam__account *held, loam__plan *plan)
+{
+    const uint32_t host = host_of(sites);
+    loam__sites one = {.n = 1, .site = {sites->site[host < sites->n ? host : 0]}};
+    loam__plan base = {0};
+    loam__plan_case c = {.file = &base, .held = held, .options = *o, .parameters = 1, .bits = 1};
+    loam__plan_answer *answer = loam__alloc(b, sizeof *answer);
+    *plan = (loam__plan){0};
+    loam_status st = answer ? loam__plan_make(b, g, o, &one, NULL, records, &base) : LOAM_ERR_NOMEM;
+    if (st == LOAM_OK) {
+        st = loam__plan_total(&base, o, held);
+        if (st == LOAM_ERR_NOFIT) st = LOAM_OK; /* alone it need not fit */
+    }
+    if (st == LOAM_OK) {
+        describe(sites, &c.machine);
+        st = pin_wanted(b, sites, base.model.geometry.n_layers, &c.machine);
+    }
+    if (st == LOAM_OK) {
+        pin_unsupported(sites, &base, &c.machine);
+        st = choose(&c, b, sites, answer, plan);
+    }
+    if (st == LOAM_OK) b->error[0] = 0; /* of a try that did not fit */
+    loam__plan_free(&base);
+    loam__free(b, answer);
+    return st;
+}
