@@ -39,12 +39,20 @@ uint tail8(uint block)
     return weights.at[row.tails_at + i / 4] >> (i & 3) * 8 & 255u;
 }
 
-// Sixteen signed bytes in four words.
+// Sixteen signed bytes in four words. By selections: on CPUs branches cost much, and so do shifts
+// by what differs between invocations.
 float look_up(uvec4 table, uint i)
 {
-    uint low = (i & 4) != 0 ? table.y : table.x, high = (i & 4) != 0 ? table.w : table.z;
-    uint four = (i & 8) != 0 ? high : low;
-    return float(int(four << (24 - 8 * (i & 3))) >> 24);
+    bvec4 bits = notEqual(uvec4(i) & uvec4(1, 2, 4, 8), uvec4(0));
+    uint four = mix(mix(table.x, table.y, bits.z), mix(table.z, table.w, bits.z), bits.w);
+    uint two = mix(four, four >> 16, bits.y);
+    return float(int(mix(two << 24, two << 16, bits.x)) >> 24);
+}
+
+// Bit i of signs is that of the number.
+float with_sign(float value, uint signs, uint i)
+{
+    return uintBitsToFloat(floatBitsToUint(value) ^ signs << 31 - i & 0x80000000u);
 }
 
 // Each format has its own: 32 weights of the row, those of columns 32 * unit and on, into w[].

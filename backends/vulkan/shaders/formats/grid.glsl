@@ -14,13 +14,12 @@ uint even_signs(uint seven)
     return seven | (uint(bitCount(seven)) & 1) << 7;
 }
 
-// Eight weights of an IQ2 format from w[at] on; bit i is the sign of weight i.
+// Eight weights of an IQ2 format from w[at] on. Digits stand for 8, 25 and 43.
 void put_iq2(uint at, uint point, uint signs, float scale)
 {
     [[unroll]] for (uint i = 0; i < 8; i++) {
         uint digit = point >> i % 2 * 8 + i / 2 * 2 & 3;
-        float value = scale * float(0x002b1908u >> 8 * digit & 255);
-        w[at + i] = (signs >> i & 1) != 0 ? -value : value;
+        w[at + i] = with_sign(scale * float(8 + 17 * digit + digit / 2), signs, i);
     }
 }
 
@@ -31,13 +30,12 @@ void put_iq1(uint at, uint point, float delta, float scale)
         w[at + i] = scale * (float(point >> i % 2 * 8 + i / 2 * 2 & 3) - 1 + delta);
 }
 
-// Four weights of an IQ3 format, whose eight magnitudes are bytes of two words.
-void put_iq3(uint at, uint point, uvec2 magnitudes, uint signs, float scale)
+// Four weights of an IQ3 format. Digits stand for step * digit + least; the last for `more` more.
+void put_iq3(uint at, uint point, uint step, uint least, uint more, uint signs, float scale)
 {
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint digit = point >> i % 2 * 8 + i / 2 * 4 & 7;
-        uint four = digit < 4 ? magnitudes.x : magnitudes.y;
-        float value = scale * float(four >> 8 * (digit & 3) & 255);
-        w[at + i] = (signs >> i & 1) != 0 ? -value : value;
+        w[at + i] =
+            with_sign(scale * float(step * digit + least + (digit + 1) / 8 * more), signs, i);
     }
 }

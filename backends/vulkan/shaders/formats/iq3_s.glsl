@@ -10,7 +10,7 @@ void decode(uint unit)
         uint points = word(block + run * 2 + j);
         [[unroll]] for (uint i = 0; i < 4; i++) {
             uint point = byte_of(points, i) | (ninth >> 4 * j + i & 1) << 8;
-            put_iq3(16 * j + 4 * i, point_of(GRID_IQ3_S, point), uvec2(0x07050301u, 0x0f0d0b09u),
+            put_iq3(16 * j + 4 * i, point_of(GRID_IQ3_S, point), 2, 1, 0,
                     signs >> 16 * j + 4 * i, scale);
         }
     }

@@ -10,7 +10,7 @@ void decode(uint unit)
         [[unroll]] for (uint i = 0; i < 4; i++) {
             uint signs = even_signs(rest >> (2 * j + i / 2) * 7 & 127) >> i % 2 * 4;
             put_iq3(16 * j + 4 * i, point_of(GRID_IQ3_XXS, byte_of(points, i)),
-                    uvec2(0x1c140c04u, 0x3e342c24u), signs, scale);
+                    8, 4, 2, signs, scale);
         }
     }
 }

@@ -3,5 +3,5 @@ void decode(uint unit)
     float d = f16(tail16(unit / 4));
     uint bits = word(unit);
     [[unroll]] for (uint i = 0; i < 32; i++)
-        w[i] = (bits >> i & 1) != 0 ? d : -d;
+        w[i] = with_sign(d, ~bits, i);
 }
