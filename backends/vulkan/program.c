@@ -50,7 +50,7 @@ static bool fits_weight(const loam_value *w)
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
 
-#define MOST_HEAD_VALUES 1024u /* in shared memory */
+#define MOST_HEAD_VALUES 512u /* in registers */
 
 int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_node *node)
 {
@@ -351,24 +351,33 @@ static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *d
 /* Positions that a token is taken to see, where the work of attention is reckoned. */
 #define SEEN 512u
 
+#define MOST_HEADS 4u /* of a subgroup */
+
+/* Heads that are computed together: as many as divide those of a KV head evenly. */
+static uint32_t heads_together(const loam_node *node)
+{
+    const uint32_t all = node->u.attention.heads / node->u.attention.kv_heads;
+    uint32_t n = MOST_HEADS;
+    while (all % n != 0)
+        n--;
+    return n;
+}
+
 static void emit_attention(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *q = value_of(e->g, node->src[0]), *k = value_of(e->g, node->src[1]),
                      *v = value_of(e->g, node->src[2]);
     const uint32_t heads = node->u.attention.heads, k_values = node->u.attention.k_values,
-                   v_values = node->u.attention.v_values;
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES,
-                                                    (uint32_t)k->type,
-                                                    (uint32_t)v->type,
-                                                    node->u.attention.k_transposed,
-                                                    k_values,
-                                                    divide_up(v_values, LANES)};
+                   v_values = node->u.attention.v_values, together = heads_together(node);
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {
+        e->d->subgroup, (uint32_t)k->type, (uint32_t)v->type, node->u.attention.k_transposed,
+        k_values,       v_values,          together};
     need_group(e, node->u.attention.group);
     op *o = emit(e, node, "attention");
     if (!o) return;
     const uint32_t u[] = {heads,
                           node->u.attention.kv_heads,
-                          v_values,
+                          0,
                           node->u.attention.block_tokens,
                           node->u.attention.window,
                           node->u.attention.group,
@@ -382,7 +391,8 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
     o->row_macs = (uint64_t)heads * (k_values + v_values) * SEEN;
     o->push.f[0] = node->u.attention.scale;
     o->push.f[1] = node->u.attention.softcap;
-    use(e, o, 0, &loam__vk_attention, constants, (variant){.groups = heads, .group_rows = 1});
+    use(e, o, 0, &loam__vk_attention, constants,
+        (variant){.groups = heads / together, .group_rows = 1});
 }
 
 typedef void emit_fn(emitter *e, const loam_node *node, const loam_value *dst);

@@ -10,7 +10,7 @@
 
 #define LOAM__VK_DEVICES   8u
 #define LOAM__VK_PIPELINES 160u /* of a device */
-#define LOAM__VK_CONSTANTS 6u   /* specialization constants of a pipeline at most */
+#define LOAM__VK_CONSTANTS 7u   /* specialization constants of a pipeline at most */
 #define LOAM__VK_CHUNKS    32u  /* pieces of memory of an arena at most */
 #define LOAM__VK_GROUP     64u  /* rows of a weight that lie together, see layout.c */
 
