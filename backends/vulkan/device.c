@@ -14,8 +14,10 @@ loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *wha
                           "%s: no memory for %s; place fewer layers there, or reduce the context",
                           d->name, what);
     d->lost = true;
-    return loam__fail(b, LOAM_ERR_DEVICE, "%s: %s failed (VkResult %d); free the model and load it "
-                      "again, on another device if this repeats", d->name, what, (int)result);
+    return loam__fail(b, LOAM_ERR_DEVICE,
+                      "%s: %s failed (VkResult %d); free the model and load it "
+                      "again, on another device if this repeats",
+                      d->name, what, (int)result);
 }
 
 /* ---- what a device must have ---- */
@@ -29,8 +31,7 @@ typedef struct features {
 static void chain(features *f, bool subgroup)
 {
     *f = (features){0};
-    f->subgroup.sType =
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
+    f->subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT;
     if (subgroup) f->v12.pNext = &f->subgroup;
     f->all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
     f->all.pNext = &f->v12;
@@ -92,7 +93,8 @@ static const char *examine(loam__vk_device *d)
                         d->subgroup <= sizes.maxSubgroupSize;
     if (!f.v12.bufferDeviceAddress) return "bufferDeviceAddress";
     if (!f.v12.timelineSemaphore) return "timelineSemaphore";
-    const VkSubgroupFeatureFlags ops = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+    const VkSubgroupFeatureFlags ops = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                       VK_SUBGROUP_FEATURE_BALLOT_BIT |
                                        VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     if ((subgroup.supportedOperations & ops) != ops || d->subgroup < 4 || d->subgroup > 64)
         return "arithmetic in subgroups of 4 to 64";
@@ -153,9 +155,8 @@ static VkResult new_layout(loam__vk_device *d)
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &range};
-    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
     VkResult r = vkCreatePipelineLayout(d->device, &layout, NULL, &d->layout);
-    return r == VK_SUCCESS ? vkCreatePipelineCache(d->device, &cache, NULL, &d->cache) : r;
+    return r == VK_SUCCESS ? loam__vk_cache_new(d) : r;
 }
 
 /* The grids as shaders/formats/grid.glsl expects them. */
@@ -248,7 +249,8 @@ static loam_status new_instance(loam__vk *vk)
         return loam__fail(&vk->base, LOAM_ERR_NOMEM, "no memory for a Vulkan instance");
     return loam__fail(&vk->base, LOAM_ERR_BACKEND,
                       "no Vulkan driver could be opened (VkResult %d); install one for the "
-                      "graphics card, or use the CPU", (int)r);
+                      "graphics card, or use the CPU",
+                      (int)r);
 }
 
 loam_status loam__vk_open(loam__vk *vk)
@@ -264,7 +266,8 @@ loam_status loam__vk_open(loam__vk *vk)
     if (st == LOAM_OK && vk->n_devices == 0)
         st = loam__fail(&vk->base, LOAM_ERR_BACKEND,
                         "none of the %u Vulkan devices can be used: loam wants Vulkan 1.2 with "
-                        "buffer addresses and timeline semaphores", n);
+                        "buffer addresses and timeline semaphores",
+                        n);
     return st;
 }
 

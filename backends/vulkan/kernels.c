@@ -62,3 +62,64 @@ loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
     *pipeline = p->pipeline;
     return LOAM_OK;
 }
+
+/* ---- kernels that read weights ---- */
+
+#define SEGMENTS 8u /* of a sum, as in shaders/matmul.glsl */
+
+/* A step of one token makes little work: where the device runs many invocations at once, each has
+ * one row of the weight, and its columns are shared out to several subgroups. */
+static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, uint32_t i,
+                            loam__vk_tile *tile)
+{
+    static const uint32_t tokens[LOAM__VK_VARIANTS] = {1, 4, 8};
+    const bool many = d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint32_t subgroup = d->subgroup, each = many && i == 0 ? 1 : 4;
+    uint32_t lanes = subgroup;
+    while (many && i < 2 && lanes < SEGMENTS * subgroup && lanes * 2 <= 256)
+        lanes *= 2;
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, subgroup, each, tokens[i]};
+    tile->rows = each * subgroup;
+    tile->tokens = tokens[i];
+    return loam__vk_pipeline_get(d, &f->matmul, constants, &tile->pipeline);
+}
+
+static void tell_wrong(loam__vk_device *d, loam_format type, const char *kernel)
+{
+    loam__log(&d->vk->base, LOAM_LOG_WARN,
+              "vulkan: %s computes the %s kernel of format %d wrongly: it is left out", d->name,
+              kernel, type);
+}
+
+static loam_status check_format(loam__vk_device *d, const loam__vk_format_code *f,
+                                loam__vk_format_kernels *k)
+{
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {64};
+    bool right = false;
+    loam_status st = loam__vk_pipeline_get(d, &f->embed, constants, &k->embed);
+    if (st == LOAM_OK) st = loam__vk_check_embed(d, f->type, k->embed, &right);
+    if (st == LOAM_OK && !right) tell_wrong(d, f->type, "embed");
+    k->works = right;
+    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK && k->works; i++) {
+        st = get_tile(d, f, i, &k->matmul[i]);
+        if (st == LOAM_OK) st = loam__vk_check_product(d, f->type, &k->matmul[i], &right);
+        if (st != LOAM_OK || right) continue;
+        tell_wrong(d, f->type, "matmul");
+        k->works = i > 0;
+        k->matmul[i] = k->matmul[0];
+    }
+    return st;
+}
+
+loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
+                                        const loam__vk_format_kernels **kernels)
+{
+    const loam__vk_format_code *f = loam__vk_format_find(type);
+    if (!f) return LOAM_ERR_TENSOR_TYPE;
+    loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats];
+    *kernels = k;
+    if (k->checked) return LOAM_OK;
+    loam_status st = check_format(d, f, k);
+    k->checked = st == LOAM_OK;
+    return st;
+}

@@ -103,9 +103,9 @@ loam_status loam__vk_block_new(loam__vk_device *d, uint64_t bytes, loam__vk_use 
         st = loam__fail(&d->vk->base, LOAM_ERR_NOMEM,
                         "%s has no room for %llu bytes at once: %llu of %llu are free, and an "
                         "allocation has at most %llu; place fewer layers there, or reduce the "
-                        "context", d->name, (unsigned long long)bytes,
-                        (unsigned long long)available, (unsigned long long)all,
-                        (unsigned long long)d->max_allocation_bytes);
+                        "context",
+                        d->name, (unsigned long long)bytes, (unsigned long long)available,
+                        (unsigned long long)all, (unsigned long long)d->max_allocation_bytes);
     } else {
         st = r == VK_SUCCESS ? LOAM_OK : loam__vk_failed(d, r, "an allocation");
     }
@@ -184,16 +184,15 @@ static loam_status new_chunks(loam__vk_arena *a)
     if (n > LOAM__VK_CHUNKS || (n > 1 && a->kind != LOAM_ARENA_WEIGHTS))
         return loam__fail(&d->vk->base, LOAM_ERR_NOMEM,
                           "%s gives at most %llu bytes at once, and %llu are needed; place fewer "
-                          "layers there, or reduce the context", d->name,
-                          (unsigned long long)d->max_allocation_bytes,
+                          "layers there, or reduce the context",
+                          d->name, (unsigned long long)d->max_allocation_bytes,
                           (unsigned long long)a->bytes);
     const loam__vk_use use = a->kind == LOAM_ARENA_SCRATCH  ? LOAM__VK_SHARED
                              : a->kind == LOAM_ARENA_LOGITS ? LOAM__VK_READ
                                                             : LOAM__VK_DEVICE;
     for (uint64_t i = 0; i < n; i++) {
         loam__vk_block *block = free_block(d);
-        if (!block)
-            return loam__fail(&d->vk->base, LOAM_ERR_NOMEM, "%s: too many arenas", d->name);
+        if (!block) return loam__fail(&d->vk->base, LOAM_ERR_NOMEM, "%s: too many arenas", d->name);
         uint64_t left = a->bytes - i * each, most = each + LOAM__VK_OVERLAP;
         loam_status st = loam__vk_block_new(d, n > 1 && left > most ? most : left, use, block);
         if (st != LOAM_OK) return st;

@@ -32,12 +32,21 @@ static loam_status backend_open(const loam_backend_host *host, void **self)
     }
     vk->base = b;
     vk->host = *host;
+    if (vk->host.native) {
+        st = loam__fail(&vk->base, LOAM_ERR_UNSUPPORTED,
+                        "this version of the Vulkan module opens its devices itself; leave "
+                        "loam_device.native NULL");
+        report(vk, st);
+        backend_close(vk);
+        return st;
+    }
     vk->staged = host->isa && strcmp(host->isa, "staged") == 0;
     if ((st = loam__vk_open(vk)) != LOAM_OK) {
         report(vk, st);
         backend_close(vk);
         return st;
     }
+    vk->host.cache = NULL; /* was lent for this call */
     *self = vk;
     return LOAM_OK;
 }
@@ -90,7 +99,8 @@ static loam_status backend_arena_new(void *self, uint32_t device, int32_t kind, 
     if (kind == LOAM_ARENA_WEIGHTS_MAPPED)
         return report(vk, loam__fail(&vk->base, LOAM_ERR_UNSUPPORTED,
                                      "%s does not read weights where the file is mapped; load "
-                                     "without LOAM_LOAD_MAP", d->name));
+                                     "without LOAM_LOAD_MAP",
+                                     d->name));
     loam_status st = loam__vk_arena_new(d, kind, bytes, &a);
     *arena = a;
     return report(vk, st);
@@ -156,11 +166,15 @@ static void backend_program_free(void *self, void *program)
     loam__vk_program_free(self, program);
 }
 
-static loam_status backend_run(void *self, void *program, const loam_step *step,
-                               uint64_t *position)
+static loam_status backend_run(void *self, void *program, const loam_step *step, uint64_t *position)
 {
     loam_status st = loam__vk_run(program, step, position);
     return st == LOAM_ERR_DEVICE || st == LOAM_ERR_NOMEM ? report(self, st) : st;
+}
+
+static loam_status backend_cache_get(void *self, void *bytes, uint64_t capacity, uint64_t *n)
+{
+    return report(self, loam__vk_cache_get(self, bytes, capacity, n));
 }
 
 static const loam_backend backend = {
@@ -184,13 +198,14 @@ static const loam_backend backend = {
     .compile = backend_compile,
     .program_free = backend_program_free,
     .run = backend_run,
+    .cache_get = backend_cache_get,
 };
 
 loam_backend_module_fn loam_backend_module;
 
 LOAM_API const loam_backend *loam_backend_module(const loam_backend_core *core)
 {
-    const bool fits = core && core->abi_oldest <= LOAM_BACKEND_ABI &&
-                      core->abi_version >= LOAM_BACKEND_ABI;
+    const bool fits =
+        core && core->abi_oldest <= LOAM_BACKEND_ABI && core->abi_version >= LOAM_BACKEND_ABI;
     return fits ? &backend : NULL;
 }

@@ -43,9 +43,11 @@ static bool fits_cells(const loam_value *v, uint32_t values, bool transposed)
     return v->row_bytes % 4 == 0 && v->rows * (v->row_bytes / 2) <= UINT32_MAX;
 }
 
-static bool fits_weight(const loam_value *w)
+static bool fits_weight(loam__vk_device *d, const loam_value *w)
 {
-    return loam__vk_layout_find(w->type) && w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
+    const loam__vk_format_kernels *k;
+    return loam__vk_format_kernels_get(d, w->type, &k) == LOAM_OK && k->works &&
+           w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
            w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
@@ -55,11 +57,10 @@ static bool fits_weight(const loam_value *w)
 int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_node *node)
 {
     const loam_value *dst = value_of(g, node->dst);
-    (void)d;
     switch (node->op) {
     case LOAM_OP_EMBED:
     case LOAM_OP_MATMUL:
-        return fits_weight(value_of(g, node->src[0]));
+        return fits_weight(d, value_of(g, node->src[0]));
     case LOAM_OP_RMS_NORM:
     case LOAM_OP_ADD:
     case LOAM_OP_GLU:
@@ -178,7 +179,8 @@ static void set_weight(op *o, const loam_value *w, const loam_value *dst, chunk_
 static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *w = value_of(e->g, node->src[0]);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES};
+    const loam__vk_format_kernels *k = NULL;
+    if (e->status == LOAM_OK) e->status = loam__vk_format_kernels_get(e->d, w->type, &k);
     for (uint64_t first = 0, end; first < w->rows; first = end) {
         op *o = emit(e, node, "embed");
         if (!o) return;
@@ -187,30 +189,21 @@ static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
         set_weight(o, w, dst, rows);
         o->row_macs = w->cols;
         o->push.f[0] = node->u.embed.scale;
-        use(e, o, 0, &loam__vk_format_find(w->type)->embed, constants, (variant){.group_rows = 1});
+        for (uint32_t i = 0; i < VARIANTS; i++)
+            o->variants[i] = (variant){.pipeline = k->embed, .group_rows = 1};
     }
 }
 
-#define SEGMENTS_OF_SUM 8u /* as in matmul.glsl */
-
-/* A step of one row makes little work: where the device runs many invocations at once, each has
- * one row of the weight, and its columns are shared out to several subgroups. */
 static void use_matmul(emitter *e, op *o, const loam_value *w, uint32_t rows)
 {
-    static const uint32_t cols[VARIANTS] = {1, 4, 8};
-    const bool many = e->d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
-    const uint32_t subgroup = e->d->subgroup;
-    for (uint32_t i = 0; i < VARIANTS; i++) {
-        const uint32_t each = many && i == 0 ? 1 : 4;
-        uint32_t lanes = subgroup;
-        while (many && i < 2 && lanes < SEGMENTS_OF_SUM * subgroup && lanes * 2 <= 256)
-            lanes *= 2;
-        const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, subgroup, each, cols[i]};
-        use(e, o, i, &loam__vk_format_find(w->type)->matmul, constants,
-            (variant){.groups = divide_up(rows, each * subgroup),
-                      .group_rows = cols[i],
-                      .group_items = each * subgroup});
-    }
+    const loam__vk_format_kernels *k = NULL;
+    loam_status st = loam__vk_format_kernels_get(e->d, w->type, &k);
+    if (e->status == LOAM_OK) e->status = st;
+    for (uint32_t i = 0; st == LOAM_OK && i < VARIANTS; i++)
+        o->variants[i] = (variant){.pipeline = k->matmul[i].pipeline,
+                                   .groups = divide_up(rows, k->matmul[i].rows),
+                                   .group_rows = k->matmul[i].tokens,
+                                   .group_items = k->matmul[i].rows};
 }
 
 static void emit_matmul(emitter *e, const loam_node *node, const loam_value *dst)
@@ -276,8 +269,7 @@ static void emit_elementwise(emitter *e, const loam_node *node, const loam_value
 static bool same_table(const rope_table *t, const loam_node *node)
 {
     return t->node->src[1] == node->src[1] && t->step == node->u.rope.step &&
-           t->magnitude == node->u.rope.magnitude &&
-           t->rotary_values == node->u.rope.rotary_values;
+           t->magnitude == node->u.rope.magnitude && t->rotary_values == node->u.rope.rotary_values;
 }
 
 /* The table of this rotation; UINT32_MAX: there are too many. */
@@ -349,7 +341,7 @@ static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *d
 }
 
 /* Positions that a token is taken to see, where the work of attention is reckoned. */
-#define SEEN 512u
+#define SEEN       512u
 
 #define MOST_HEADS 4u /* of a subgroup */
 
@@ -398,10 +390,10 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
 typedef void emit_fn(emitter *e, const loam_node *node, const loam_value *dst);
 
 static emit_fn *const emitters[] = {
-    [LOAM_OP_EMBED] = emit_embed,         [LOAM_OP_MATMUL] = emit_matmul,
-    [LOAM_OP_RMS_NORM] = emit_rms_norm,   [LOAM_OP_ADD] = emit_elementwise,
-    [LOAM_OP_GLU] = emit_elementwise,     [LOAM_OP_ROPE] = emit_rope,
-    [LOAM_OP_KV_WRITE] = emit_kv_write,   [LOAM_OP_ATTENTION] = emit_attention,
+    [LOAM_OP_EMBED] = emit_embed,           [LOAM_OP_MATMUL] = emit_matmul,
+    [LOAM_OP_RMS_NORM] = emit_rms_norm,     [LOAM_OP_ADD] = emit_elementwise,
+    [LOAM_OP_GLU] = emit_elementwise,       [LOAM_OP_ROPE] = emit_rope,
+    [LOAM_OP_KV_WRITE] = emit_kv_write,     [LOAM_OP_ATTENTION] = emit_attention,
     [LOAM_OP_PICK_ROWS] = emit_elementwise, [LOAM_OP_SOFTCAP] = emit_elementwise,
 };
 
@@ -415,8 +407,7 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
 {
     e->n_ops = e->n_ropes = e->groups = 0;
     e->scale_values = 0;
-    e->scratch_bytes =
-        loam__align_up((STEP_HEAD + (uint64_t)STEP_ARRAYS * e->g->max_tokens) * 4);
+    e->scratch_bytes = loam__align_up((STEP_HEAD + (uint64_t)STEP_ARRAYS * e->g->max_tokens) * 4);
     for (uint32_t i = first; i < first + n && e->status == LOAM_OK; i++) {
         const loam_node *node = loam_graph_node(e->g, i);
         if (!loam__vk_supports(e->d, e->g, node))

@@ -4,8 +4,7 @@
 
 #include "vulkan.h"
 
-/* A kernel may have variants for steps of one row, of few and of many. */
-#define VARIANTS 3
+#define VARIANTS LOAM__VK_VARIANTS
 
 typedef struct variant {
     VkPipeline pipeline;
@@ -65,9 +64,9 @@ typedef struct program {
     uint32_t max_tokens, max_outputs;
     uint32_t groups; /* of block tables; 0: the ops need none */
     uint32_t n_ops, n_ropes, next_recording;
-    op *ops;                        /* behind this struct */
+    op *ops; /* behind this struct */
     rope_table ropes[ROPE_TABLES];
-    loam__vk_block tables;          /* the step's block tables, as large as a step wanted */
+    loam__vk_block tables; /* the step's block tables, as large as a step wanted */
     recording recordings[RECORDINGS];
 } program;
 

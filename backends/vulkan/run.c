@@ -104,8 +104,7 @@ static loam_status wait_segment(loam__vk_device *d, uint64_t value, const loam_s
 }
 
 /* Segments are submitted ahead of those that are waited for. */
-static loam_status run_segments(program *p, recording *r, const loam_step *step,
-                                uint64_t *position)
+static loam_status run_segments(program *p, recording *r, const loam_step *step, uint64_t *position)
 {
     loam__vk_device *d = p->device;
     uint64_t values[IN_FLIGHT], done = *position, sent = done, before = loam__now_ns();

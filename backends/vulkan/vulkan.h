@@ -10,6 +10,7 @@
 
 #define LOAM__VK_DEVICES   8u
 #define LOAM__VK_PIPELINES 160u /* of a device */
+#define LOAM__VK_FORMATS   28u  /* of weights */
 #define LOAM__VK_CONSTANTS 7u   /* specialization constants of a pipeline at most */
 #define LOAM__VK_CHUNKS    32u  /* pieces of memory of an arena at most */
 #define LOAM__VK_GROUP     64u  /* rows of a weight that lie together, see layout.c */
@@ -35,7 +36,7 @@ typedef struct loam__vk_block {
     VkDeviceMemory memory;
     VkBuffer buffer;
     uint64_t bytes, address;
-    uint8_t *mapped;  /* NULL: the host does not reach it */
+    uint8_t *mapped;   /* NULL: the host does not reach it */
     uint32_t readable; /* 1: and reads it fast */
 } loam__vk_block;
 
@@ -114,7 +115,32 @@ loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
                                   VkPipeline *pipeline);
 const loam__vk_format_code *loam__vk_format_find(loam_format type); /* NULL: none */
 
-/* ---- devices (device.c) ---- */
+/* A kernel that reads weights: for steps of one token, of few, or of many. */
+#define LOAM__VK_VARIANTS 3u
+
+typedef struct loam__vk_tile {
+    VkPipeline pipeline;
+    uint32_t rows, tokens; /* of a workgroup */
+} loam__vk_tile;
+
+/* Those of a format, checked when it is first asked for. One that is wrong on this driver gives its
+ * place to that for one token; `works` is false where that is wrong, too. */
+typedef struct loam__vk_format_kernels {
+    bool checked, works;
+    VkPipeline embed;
+    loam__vk_tile matmul[LOAM__VK_VARIANTS];
+} loam__vk_format_kernels;
+
+loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
+                                        const loam__vk_format_kernels **kernels);
+
+/* selftest.c: whether a kernel gives what the host computes */
+loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, const loam__vk_tile *tile,
+                                   bool *right);
+loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, VkPipeline pipeline,
+                                 bool *right);
+
+/* ---- devices (device.c, cache.c) ---- */
 
 typedef struct loam__vk loam__vk;
 
@@ -128,10 +154,10 @@ struct loam__vk_device {
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t max_allocation_bytes, max_buffer_bytes;
     uint32_t max_invocations;
-    uint32_t subgroup;   /* invocations of one */
+    uint32_t subgroup; /* invocations of one */
     bool has_budget;
     bool fixes_subgroup; /* a pipeline can ask for that size */
-    bool lost; /* after which nothing is asked of it */
+    bool lost;           /* after which nothing is asked of it */
     char name[64];
 
     VkCommandPool pool;
@@ -143,6 +169,7 @@ struct loam__vk_device {
     VkPipelineLayout layout;
     uint32_t n_pipelines;
     loam__vk_pipeline pipelines[LOAM__VK_PIPELINES];
+    loam__vk_format_kernels formats[LOAM__VK_FORMATS];
     loam__vk_block blocks[256]; /* of arenas; those without a buffer are free */
     loam__vk_block grids;
     loam__vk_block staging; /* LOAM__VK_STAGING bytes, made when first needed */
@@ -162,6 +189,8 @@ struct loam__vk {
 loam_status loam__vk_open(loam__vk *vk);
 void loam__vk_close(loam__vk *vk);
 uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all);
+VkResult loam__vk_cache_new(loam__vk_device *d);
+loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n);
 /* A status with a sentence that names the device. */
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what);
 

@@ -204,13 +204,28 @@ typedef struct cache_case {
 
 static loam__v add_cache(sketch *s, const cache_case *c)
 {
-    const loam__cells_shape k = {c->k, c->kv_heads, c->k_values, c->block_tokens, c->window != 0,
-                                 c->transposed, STEP_TABLES * STEP_BLOCKS};
-    const loam__cells_shape v = {c->v, c->kv_heads, c->v_values, c->block_tokens, c->window != 0,
-                                 false, STEP_TABLES * STEP_BLOCKS};
-    const loam__attention_shape shape = {
-        c->heads, c->kv_heads, c->k_values, c->v_values, c->block_tokens, c->window,
-        1 / sqrtf((float)c->k_values), c->softcap};
+    const loam__cells_shape k = {c->k,
+                                 c->kv_heads,
+                                 c->k_values,
+                                 c->block_tokens,
+                                 c->window != 0,
+                                 c->transposed,
+                                 STEP_TABLES * STEP_BLOCKS};
+    const loam__cells_shape v = {c->v,
+                                 c->kv_heads,
+                                 c->v_values,
+                                 c->block_tokens,
+                                 c->window != 0,
+                                 false,
+                                 STEP_TABLES * STEP_BLOCKS};
+    const loam__attention_shape shape = {c->heads,
+                                         c->kv_heads,
+                                         c->k_values,
+                                         c->v_values,
+                                         c->block_tokens,
+                                         c->window,
+                                         1 / sqrtf((float)c->k_values),
+                                         c->softcap};
     loam__v q = add_input(s, (uint64_t)c->heads * c->k_values);
     loam__v keys = loam__graph_cells(&s->g, k), values = loam__graph_cells(&s->g, v);
     loam__op_kv_write(&s->g, add_input(s, (uint64_t)c->kv_heads * c->k_values), keys, c->kv_heads,
