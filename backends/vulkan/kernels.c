@@ -68,13 +68,20 @@ loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
 #define SEGMENTS 8u /* of a sum, as in shaders/matmul.glsl */
 
 /* A step of one token makes little work: where the device runs many invocations at once, each has
- * one row of the weight, and its columns are shared out to several subgroups. */
+ * one row of the weight, and its columns are shared out to several subgroups. On a CPU handing a
+ * number on costs more than multiplying with it: it shall serve many rows. */
+static uint32_t rows_each(bool many, uint32_t variant)
+{
+    static const uint32_t rows[2][LOAM__VK_VARIANTS] = {{4, 4, 8}, {1, 4, 4}};
+    return rows[many][variant];
+}
+
 static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, uint32_t i,
                             loam__vk_tile *tile)
 {
     static const uint32_t tokens[LOAM__VK_VARIANTS] = {1, 4, 8};
     const bool many = d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
-    const uint32_t subgroup = d->subgroup, each = many && i == 0 ? 1 : 4;
+    const uint32_t subgroup = d->subgroup, each = rows_each(many, i);
     uint32_t lanes = subgroup;
     while (many && i < 2 && lanes < SEGMENTS * subgroup && lanes * 2 <= 256)
         lanes *= 2;
