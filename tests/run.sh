@@ -39,6 +39,22 @@ want_to_cross() {
     want qemu-user
 }
 
+# Its headers and compiler, two software drivers and the validation layers.
+can_vulkan() {
+    command -v glslc >/dev/null 2>&1 && pkg-config --exists vulkan &&
+        [ -f /usr/lib/chromium/vk_swiftshader_icd.json ] &&
+        [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] &&
+        ls /usr/share/vulkan/icd.d/lvp_icd.*.json >/dev/null 2>&1
+}
+
+want_vulkan() {
+    want libvulkan-dev
+    want glslc
+    want mesa-vulkan-drivers
+    want vulkan-validationlayers
+    want chromium-common
+}
+
 prepare() {
     want_to_build
     want_library cmocka libcmocka-dev
@@ -53,6 +69,8 @@ prepare() {
         say "the tests in a browser will be skipped: chromium could not be installed"
     pkg-config --exists openblas || (want libopenblas-pthread-dev && install_missing) ||
         say "the OpenBLAS module will not be built: libopenblas-pthread-dev could not be installed"
+    can_vulkan || (want_vulkan && install_missing) ||
+        say "the tests of the Vulkan module will be skipped: what it needs could not be installed"
     can_fuzz && return 0
     want "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install_missing

@@ -21,7 +21,7 @@ BACKEND_DOOR = "backends/cpu/cpu.h"
 C_HEADERS = set("""assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp
     signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath
     threads time uchar wchar wctype""".split())
-LIBRARY_HEADERS = {"pcre2.h", "utf8proc.h", "cblas.h"}
+LIBRARY_HEADERS = {"pcre2.h", "utf8proc.h", "cblas.h", "vulkan/vulkan.h"}
 
 ENDS_THE_HOST = """abort exit _exit _Exit quick_exit assert __assert_fail raise kill signal
     sigaction longjmp"""

@@ -1,0 +1,132 @@
+/* Pipelines, each made when it is first wanted. */
+#include "vulkan.h"
+
+#include <string.h>
+
+const loam__vk_format_code *loam__vk_format_find(loam_format type)
+{
+    for (const loam__vk_format_code *f = loam__vk_formats; f->embed.words; f++)
+        if (f->type == type) return f;
+    return NULL;
+}
+
+static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
+{
+    VkSpecializationMapEntry entries[LOAM__VK_CONSTANTS];
+    for (uint32_t i = 0; i < LOAM__VK_CONSTANTS; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    VkSpecializationInfo constants = {LOAM__VK_CONSTANTS, entries, sizeof p->constants,
+                                      p->constants};
+    VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                     .codeSize = p->code->bytes,
+                                     .pCode = p->code->words};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
+        .requiredSubgroupSize = d->subgroup};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = d->fixes_subgroup ? &subgroup : NULL,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = d->layout,
+    };
+    VkResult r = vkCreateShaderModule(d->device, &code, NULL, &info.stage.module);
+    if (r == VK_SUCCESS)
+        r = vkCreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
+    vkDestroyShaderModule(d->device, info.stage.module, NULL);
+    return r;
+}
+
+loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
+                                  const uint32_t constants[LOAM__VK_CONSTANTS],
+                                  VkPipeline *pipeline)
+{
+    const size_t bytes = LOAM__VK_CONSTANTS * sizeof *constants;
+    for (uint32_t i = 0; i < d->n_pipelines; i++) {
+        const loam__vk_pipeline *p = &d->pipelines[i];
+        if (p->code != code || memcmp(p->constants, constants, bytes) != 0) continue;
+        *pipeline = p->pipeline;
+        return LOAM_OK;
+    }
+    if (d->n_pipelines == LOAM__VK_PIPELINES)
+        return loam__fail(&d->vk->base, LOAM_ERR_UNSUPPORTED,
+                          "%s: the model has too many kinds of ops for one device", d->name);
+    loam__vk_pipeline *p = &d->pipelines[d->n_pipelines];
+    *p = (loam__vk_pipeline){.code = code};
+    memcpy(p->constants, constants, bytes);
+    VkResult r = new_pipeline(d, p);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a kernel");
+    d->n_pipelines++;
+    *pipeline = p->pipeline;
+    return LOAM_OK;
+}
+
+/* ---- kernels that read weights ---- */
+
+#define SEGMENTS 8u /* of a sum, as in shaders/matmul.glsl */
+
+/* A step of one token makes little work: where the device runs many invocations at once, each has
+ * one row of the weight, and its columns are shared out to several subgroups. On a CPU handing a
+ * number on costs more than multiplying with it: it shall serve many rows. */
+static uint32_t rows_each(bool many, uint32_t variant)
+{
+    static const uint32_t rows[2][LOAM__VK_VARIANTS] = {{4, 4, 8}, {1, 4, 4}};
+    return rows[many][variant];
+}
+
+static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, uint32_t i,
+                            loam__vk_tile *tile)
+{
+    static const uint32_t tokens[LOAM__VK_VARIANTS] = {1, 4, 8};
+    const bool many = d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint32_t subgroup = d->subgroup, each = rows_each(many, i);
+    uint32_t lanes = subgroup;
+    while (many && i < 2 && lanes < SEGMENTS * subgroup && lanes * 2 <= 256)
+        lanes *= 2;
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, subgroup, each, tokens[i]};
+    tile->rows = each * subgroup;
+    tile->tokens = tokens[i];
+    return loam__vk_pipeline_get(d, &f->matmul, constants, &tile->pipeline);
+}
+
+static void tell_wrong(loam__vk_device *d, loam_format type, const char *kernel)
+{
+    loam__log(&d->vk->base, LOAM_LOG_WARN,
+              "vulkan: %s computes the %s kernel of format %d wrongly: it is left out", d->name,
+              kernel, type);
+}
+
+static loam_status check_format(loam__vk_device *d, const loam__vk_format_code *f,
+                                loam__vk_format_kernels *k)
+{
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {64};
+    bool right = false;
+    loam_status st = loam__vk_pipeline_get(d, &f->embed, constants, &k->embed);
+    if (st == LOAM_OK) st = loam__vk_check_embed(d, f->type, k->embed, &right);
+    if (st == LOAM_OK && !right) tell_wrong(d, f->type, "embed");
+    k->works = right;
+    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK && k->works; i++) {
+        st = get_tile(d, f, i, &k->matmul[i]);
+        if (st == LOAM_OK) st = loam__vk_check_product(d, f->type, &k->matmul[i], &right);
+        if (st != LOAM_OK || right) continue;
+        tell_wrong(d, f->type, "matmul");
+        k->works = i > 0;
+        k->matmul[i] = k->matmul[0];
+    }
+    return st;
+}
+
+loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
+                                        const loam__vk_format_kernels **kernels)
+{
+    const loam__vk_format_code *f = loam__vk_format_find(type);
+    if (!f) return LOAM_ERR_TENSOR_TYPE;
+    loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats];
+    *kernels = k;
+    if (k->checked) return LOAM_OK;
+    loam_status st = check_format(d, f, k);
+    k->checked = st == LOAM_OK;
+    return st;
+}

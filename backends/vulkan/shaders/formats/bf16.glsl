@@ -1,0 +1,2 @@
+#define BF16
+#include "f16.glsl"

@@ -1,0 +1,6 @@
+#include "nibbles.glsl"
+
+void decode(uint unit)
+{
+    look_up_32(IQ4, unit * 4, f16(tail16(unit)));
+}

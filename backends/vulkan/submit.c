@@ -1,0 +1,93 @@
+/* Recording and submitting; waiting, which always ends. */
+#include "vulkan.h"
+
+#define WAIT_LIMIT_MS 60000u /* for a submission, which is meant to take a few */
+
+loam_status loam__vk_begin(loam__vk_device *d, VkCommandBuffer commands)
+{
+    VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkResult r = vkBeginCommandBuffer(commands, &info);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "recording");
+    loam__vk_barrier(commands);
+    return LOAM_OK;
+}
+
+/* What was done before, by kernels and copies, is seen by those that follow. */
+void loam__vk_barrier(VkCommandBuffer commands)
+{
+    const VkPipelineStageFlags stages =
+        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    vkCmdPipelineBarrier(commands, stages, stages, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+loam_status loam__vk_end(loam__vk_device *d, VkCommandBuffer commands)
+{
+    VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                               .srcAccessMask =
+                                   VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                               .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    vkCmdPipelineBarrier(commands,
+                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    VkResult r = vkEndCommandBuffer(commands);
+    return r == VK_SUCCESS ? LOAM_OK : loam__vk_failed(d, r, "recording");
+}
+
+loam_status loam__vk_submit(loam__vk_device *d, VkCommandBuffer commands, uint64_t *value)
+{
+    *value = d->submitted + 1;
+    VkTimelineSemaphoreSubmitInfo timeline = {.sType =
+                                                  VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+                                              .signalSemaphoreValueCount = 1,
+                                              .pSignalSemaphoreValues = value};
+    VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                         .pNext = &timeline,
+                         .commandBufferCount = 1,
+                         .pCommandBuffers = &commands,
+                         .signalSemaphoreCount = 1,
+                         .pSignalSemaphores = &d->timeline};
+    VkResult r = vkQueueSubmit(d->queue, 1, &info, VK_NULL_HANDLE);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a submission");
+    d->submitted = *value;
+    return LOAM_OK;
+}
+
+loam_status loam__vk_wait_some(loam__vk_device *d, uint64_t value, uint32_t *waited, bool *done)
+{
+    VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                .semaphoreCount = 1,
+                                .pSemaphores = &d->timeline,
+                                .pValues = &value};
+    VkResult r = vkWaitSemaphores(d->device, &info, 1000000);
+    *done = r == VK_SUCCESS;
+    if (r == VK_SUCCESS) return LOAM_OK;
+    if (r != VK_TIMEOUT) return loam__vk_failed(d, r, "waiting for it");
+    if (++*waited < WAIT_LIMIT_MS) return LOAM_OK;
+    d->lost = true;
+    return loam__fail(&d->vk->base, LOAM_ERR_DEVICE,
+                      "%s has not answered for %u seconds; free the model and use another device",
+                      d->name, WAIT_LIMIT_MS / 1000);
+}
+
+loam_status loam__vk_wait(loam__vk_device *d, uint64_t value)
+{
+    uint32_t waited = 0;
+    bool done = false;
+    loam_status st = LOAM_OK;
+    while (st == LOAM_OK && !done)
+        st = loam__vk_wait_some(d, value, &waited, &done);
+    return st;
+}
+
+loam_status loam__vk_finish_once(loam__vk_device *d)
+{
+    uint64_t value;
+    loam_status st = loam__vk_end(d, d->once);
+    if (st == LOAM_OK) st = loam__vk_submit(d, d->once, &value);
+    return st == LOAM_OK ? loam__vk_wait(d, value) : st;
+}
