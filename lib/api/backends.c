@@ -195,5 +195,7 @@ loam_status loam__backends_open(loam__base *b, const loam_options *o, loam__back
     st = add_site(b, o, &d, all, sites);
     if (st != LOAM_OK || sites->site[0].info.host_memory) return st;
     d.backend = loam__backend_cpu.name;
-    return add_site(b, o, &d, all, sites);
+    st = add_site(b, o, &d, all, sites);
+    if (st == LOAM_OK) sites->site[1].spare = true;
+    return st;
 }

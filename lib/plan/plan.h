@@ -21,6 +21,7 @@ typedef struct loam__site {
     loam_device_info info;
     uint64_t available_bytes; /* of its memory; 0: unknown */
     double fill;              /* how much of that may be used */
+    bool spare;               /* gets only what fits nowhere else */
     int32_t layers; /* that are wanted there, next in the order of the sites; -1: any number */
     /* What the plan adds. */
     bool used;

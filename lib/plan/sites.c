@@ -8,9 +8,10 @@
 #define TRIES 8 /* a device may need more than the costs said: then it gets less */
 
 /* What a device reads a second where its backend does not say, and what goes over its link. */
-#define READ_BYTES_S 20e9
-#define LINK_BYTES_S 25e9
-#define LINK_SECONDS 10e-6
+#define READ_BYTES_S  20e9
+#define LINK_BYTES_S  25e9
+#define SPARE_BYTES_S 1e6 /* so slow that the search turns to it last */
+#define LINK_SECONDS  10e-6
 
 static uint32_t host_of(const loam__sites *sites)
 {
@@ -29,7 +30,9 @@ static void describe(const loam__sites *sites, loam__plan_machine *m)
         const double read = s->info.read_bytes_s, link = s->info.link_bytes_s;
         m->targets[i] = (loam__plan_target){
             .memory_bytes = loam__site_limit(s),
-            .bandwidth_bytes_s = read > 0 ? read : READ_BYTES_S,
+            .bandwidth_bytes_s = s->spare   ? SPARE_BYTES_S
+                                 : read > 0 ? read
+                                            : READ_BYTES_S,
             .link_bytes_s = link > 0 ? link : LINK_BYTES_S,
             .link_seconds = LINK_SECONDS,
             .host = i == host_of(sites),
