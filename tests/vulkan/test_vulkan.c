@@ -364,7 +364,146 @@ static void test_device__tells_its_name_and_memory(void **state)
     }
 }
 
+/* ---- failures ---- */
+
+static void test_open__survives_every_failed_allocation(void **state)
+{
+    loam_status st = LOAM_ERR_NOMEM;
+    (void)state;
+    for (size_t n = 1; st == LOAM_ERR_NOMEM; n++) {
+        fault_heap heap = {.fail_at = n};
+        loam_hooks hooks = no_hooks();
+        hooks.alloc = fault_alloc;
+        hooks.alloc_ctx = &heap;
+        loam_backend_host host = {.struct_size = sizeof host,
+                                  .threads = 1,
+                                  .hooks = &hooks,
+                                  .isa = "",
+                                  .fail = take_failure};
+        void *self = NULL;
+        last_failure[0] = 0;
+        st = backend->open(&host, &self);
+        assert_true(st == LOAM_OK || (st == LOAM_ERR_NOMEM && last_failure[0]));
+        backend->close(self);
+        assert_int_equal(heap.live_bytes, 0);
+    }
+    assert_int_equal(st, LOAM_OK);
+}
+
+static void test_arena__that_is_too_large_is_refused_with_the_numbers(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < n_devices; i++) {
+        loam_device_info before = {.struct_size = sizeof before}, after = before;
+        void *arena = NULL;
+        good(backend->device_info(devices[i]->self, i, &before));
+        assert_int_equal(
+            backend->arena_new(devices[i]->self, i, LOAM_ARENA_KV, (uint64_t)1 << 42, NULL, &arena),
+            LOAM_ERR_NOMEM);
+        assert_null(arena);
+        assert_non_null(strstr(last_failure, "4398046511104"));
+        good(backend->device_info(devices[i]->self, i, &after));
+        assert_true(before.available_bytes == after.available_bytes);
+    }
+}
+
+/* As where no memory of a device can be mapped: all goes by way of the staging memory. */
+static void test_staging__moves_what_cannot_be_mapped(void **state)
+{
+    rig r;
+    sketch s;
+    step_data d;
+    (void)state;
+    begin_sketch(&s, 3, 9);
+    loam__v x = add_input(&s, 96), w = add_weight(&s, LOAM_TYPE_Q8_0, 150, 96);
+    loam__v y = loam__op_matmul(&s.g, w, x, add_constant(&s, 150));
+    end_sketch(&s);
+    begin_step(&d);
+    add_tokens(&d, &s.random, 0, 0, 9);
+    load_sketch(&cpu, &s);
+    run_rig(&cpu, &d.step);
+    open_rig(&r, backend, "staged", no_hooks());
+    load_sketch(&r, &s);
+    assert_null(backend->arena_memory(r.self, r.arenas[ACTIVATIONS]));
+    run_rig(&r, &d.step);
+    compare(&r, &s, y, 9, 5e-6, "staged");
+    unload_sketch(&r);
+    backend->close(r.self);
+    unload_sketch(&cpu);
+    free_sketch(&s);
+}
+
+static int32_t stop_at_once(void *ctx)
+{
+    ++*(int *)ctx;
+    return LOAM_ERR_CANCELLED;
+}
+
+/* A step that is stopped goes on from where it was, to the same result. */
+static void test_run__stops_when_asked_and_goes_on(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < n_devices; i++) {
+        rig *r = devices[i];
+        sketch s;
+        step_data d;
+        int asked = 0;
+        uint64_t position = 0;
+        begin_sketch(&s, 4, 9);
+        loam__v x = add_input(&s, 64);
+        loam__v y = loam__op_matmul(&s.g, add_weight(&s, LOAM_TYPE_F32, 64, 64), x, -1);
+        end_sketch(&s);
+        begin_step(&d);
+        add_tokens(&d, &s.random, 0, 0, 9);
+        load_sketch(&cpu, &s);
+        run_rig(&cpu, &d.step);
+        load_sketch(r, &s);
+        d.step.should_stop = stop_at_once;
+        d.step.stop_ctx = &asked;
+        assert_int_equal(backend->run(r->self, r->program, &d.step, &position), LOAM_ERR_CANCELLED);
+        assert_true(asked > 0);
+        d.step.should_stop = NULL;
+        good(backend->run(r->self, r->program, &d.step, &position));
+        compare(r, &s, y, 9, 5e-6, "stopped");
+        unload_sketch(r);
+        unload_sketch(&cpu);
+        free_sketch(&s);
+    }
+}
+
+/* What is kept of compiled kernels opens again, and so do bytes that were spoilt. */
+static void test_cache__is_taken_back_and_harmless_when_spoilt(void **state)
+{
+    uint64_t n = 0, wrote = 0;
+    (void)state;
+    good(backend->cache_get(devices[0]->self, NULL, 0, &n));
+    uint8_t *bytes = malloc(n + 1);
+    assert_non_null(bytes);
+    good(backend->cache_get(devices[0]->self, bytes, n, &wrote));
+    assert_true(wrote > 0 && wrote <= n);
+    for (int spoilt = 0; spoilt < 3; spoilt++) {
+        loam_hooks hooks = no_hooks();
+        loam_backend_host host = {.struct_size = sizeof host,
+                                  .threads = 1,
+                                  .hooks = &hooks,
+                                  .isa = "",
+                                  .fail = take_failure,
+                                  .cache = bytes,
+                                  .cache_bytes = spoilt == 2 ? wrote / 2 : wrote};
+        void *self = NULL;
+        if (spoilt == 1) bytes[wrote / 2] ^= 0x55;
+        good(backend->open(&host, &self));
+        backend->close(self);
+    }
+    free(bytes);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_open__survives_every_failed_allocation),
+    cmocka_unit_test(test_arena__that_is_too_large_is_refused_with_the_numbers),
+    cmocka_unit_test(test_staging__moves_what_cannot_be_mapped),
+    cmocka_unit_test(test_run__stops_when_asked_and_goes_on),
+    cmocka_unit_test(test_cache__is_taken_back_and_harmless_when_spoilt),
     cmocka_unit_test(test_device__tells_its_name_and_memory),
     cmocka_unit_test(test_embed__gives_the_rows_of_every_format),
     cmocka_unit_test(test_matmul__multiplies_every_format),

@@ -23,7 +23,6 @@ layout(local_size_x_id = 0) in;
 #include "common.glsl"
 #include "cells.glsl"
 
-const uint Q_EACH = (K_VALUES + SUBGROUP - 1) / SUBGROUP;
 const uint V_EACH = (V_VALUES + 2 * SUBGROUP - 1) / (2 * SUBGROUP) * 2;
 
 // Of two numbers in one word an invocation takes both.
@@ -32,7 +31,7 @@ bool in_pairs(uint type, uint values)
     return (type == F16 || type == BF16) && values % 2 == 0;
 }
 
-float q[HEADS * Q_EACH];
+float q[HEADS]; // of SUBGROUP numbers of each head, one
 float y[HEADS * V_EACH];
 float scores[HEADS];
 
@@ -44,30 +43,49 @@ float soften(float x)
     return p.f[1] * (1 - 2 / (exp(2 * t) + 1));
 }
 
-void add_key(uint j, float x)
+void read_queries(uint at, uint first)
 {
+    uint j = min(first + gl_SubgroupInvocationID, K_VALUES - 1);
     [[unroll]] for (uint h = 0; h < HEADS; h++)
-        scores[h] += subgroupBroadcast(q[h * Q_EACH + j / SUBGROUP], j % SUBGROUP) * x;
+        q[h] = Floats(p.src0).at[at + h * K_VALUES + j];
 }
 
-// q . k, the numbers of this invocation's key beginning at half `at`
-void find_scores(uint at)
+void add_key(uint i, float x)
+{
+    [[unroll]] for (uint h = 0; h < HEADS; h++)
+        scores[h] += subgroupBroadcast(q[h], i) * x;
+}
+
+// Number j of this invocation's key, which begins at half `at`.
+float key(uint at, uint j)
 {
     Words k = Words(p.src1);
+    if (K_TRANSPOSED == 0) return cell(K_TYPE, k, at, j);
+    if (K_TYPE == F32) return uintBitsToFloat(k.at[at / 2 + j * p.u[3]]);
+    return from_half(K_TYPE, half_at(k, at + j * p.u[3]));
+}
+
+// q . k of this invocation's key, as many numbers at a time as a subgroup has invocations: so the
+// kernel stays small with large heads, and drivers compile it soon.
+void find_scores(uint queries, uint at)
+{
     [[unroll]] for (uint h = 0; h < HEADS; h++)
         scores[h] = 0;
-    if (K_TRANSPOSED == 0 && in_pairs(K_TYPE, K_VALUES)) {
-        [[unroll]] for (uint j = 0; j < K_VALUES; j += 2) {
-            uint two = k.at[at / 2 + j / 2];
-            add_key(j, from_half(K_TYPE, two & 0xffffu));
-            add_key(j + 1, from_half(K_TYPE, two >> 16));
+    for (uint first = 0; first < K_VALUES; first += SUBGROUP) {
+        read_queries(queries, first);
+        if (K_TRANSPOSED == 0 && in_pairs(K_TYPE, K_VALUES)) {
+            [[unroll]] for (uint i = 0; i < SUBGROUP; i += 2) {
+                if (first + i >= K_VALUES) break;
+                uint two = Words(p.src1).at[(at + first + i) / 2];
+                add_key(i, from_half(K_TYPE, two & 0xffffu));
+                add_key(i + 1, from_half(K_TYPE, two >> 16));
+            }
+            continue;
         }
-        return;
-    }
-    [[unroll]] for (uint j = 0; j < K_VALUES; j++) {
-        if (K_TRANSPOSED == 0) add_key(j, cell(K_TYPE, k, at, j));
-        else if (K_TYPE == F32) add_key(j, uintBitsToFloat(k.at[at / 2 + j * p.u[3]]));
-        else add_key(j, from_half(K_TYPE, half_at(k, at + j * p.u[3])));
+        [[unroll]] for (uint i = 0; i < SUBGROUP; i++) {
+            if (first + i >= K_VALUES) break;
+            add_key(i, key(at, first + i));
+        }
     }
 }
 
@@ -115,10 +133,6 @@ void main()
     [[unroll]] for (uint h = 0; h < HEADS; h++) {
         most[h] = -3.402823466e38;
         total[h] = 0;
-        [[unroll]] for (uint e = 0; e < Q_EACH; e++) {
-            uint j = min(e * SUBGROUP + lane, K_VALUES - 1);
-            q[h * Q_EACH + e] = Floats(p.src0).at[t * p.u[8] + (head + h) * K_VALUES + j];
-        }
         [[unroll]] for (uint e = 0; e < V_EACH; e++)
             y[h * V_EACH + e] = 0;
     }
@@ -126,7 +140,8 @@ void main()
         // Invocations behind the last position have its key, and factors of 0.
         uint position = min(from + lane, last), within = position % block;
         uint row = tables.at[table + position / block];
-        find_scores(row * p.u[6] + kv_head * block * k_row + within * k_step);
+        find_scores(t * p.u[8] + head * K_VALUES,
+                    row * p.u[6] + kv_head * block * k_row + within * k_step);
         [[unroll]] for (uint h = 0; h < HEADS; h++) {
             float s = soften(scores[h]), peak = max(most[h], subgroupMax(s));
             float shrink = exp(most[h] - peak);
