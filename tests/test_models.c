@@ -368,6 +368,8 @@ static void answer_split(const char *path, const char *module, int32_t layers, l
     on.layers = layers;
     host.backend = "cpu";
     options.modules = LOAM_MODULES;
+    /* Vulkan's activations are floats, and so must be those that it is held against. */
+    if (strcmp(module, "vulkan") == 0) options.isa = "scalar";
     options.context_tokens = 64;
     options.threads = 2;
     options.devices = devices;
