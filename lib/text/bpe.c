@@ -315,6 +315,7 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
 const loam__kind loam__kind_bpe = {
     .model = "gpt2",
     .state_bytes = sizeof(bpe),
+    .hashed = true,
     .bos = -1,
     .eos = -1,
     .unknown = -1,

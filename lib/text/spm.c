@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "lib/base/utf8.h"
-#include "vocab.h"
-
-#define SPACE       "\xE2\x96\x81" /* U+2581 */
-#define SPACE_BYTES 3
+#include "spelling.h"
 
 typedef struct spm {
     size_t scores;       /* the metadata entry of the scores */
@@ -31,22 +28,9 @@ static uint32_t order_of(float f)
 
 static loam_status open_spm(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
-    static const char key[] = "tokenizer.ggml.scores";
     spm *k = v->state;
-    double first;
-    loam_gguf_meta meta = {.struct_size = sizeof meta};
-    int64_t entry = loam__gguf_find_meta(v->gguf, key);
-    if (entry >= 0) loam__gguf_meta(v->gguf, (size_t)entry, &meta);
-    if (entry < 0 || meta.type != LOAM_META_ARRAY || meta.count != v->n)
-        return loam__fail(
-            b, LOAM_ERR_TOKENIZER,
-            "'%s' is missing or has not one score for each of the %lu tokens; convert "
-            "the model again",
-            key, (unsigned long)v->n);
-    if (loam__gguf_f64(v->gguf, (size_t)entry, 0, &first) != LOAM_OK)
-        return loam__fail(b, LOAM_ERR_TOKENIZER,
-                          "'%s' is not a list of numbers; convert the model again", key);
-    k->scores = (size_t)entry;
+    loam_status st = loam__find_scores(b, v, &k->scores);
+    if (st != LOAM_OK) return st;
     if (loam__mul_size(v->n, sizeof *k->order, table_bytes)) return LOAM_OK;
     return loam__fail(b, LOAM_ERR_LIMIT, "%lu scores do not fit into any memory",
                       (unsigned long)v->n);
@@ -64,72 +48,13 @@ static void read_scores(loam__vocab *v)
     }
 }
 
-static bool has_space(loam__key key)
-{
-    for (uint32_t i = 0; i + SPACE_BYTES <= key.n; i++)
-        if (memcmp(key.p + i, SPACE, SPACE_BYTES) == 0) return true;
-    return false;
-}
-
-static uint32_t to_bytes(loam__key key, char *out)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < key.n;) {
-        bool space = i + SPACE_BYTES <= key.n && memcmp(key.p + i, SPACE, SPACE_BYTES) == 0;
-        out[n++] = space ? ' ' : key.p[i];
-        i += space ? SPACE_BYTES : 1;
-    }
-    return n;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return -1;
-}
-
-/* The byte that a token spelled <0x0A> stands for, or -1. */
-static int byte_of(loam__key key)
-{
-    if (key.n != 6 || memcmp(key.p, "<0x", 3) != 0 || key.p[5] != '>') return -1;
-    int high = hex(key.p[3]), low = hex(key.p[4]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
-static bool is_decoded(const loam__vocab *v, uint32_t i)
-{
-    uint8_t type = v->tokens[i].type;
-    return type == LOAM__TOKEN_BYTE || (type == LOAM__TOKEN_NORMAL && has_space(v->keys[i]));
-}
-
-/* Tokens that are not spelled as their bytes get these. */
-static void decode_tokens(loam__vocab *v)
-{
-    spm *k = v->state;
-    char *out = v->decoded;
-    for (uint32_t i = 0; i < v->n; i++) {
-        loam__token_info *t = &v->tokens[i];
-        int byte = byte_of(v->keys[i]);
-        if (byte >= 0) k->bytes[byte] = i;
-        if (!is_decoded(v, i)) continue;
-        t->bytes = out;
-        t->n = 1;
-        if (t->type == LOAM__TOKEN_NORMAL) t->n = to_bytes(v->keys[i], out);
-        else if (byte >= 0) *out = (char)byte;
-        else t->n = 0;
-        out += t->n;
-    }
-}
-
 static void find_spaces(loam__vocab *v)
 {
     spm *k = v->state;
     for (uint32_t i = 0; i < v->n; i++) {
         const loam__key key = v->keys[i];
-        for (uint32_t at = 1; at + SPACE_BYTES <= key.n; at++)
-            if (memcmp(key.p + at, SPACE, SPACE_BYTES) == 0)
+        for (uint32_t at = 1; at < key.n; at++)
+            if (loam__is_space(key.p + at, key.n - at))
                 k->before_space[(uint8_t)key.p[at - 1]] = true;
     }
 }
@@ -138,14 +63,12 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 {
     spm *k = v->state;
     k->order = table;
-    for (uint32_t c = 0; c < 256; c++)
-        k->bytes[c] = LOAM__NO_ID;
     read_scores(v);
-    decode_tokens(v);
+    loam__decode_spellings(v, k->bytes);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     find_spaces(v);
-    k->space = loam__find_key(v, SPACE, SPACE_BYTES);
+    k->space = loam__find_key(v, LOAM__SPACE, LOAM__SPACE_BYTES);
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;
         if (k->bytes[c] == LOAM__NO_ID) k->bytes[c] = loam__find_key(v, &byte, 1);
@@ -216,14 +139,14 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     e->merger.pair = find_pair;
     e->merger.ctx = e;
     if (fresh && e->v->space_prefix)
-        st = add_part(e, SPACE, SPACE_BYTES, k->space, &n_parts, &n_bytes);
+        st = add_part(e, LOAM__SPACE, LOAM__SPACE_BYTES, k->space, &n_parts, &n_bytes);
     for (size_t at = 0; st == LOAM_OK && at < n;) {
         loam__utf8_state state;
         size_t step = loam__utf8_scan(text + at, n - at, &state);
         if (state != LOAM__UTF8_WHOLE) step = 1;
-        const char *p = text[at] == ' ' ? SPACE : text + at;
-        size_t m = text[at] == ' ' ? SPACE_BYTES : step;
-        bool space = m == SPACE_BYTES && memcmp(p, SPACE, SPACE_BYTES) == 0;
+        const char *p = text[at] == ' ' ? LOAM__SPACE : text + at;
+        size_t m = text[at] == ' ' ? LOAM__SPACE_BYTES : step;
+        bool space = loam__is_space(p, m);
         if (space && n_bytes && !k->before_space[((uint8_t *)e->word.p)[n_bytes - 1]]) {
             st = end_word(e, n_parts, n_bytes);
             n_parts = n_bytes = 0;
@@ -238,6 +161,7 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
 const loam__kind loam__kind_spm = {
     .model = "llama",
     .state_bytes = sizeof(spm),
+    .hashed = true,
     .add_bos = true,
     .space_prefix = true,
     .bos = 1,

@@ -6,6 +6,7 @@
 #include "map.h"
 #include "merge.h"
 #include "text.h"
+#include "trie.h"
 
 /* tokenizer.ggml.token_type */
 enum {
@@ -46,8 +47,10 @@ struct loam__encoder;
 typedef struct loam__kind {
     const char *model; /* tokenizer.ggml.model */
     uint32_t state_bytes;
-    bool add_bos, space_prefix;
-    int32_t bos, eos, unknown; /* where the file does not say; -1: none */
+    bool hashed; /* it uses loam__map_keys() */
+    bool add_bos, add_eos, space_prefix, clean_spaces;
+    int32_t bos, eos, unknown;     /* where the file does not say; -1: none */
+    const char *bos_key, *eos_key; /* that go before the usual ones; NULL: none */
     /* See that the file has what the kind needs, and count: *table_bytes, of the kind's own table.
      */
     loam_status (*open)(loam__base *b, loam__vocab *v, size_t *table_bytes);
@@ -59,7 +62,8 @@ typedef struct loam__kind {
     loam_status (*encode)(struct loam__encoder *e, const char *text, size_t n, bool fresh);
 } loam__kind;
 
-extern const loam__kind loam__kind_bpe, loam__kind_spm;
+extern const loam__kind loam__kind_bpe, loam__kind_spm, loam__kind_unigram, loam__kind_wordpiece,
+    loam__kind_rwkv;
 
 /* Where the tables lie in their one block: what is reported and what is allocated. */
 typedef struct loam__vocab_layout {
@@ -98,8 +102,8 @@ typedef struct loam__encoder {
     size_t capacity, n_tokens;
     loam__merger merger;
     loam__scratch word, parts;
-    char word_few[4 * LOAM__FEW_PARTS];
-    loam__part parts_few[LOAM__FEW_PARTS];
+    _Alignas(16) char word_few[4 * LOAM__FEW_PARTS];
+    _Alignas(16) loam__part parts_few[LOAM__FEW_PARTS];
 } loam__encoder;
 
 static inline void loam__emit(loam__encoder *e, uint32_t id)
@@ -110,6 +114,12 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
 
 /* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
 int64_t loam__single(const loam__gguf *g, const char *key);
+/* Set *flag if the file says what it is. */
+void loam__read_flag(const loam__vocab *v, const char *key, bool *flag);
+/* The entry of the tokens' scores, which are numbers. */
+loam_status loam__find_scores(loam__base *b, const loam__vocab *v, size_t *entry);
+/* Give the keys with LOAM__TOKEN_MERGED to a tree in memory for all of them. */
+void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */
 loam_status loam__map_keys(loam__base *b, loam__vocab *v);
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n);
