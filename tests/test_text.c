@@ -136,8 +136,9 @@ static void test_bpe__whole_words_come_before_merges(void **state)
 static void test_bpe__gives_every_byte_back(void **state)
 {
     static const char *const pres[] = {
-        "gpt-2", "llama-bpe", "qwen2",  "deepseek-llm", "deepseek-v3", "falcon", "gpt-4o",
-        "bloom", "kimi-k2",   "tekken", "superbpe",     "chameleon",   "qwen35", "command-r"};
+        "gpt-2", "llama-bpe",  "qwen2",  "deepseek-llm", "deepseek-v3", "falcon", "gpt-4o",
+        "bloom", "kimi-k2",    "tekken", "superbpe",     "chameleon",   "qwen35", "command-r",
+        "afmoe", "exaone-moe", "jais-2", "tiny_aya",     "youtu",       "laguna"};
     char text[2000];
     uint32_t random = 1;
     (void)state;
@@ -215,6 +216,14 @@ static void test_pre__cuts_words_as_published(void **state)
     check_words("bloom", "a, b.c", "a|,| b|.|c|");
     check_words("viking", "a12", "a|1|2|");
     check_words("superbpe", "x1234567 12", "x|1|234|567| |12|");
+    check_words("superbpe", "a b\nc 1", "a b\nc |1|");
+    check_words("tiny_aya", "1234567 1234a", "1|234|567| |123|4|a|");
+    check_words("afmoe", "x1234\n\u0E01\u0E02 b", "x|1|234|\n|\u0E01\u0E02| b|");
+    check_words("laguna", "a\n\n b1", "a|\n\n| b|1|");
+    check_words("minicpm5", "a1234", "a|123|4|");
+    check_words("youtu", "\uAC00\uAC01\u4E2D ab12", "\uAC00\uAC01|\u4E2D| ab|1|2|");
+    check_words("exaone-moe", "ab c d1 e\n\n", "ab c d|1| e|\n\n|");
+    check_words("jais-2", "a       b\n c", "a|    |  | b|\n| c|");
     check_words("chameleon", "IMGIMGAZ\t12!", "IMGIMGAZ|\t|1|2|!|");
 }
 
@@ -540,8 +549,9 @@ static void test_bpe__long_words_merge_as_short_ones_do(void **state)
 
 static void test_tokenize__one_endless_word(void **state)
 {
-    static const char *const pres[] = {"gpt-2",   "llama-bpe", "deepseek-llm", "gpt-4o",
-                                       "kimi-k2", "superbpe",  "falcon"};
+    static const char *const pres[] = {"gpt-2",      "llama-bpe", "deepseek-llm", "gpt-4o",
+                                       "kimi-k2",    "superbpe",  "falcon",       "afmoe",
+                                       "exaone-moe", "jais-2",    "tiny_aya",     "youtu"};
     static const char *const units[] = {"x", " ", "1",    "A",     "中", "\n ", "\xF0\x9F\x98\x80",
                                         "<", "'", "\xFF", "\n\n\n"};
     const size_t n = 300000;
