@@ -16,7 +16,9 @@ typedef struct bpe {
     size_t merges; /* the metadata entry of the merges */
     uint32_t n_merges, pair_mask;
     pair_slot *pairs;
-    uint32_t bytes[256]; /* the token of each byte, or LOAM__NO_ID */
+    loam__pair *byte_pairs; /* of the tokens of two bytes: [256][256] */
+    uint8_t *filter;        /* a bit is set for every pair, and for few others */
+    uint32_t bytes[256];    /* the token of each byte, or LOAM__NO_ID */
     bool whole_words;
 } bpe;
 
@@ -90,18 +92,34 @@ static void decode_tokens(loam__vocab *v, const int16_t byte_of[512])
 /* ---- pairs ---- */
 
 /* Longer merges, in bytes, are taken to name no tokens; real ones have some 100. */
-#define MERGE_MAX 1024u
+#define MERGE_MAX  1024u
 
-static uint32_t pair_hash(uint32_t left, uint32_t right)
+#define BYTE_PAIRS (256u * 256u)
+
+/* Bits of the filter for each slot: half a byte, so that it stays in a cache where the slots do
+ * not, and most pairs that are asked for and are none stop there. */
+#define FILTER_BITS 4u
+
+static uint64_t pair_hash(uint32_t left, uint32_t right)
 {
     uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(h >> 32);
+    return h ^ h >> 32;
+}
+
+static uint8_t *filter_of(const bpe *k, uint64_t hash, uint8_t *bit)
+{
+    uint64_t at = hash >> 8 & ((uint64_t)(k->pair_mask + (uint64_t)1) * FILTER_BITS - 1);
+    *bit = (uint8_t)(1u << (at & 7));
+    return &k->filter[at >> 3];
 }
 
 /* The first mention of a pair counts. False: too many collisions. */
 static bool add_pair(bpe *k, uint32_t left, uint32_t right, loam__pair to)
 {
-    uint32_t at = pair_hash(left, right);
+    uint64_t hash = pair_hash(left, right);
+    uint32_t at = (uint32_t)hash;
+    uint8_t bit, *filter = filter_of(k, hash, &bit);
+    *filter |= bit;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
         if (slot->left == left && slot->right == right) return true;
@@ -112,13 +130,27 @@ static bool add_pair(bpe *k, uint32_t left, uint32_t right, loam__pair to)
     return false;
 }
 
+static void add_byte_pair(bpe *k, const char two[2], loam__pair to)
+{
+    loam__pair *pair = &k->byte_pairs[(uint8_t)two[0] << 8 | (uint8_t)two[1]];
+    if (pair->id == LOAM__NO_ID) *pair = to;
+}
+
 static bool find_pair(const void *ctx, const loam__part *left, const loam__part *right,
                       uint32_t end, loam__pair *pair)
 {
-    const bpe *k = ctx;
-    (void)end;
+    const loam__encoder *e = ctx;
+    const bpe *k = e->v->state;
+    if (end - left->at == 2) {
+        const uint8_t *two = (const uint8_t *)e->text + left->at;
+        *pair = k->byte_pairs[two[0] << 8 | two[1]];
+        return pair->id != LOAM__NO_ID;
+    }
     if (left->id == LOAM__NO_ID) return false;
-    uint32_t at = pair_hash(left->id, right->id);
+    uint64_t hash = pair_hash(left->id, right->id);
+    uint8_t bit;
+    if (!(*filter_of(k, hash, &bit) & bit)) return false;
+    uint32_t at = (uint32_t)hash;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         const pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
         if (slot->left == LOAM__NO_ID) break;
@@ -173,6 +205,8 @@ static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_
     loam__strings list = loam__gguf_strings(v->gguf, k->merges);
     for (size_t i = 0; i <= k->pair_mask; i++)
         k->pairs[i].left = LOAM__NO_ID;
+    for (size_t i = 0; i < BYTE_PAIRS; i++)
+        k->byte_pairs[i].id = LOAM__NO_ID;
     for (uint32_t rank = 0; rank < k->n_merges; rank++) {
         uint32_t at = rank % MERGES_AT_ONCE;
         for (uint32_t i = 0; at == 0 && i < MERGES_AT_ONCE && rank + i < k->n_merges; i++) {
@@ -180,7 +214,12 @@ static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_
             const char *p = loam__strings_next(&list, &n);
             read_merge(v, byte_of, p, n, &merges[i]);
         }
-        if (!find_merge(v, &merges[at], ids)) unused++;
+        if (!find_merge(v, &merges[at], ids)) {
+            unused++;
+            continue;
+        }
+        if (merges[at].n[0] + merges[at].n[1] == 2)
+            add_byte_pair(k, merges[at].text, (loam__pair){rank, ids[2]});
         else if (!add_pair(k, ids[0], ids[1], (loam__pair){rank, ids[2]}))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,
@@ -212,7 +251,10 @@ static loam_status count_merges(loam__base *b, loam__vocab *v, size_t *table_byt
     k->merges = (size_t)entry;
     k->n_merges = (uint32_t)meta.count;
     k->pair_mask = (uint32_t)(slots - 1);
-    if (loam__mul_size(slots, sizeof *k->pairs, table_bytes)) return LOAM_OK;
+    if (loam__mul_size(slots, sizeof *k->pairs, table_bytes) &&
+        loam__add_size(*table_bytes, BYTE_PAIRS * sizeof *k->byte_pairs, table_bytes) &&
+        loam__add_size(*table_bytes, slots / 8 * FILTER_BITS, table_bytes))
+        return LOAM_OK;
     return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu merges does not fit into any memory",
                       (unsigned long)k->n_merges);
 }
@@ -261,6 +303,8 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     bpe *k = v->state;
     int16_t byte_of[512];
     k->pairs = table;
+    k->byte_pairs = (loam__pair *)(k->pairs + k->pair_mask + (size_t)1);
+    k->filter = (uint8_t *)(k->byte_pairs + BYTE_PAIRS);
     make_alphabet(byte_of);
     decode_tokens(v, byte_of);
     loam_status st = loam__map_keys(b, v);
@@ -284,13 +328,14 @@ static loam_status encode_word(void *ctx, const char *word, size_t n)
 {
     loam__encoder *e = ctx;
     const bpe *k = e->v->state;
-    if (k->whole_words) {
-        uint32_t id = loam__find_key(e->v, word, n);
-        if (id != LOAM__NO_ID) {
-            loam__emit(e, id);
-            return LOAM_OK;
-        }
+    if (loam__recall(e, word, n)) return LOAM_OK;
+    uint32_t whole = k->whole_words ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
+    if (whole != LOAM__NO_ID) {
+        loam__emit(e, whole);
+        loam__keep(e);
+        return LOAM_OK;
     }
+    e->text = word;
     loam__part *parts = loam__scratch_need(&e->parts, e->base, n, sizeof *parts);
     if (!parts) return LOAM_ERR_NOMEM;
     for (size_t i = 0; i < n; i++)
@@ -300,6 +345,7 @@ static loam_status encode_word(void *ctx, const char *word, size_t n)
     for (size_t i = 0; i < n; i++)
         if (parts[i].id != LOAM__NO_ID)
             loam__emit(e, parts[i].id); /* bytes without a token are lost */
+    loam__keep(e);
     return LOAM_OK;
 }
 
@@ -308,7 +354,7 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     const bpe *k = e->v->state;
     (void)fresh;
     e->merger.pair = find_pair;
-    e->merger.ctx = k;
+    e->merger.ctx = e;
     return loam__patterns_split(k->patterns, e->base, text, n, encode_word, e);
 }
 

@@ -7,9 +7,10 @@
 #include "spelling.h"
 
 typedef struct spm {
-    size_t scores;       /* the metadata entry of the scores */
-    uint32_t *order;     /* of each token: lower is joined earlier */
-    uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
+    size_t scores;        /* the metadata entry of the scores */
+    uint32_t *order;      /* of each token: lower is joined earlier */
+    uint32_t bytes[256];  /* the token that stands for a byte, or LOAM__NO_ID */
+    uint32_t single[256]; /* the token of a byte that is a character, or LOAM__NO_ID */
     uint32_t space;
     bool before_space[256]; /* whether a token has U+2581 behind a character that ends in this byte
                              */
@@ -71,7 +72,8 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     k->space = loam__find_key(v, LOAM__SPACE, LOAM__SPACE_BYTES);
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;
-        if (k->bytes[c] == LOAM__NO_ID) k->bytes[c] = loam__find_key(v, &byte, 1);
+        k->single[c] = loam__find_key(v, &byte, 1);
+        if (k->bytes[c] == LOAM__NO_ID) k->bytes[c] = k->single[c];
         if (k->bytes[c] == LOAM__NO_ID && v->unknown >= 0) k->bytes[c] = (uint32_t)v->unknown;
     }
     return LOAM_OK;
@@ -92,13 +94,37 @@ static bool find_pair(const void *ctx, const loam__part *left, const loam__part 
     return true;
 }
 
-static loam_status end_word(loam__encoder *e, size_t n_parts, size_t n_bytes)
+/* The characters of the word as parts. */
+static loam_status cut_word(loam__encoder *e, size_t n, size_t *n_parts)
 {
     const spm *k = e->v->state;
-    const loam__part *parts = e->parts.p;
+    const char *word = e->word.p;
+    loam__part *parts = loam__scratch_need(&e->parts, e->base, n, sizeof *parts);
+    if (!parts) return LOAM_ERR_NOMEM;
+    *n_parts = 0;
+    for (size_t at = 0, step; at < n; at += step) {
+        loam__utf8_state state;
+        step = loam__utf8_scan(word + at, n - at, &state);
+        if (state != LOAM__UTF8_WHOLE) step = 1;
+        uint32_t id = loam__is_space(word + at, step) ? k->space
+                      : step == 1                     ? k->single[(uint8_t)word[at]]
+                                                      : loam__find_key(e->v, word + at, step);
+        parts[(*n_parts)++] = (loam__part){id, (uint32_t)at};
+    }
+    return LOAM_OK;
+}
+
+static loam_status end_word(loam__encoder *e, size_t n_bytes)
+{
+    const spm *k = e->v->state;
     const uint8_t *word = e->word.p;
-    loam_status st = loam__merge(&e->merger, e->parts.p, &n_parts, (uint32_t)n_bytes);
-    for (size_t i = 0; st == LOAM_OK && i < n_parts; i++) {
+    size_t n_parts;
+    if (n_bytes == 0 || loam__recall(e, e->word.p, n_bytes)) return LOAM_OK;
+    loam_status st = cut_word(e, n_bytes, &n_parts);
+    if (st == LOAM_OK) st = loam__merge(&e->merger, e->parts.p, &n_parts, (uint32_t)n_bytes);
+    if (st != LOAM_OK) return st;
+    const loam__part *parts = e->parts.p;
+    for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].id != LOAM__NO_ID) {
             loam__emit(e, parts[i].id);
             continue;
@@ -107,26 +133,17 @@ static loam_status end_word(loam__encoder *e, size_t n_parts, size_t n_bytes)
         for (size_t at = parts[i].at; at < end; at++)
             if (k->bytes[word[at]] != LOAM__NO_ID) loam__emit(e, k->bytes[word[at]]);
     }
-    return st;
+    loam__keep(e);
+    return LOAM_OK;
 }
 
-/* Append a character to the word. */
-static loam_status add_part(loam__encoder *e, const char *p, size_t n, uint32_t id, size_t *n_parts,
-                            size_t *n_bytes)
+static bool add_bytes(loam__encoder *e, const char *p, size_t n, size_t *n_bytes)
 {
-    if (*n_bytes > UINT32_MAX - 4)
-        return loam__fail(e->base, LOAM_ERR_LIMIT,
-                          "a text of %zu bytes without a break is too long; tokenize it in parts",
-                          *n_bytes);
     char *word = loam__scratch_need(&e->word, e->base, *n_bytes + n, 1);
-    loam__part *parts =
-        word ? loam__scratch_need(&e->parts, e->base, *n_parts + 1, sizeof *parts) : NULL;
-    if (!parts) return LOAM_ERR_NOMEM;
+    if (!word) return false;
     memcpy(word + *n_bytes, p, n);
-    parts[*n_parts] = (loam__part){id, (uint32_t)*n_bytes};
-    *n_parts += 1;
     *n_bytes += n;
-    return LOAM_OK;
+    return true;
 }
 
 /* A word ends in front of a space, unless a token of the vocabulary reaches over such a place: what
@@ -134,28 +151,33 @@ static loam_status add_part(loam__encoder *e, const char *p, size_t n, uint32_t 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
     const spm *k = e->v->state;
-    size_t n_parts = 0, n_bytes = 0;
-    loam_status st = LOAM_OK;
+    size_t n_bytes = 0;
     e->merger.pair = find_pair;
     e->merger.ctx = e;
-    if (fresh && e->v->space_prefix)
-        st = add_part(e, LOAM__SPACE, LOAM__SPACE_BYTES, k->space, &n_parts, &n_bytes);
-    for (size_t at = 0; st == LOAM_OK && at < n;) {
-        loam__utf8_state state;
-        size_t step = loam__utf8_scan(text + at, n - at, &state);
-        if (state != LOAM__UTF8_WHOLE) step = 1;
-        const char *p = text[at] == ' ' ? LOAM__SPACE : text + at;
-        size_t m = text[at] == ' ' ? LOAM__SPACE_BYTES : step;
-        bool space = loam__is_space(p, m);
+    if (fresh && e->v->space_prefix && !add_bytes(e, LOAM__SPACE, LOAM__SPACE_BYTES, &n_bytes))
+        return LOAM_ERR_NOMEM;
+    for (size_t at = 0; at < n;) {
+        size_t step = 0;
+        bool space = text[at] == ' ' || loam__is_space(text + at, n - at);
         if (space && n_bytes && !k->before_space[((uint8_t *)e->word.p)[n_bytes - 1]]) {
-            st = end_word(e, n_parts, n_bytes);
-            n_parts = n_bytes = 0;
+            loam_status st = end_word(e, n_bytes);
+            if (st != LOAM_OK) return st;
+            n_bytes = 0;
         }
-        uint32_t id = space ? k->space : loam__find_key(e->v, p, m);
-        if (st == LOAM_OK) st = add_part(e, p, m, id, &n_parts, &n_bytes);
+        if (space) step = text[at] == ' ' ? 1 : LOAM__SPACE_BYTES;
+        while (!space && at + step < n && text[at + step] != ' ' &&
+               (step == 0 || text[at + step] != LOAM__SPACE[0]))
+            step++;
+        if (n_bytes > UINT32_MAX - LOAM__SPACE_BYTES - step)
+            return loam__fail(
+                e->base, LOAM_ERR_LIMIT,
+                "a text of %zu bytes without a break is too long; tokenize it in parts", n_bytes);
+        if (!add_bytes(e, space ? LOAM__SPACE : text + at, space ? LOAM__SPACE_BYTES : step,
+                       &n_bytes))
+            return LOAM_ERR_NOMEM;
         at += step;
     }
-    return st == LOAM_OK && n_parts ? end_word(e, n_parts, n_bytes) : st;
+    return end_word(e, n_bytes);
 }
 
 const loam__kind loam__kind_spm = {

@@ -4,6 +4,7 @@
 #define LOAM__TEXT_VOCAB_H
 
 #include "map.h"
+#include "memo.h"
 #include "merge.h"
 #include "text.h"
 #include "trie.h"
@@ -101,6 +102,9 @@ typedef struct loam__encoder {
     loam_token *tokens;
     size_t capacity, n_tokens;
     loam__merger merger;
+    const char *text; /* that is merged */
+    loam__memo memo;
+    loam__memo_slot *writing; /* gets the tokens that are emitted; NULL: none */
     loam__scratch word, parts;
     _Alignas(16) char word_few[4 * LOAM__FEW_PARTS];
     _Alignas(16) loam__part parts_few[LOAM__FEW_PARTS];
@@ -110,6 +114,32 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
 {
     if (e->n_tokens < e->capacity) e->tokens[e->n_tokens] = (loam_token)id;
     e->n_tokens++;
+    if (!e->writing) return;
+    if (e->writing->n_ids < LOAM__MEMO_IDS) e->writing->ids[e->writing->n_ids] = id;
+    e->writing->n_ids++;
+}
+
+/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). */
+static inline bool loam__recall(loam__encoder *e, const char *word, size_t n)
+{
+    uint64_t key[3];
+    loam__memo_slot *slot = loam__memo_find(&e->memo, word, n, key);
+    if (!slot) return false;
+    if (loam__memo_has(slot, key)) {
+        for (uint32_t i = 0; i < slot->n_ids; i++)
+            loam__emit(e, slot->ids[i]);
+        return true;
+    }
+    memcpy(slot->key, key, sizeof slot->key);
+    slot->n_ids = 0;
+    e->writing = slot;
+    return false;
+}
+
+static inline void loam__keep(loam__encoder *e)
+{
+    if (e->writing && e->writing->n_ids > LOAM__MEMO_IDS) e->writing->key[2] = 0;
+    e->writing = NULL;
 }
 
 /* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
