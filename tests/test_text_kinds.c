@@ -130,6 +130,46 @@ static void test_wordpiece__takes_the_longest_piece_or_gives_the_word_up(void **
     close_vocab(&f);
 }
 
+static void test_wordpiece__is_framed_whatever_the_file_says(void **state)
+{
+    fixture f = {0};
+    (void)state;
+    put_wordpiece(&f.w);
+    put_number(&f.w, "tokenizer.ggml.add_bos_token", 0);
+    put_number(&f.w, "tokenizer.ggml.add_eos_token", 0);
+    put_number(&f.w, "tokenizer.ggml.bos_token_id", 0); /* CLS and SEP go before */
+    put_number(&f.w, "tokenizer.ggml.eos_token_id", 0);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "x", LOAM_TOKENIZE_SPECIAL, "[CLS]|▁x|[SEP]|");
+    close_vocab(&f);
+}
+
+static void test_wordpiece__keeps_case_and_accents_where_the_file_says(void **state)
+{
+    static const token cased[] = {{"[UNK]", 0, CONTROL}, {"▁A", 0, 0}, {"▁a", 0, 0},
+                                  {"▁É", 0, 0},          {"▁é", 0, 0}, {"▁E", 0, 0}};
+    fixture f = {0};
+    (void)state;
+    put_tokens(&f.w, "bert", cased, COUNT(cased));
+    put_number(&f.w, "tokenizer.ggml.unknown_token_id", 0);
+    put_number(&f.w, "tokenizer.ggml.normalizer.lowercase", 0);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "A a É é", 0, "▁A|▁a|▁É|▁é|");
+    close_vocab(&f);
+    put_tokens(&f.w, "bert", cased, COUNT(cased));
+    put_number(&f.w, "tokenizer.ggml.unknown_token_id", 0);
+    put_number(&f.w, "tokenizer.ggml.normalizer.strip_accents", 0);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "A É", 0, "▁a|▁é|");
+    close_vocab(&f);
+    put_tokens(&f.w, "bert", cased, COUNT(cased));
+    put_number(&f.w, "tokenizer.ggml.normalizer.lowercase", 0);
+    put_number(&f.w, "tokenizer.ggml.normalizer.strip_accents", 1);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "A É", 0, "▁A|▁E|");
+    close_vocab(&f);
+}
+
 static void test_wordpiece__cuts_and_cleans_as_bert_does(void **state)
 {
     fixture f;
@@ -463,6 +503,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_trie__finds_every_key_that_a_text_starts_with),
     cmocka_unit_test(test_trie__agrees_with_looking_at_every_key),
     cmocka_unit_test(test_wordpiece__takes_the_longest_piece_or_gives_the_word_up),
+    cmocka_unit_test(test_wordpiece__is_framed_whatever_the_file_says),
+    cmocka_unit_test(test_wordpiece__keeps_case_and_accents_where_the_file_says),
     cmocka_unit_test(test_wordpiece__cuts_and_cleans_as_bert_does),
     cmocka_unit_test(test_wordpiece__a_long_word_is_unknown),
     cmocka_unit_test(test_wordpiece__text_comes_back_with_spaces_cleaned),

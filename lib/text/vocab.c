@@ -202,8 +202,10 @@ static loam_status open_vocab(loam__base *b, loam__vocab *v)
     v->state = loam__alloc(b, v->kind->state_bytes);
     if (!v->state) return LOAM_ERR_NOMEM;
     if ((st = v->kind->open(b, v, &table_bytes)) != LOAM_OK) return st;
-    loam__read_flag(v, "tokenizer.ggml.add_bos_token", &v->add_bos);
-    loam__read_flag(v, "tokenizer.ggml.add_eos_token", &v->add_eos);
+    if (!v->kind->framed) {
+        loam__read_flag(v, "tokenizer.ggml.add_bos_token", &v->add_bos);
+        loam__read_flag(v, "tokenizer.ggml.add_eos_token", &v->add_eos);
+    }
     loam__read_flag(v, "tokenizer.ggml.add_space_prefix", &v->space_prefix);
     return lay_out(b, v, table_bytes);
 }

@@ -50,6 +50,7 @@ typedef struct loam__kind {
     uint32_t state_bytes;
     bool hashed; /* it uses loam__map_keys() */
     bool add_bos, add_eos, space_prefix, clean_spaces;
+    bool framed;                   /* whatever the file says of BOS and EOS, they are added */
     int32_t bos, eos, unknown;     /* where the file does not say; -1: none */
     const char *bos_key, *eos_key; /* that go before the usual ones; NULL: none */
     /* See that the file has what the kind needs, and count: *table_bytes, of the kind's own table.

@@ -1,7 +1,7 @@
-/* WordPiece as BERT uses it (Devlin et al. 2019; Schuster and Nakajima 2012): text in lower case
- * without accents, cut at white space and around punctuation and Han characters; of each word the
- * longest token that it starts with, and so on. Tokens that start a word are spelled with U+2581 in
- * front. */
+/* WordPiece as BERT uses it (Devlin et al. 2019; Schuster and Nakajima 2012): text, mostly in lower
+ * case and without accents, is cut at white space and around punctuation and Han characters; of
+ * each word the longest token that it starts with, and so on. Tokens that start a word are spelled
+ * with U+2581 in front. */
 #include <string.h>
 #include <utf8proc.h>
 
@@ -13,12 +13,18 @@
 
 typedef struct wordpiece {
     loam__trie trie;
+    bool lower, strip; /* text in lower case, accents go */
 } wordpiece;
 
 /* ---- loading ---- */
 
 static loam_status open_wordpiece(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
+    wordpiece *k = v->state;
+    k->lower = true;
+    loam__read_flag(v, "tokenizer.ggml.normalizer.lowercase", &k->lower);
+    k->strip = k->lower;
+    loam__read_flag(v, "tokenizer.ggml.normalizer.strip_accents", &k->strip);
     if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
     return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
                       (unsigned long)v->n);
@@ -69,6 +75,7 @@ static bool stands_alone(int32_t c)
 
 typedef struct words {
     loam__encoder *e;
+    const wordpiece *kind;
     size_t n;         /* bytes of the word in e->word */
     uint32_t n_chars; /* of it; of a long one no more are kept than tell so */
 } words;
@@ -76,7 +83,7 @@ typedef struct words {
 static void end_word(words *w)
 {
     const loam__encoder *e = w->e;
-    const wordpiece *k = e->v->state;
+    const wordpiece *k = w->kind;
     const char *word = e->word.p;
     size_t first = e->n_tokens, n = w->n, n_key = 0;
     bool known = w->n_chars <= WORD_MAX;
@@ -107,15 +114,16 @@ static bool add_char(words *w, int32_t c)
     return true;
 }
 
-/* One character of the decomposed text. */
+/* One character; a decomposed one if accents go. */
 static bool take(words *w, int32_t c)
 {
     if (is_space(c)) {
         end_word(w);
         return true;
     }
-    if (is_dropped(c) || utf8proc_category(c) == UTF8PROC_CATEGORY_MN) return true;
-    c = utf8proc_tolower(c);
+    if (is_dropped(c)) return true;
+    if (w->kind->strip && utf8proc_category(c) == UTF8PROC_CATEGORY_MN) return true;
+    if (w->kind->lower) c = utf8proc_tolower(c);
     bool alone = stands_alone(c);
     if (alone) end_word(w);
     if (!add_char(w, c)) return false;
@@ -123,23 +131,27 @@ static bool take(words *w, int32_t c)
     return true;
 }
 
+/* No character decomposes into more (Unicode, canonical decompositions). */
+#define DECOMPOSED_MAX 4
+
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
-    words w = {.e = e};
+    words w = {.e = e, .kind = e->v->state};
     (void)fresh;
-    for (size_t at = 0; at < n;) {
-        int32_t c, parts[4];
-        loam__utf8_state state;
-        size_t step = loam__utf8_scan(text + at, n - at, &state);
-        utf8proc_ssize_t n_parts = 0;
+    for (size_t at = 0, step; at < n; at += step) {
+        int32_t c, parts[DECOMPOSED_MAX];
         int boundclass = 0;
-        if (state == LOAM__UTF8_WHOLE) {
-            utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, &c);
-            n_parts = utf8proc_decompose_char(c, parts, 4, UTF8PROC_DECOMPOSE, &boundclass);
-        }
-        for (utf8proc_ssize_t i = 0; i < n_parts && i < 4; i++)
+        loam__utf8_state state;
+        utf8proc_ssize_t n_parts = 1;
+        step = loam__utf8_scan(text + at, n - at, &state);
+        if (state != LOAM__UTF8_WHOLE) continue; /* as a character that was lost */
+        utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, &c);
+        parts[0] = c;
+        if (w.kind->strip && c >= 0x80)
+            n_parts =
+                utf8proc_decompose_char(c, parts, DECOMPOSED_MAX, UTF8PROC_DECOMPOSE, &boundclass);
+        for (utf8proc_ssize_t i = 0; i < n_parts && i < DECOMPOSED_MAX; i++)
             if (!take(&w, parts[i])) return LOAM_ERR_NOMEM;
-        at += step;
     }
     end_word(&w);
     return LOAM_OK;
@@ -150,6 +162,7 @@ const loam__kind loam__kind_wordpiece = {
     .state_bytes = sizeof(wordpiece),
     .add_bos = true,
     .add_eos = true,
+    .framed = true,
     .clean_spaces = true,
     .bos = 101,
     .eos = 102,
