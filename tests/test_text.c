@@ -166,6 +166,51 @@ static void test_bpe__gives_every_byte_back(void **state)
     }
 }
 
+/* ---- BPE over characters ---- */
+
+static const token gemma_tokens[] = {
+    {"<pad>", 0, CONTROL}, {"<eos>", 0, CONTROL}, {"<bos>", 0, CONTROL}, {"<unk>", 0, UNKNOWN},
+    {"▁", 0, 0},           {"a", 0, 0},           {"b", 0, 0},           {"é", 0, 0},
+    {"ab", 0, 0},          {"▁a", 0, 0},          {"ab▁a", 0, 0},        {"\n", 0, 0},
+    {"\n\n", 0, 0},        {"<0xC3>", 0, BYTE},   {"<0x9F>", 0, BYTE},   {"aé", 0, 0},
+};
+
+static void put_gemma(gguf_writer *w, const char *model)
+{
+    static const char *const merges[] = {"a b", "▁ a", "ab ▁a", "a é", "b a"};
+    put_tokens(w, model, gemma_tokens, COUNT(gemma_tokens));
+    put_list(w, "tokenizer.ggml.merges", LOAM_META_STRING, COUNT(merges));
+    for (size_t i = 0; i < COUNT(merges); i++)
+        put_text(w, merges[i], strlen(merges[i]));
+}
+
+static void test_bpe__over_characters(void **state)
+{
+    const loam_token ids[] = {9, 7, 13};
+    fixture f = {0};
+    (void)state;
+    put_gemma(&f.w, "gemma4");
+    put_number(&f.w, "tokenizer.ggml.add_bos_token", 0); /* as some files say, and are wrong */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "ab a", LOAM_TOKENIZE_SPECIAL, "<bos>|ab▁a|"); /* no words */
+    check_tokens(&f, "aéba", 0, "aé|b|a|");                         /* no token for "ba" */
+    check_tokens(&f, "aß", 0, "a|<0xC3>|<0x9F>|");
+    check_tokens(&f, "x", 0, "<unk>|");
+    check_tokens(&f, "a\n\nb\n", 0, "a|\n\n|b|\n|");
+    assert_string_equal(tokens_of(&f,
+                                  "\xC3"
+                                  "a",
+                                  2, NULL, 0),
+                        "<0xC3>|a|");
+    assert_string_equal(text_of(&f, ids, 3, 0), " aé\xC3");
+    close_vocab(&f);
+    put_gemma(&f.w, "gpt2");
+    put_string(&f.w, "tokenizer.ggml.pre", "sarvam-moe");
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "ab a", LOAM_TOKENIZE_SPECIAL, "ab▁a|");
+    close_vocab(&f);
+}
+
 /* ---- pre-tokenizers ---- */
 
 typedef struct words {
@@ -717,6 +762,9 @@ static void test_load__survives_every_failed_allocation(void **state)
     memset(&f, 0, sizeof f);
     put_tokens(&f.w, "llama", spm_tokens, COUNT(spm_tokens));
     check_faults(&f, 12);
+    memset(&f, 0, sizeof f);
+    put_gemma(&f.w, "gemma4");
+    check_faults(&f, 12);
 }
 
 /* ---- reference data: whole vocabularies with the tokens that other programs give ---- */
@@ -919,6 +967,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bpe__joins_in_the_order_of_the_merges),
     cmocka_unit_test(test_bpe__whole_words_come_before_merges),
     cmocka_unit_test(test_bpe__gives_every_byte_back),
+    cmocka_unit_test(test_bpe__over_characters),
     cmocka_unit_test(test_pre__cuts_words_as_published),
     cmocka_unit_test(test_pre__white_space_is_unicodes),
     cmocka_unit_test(test_pre__unknown_names_are_none),

@@ -1,10 +1,11 @@
-/* Byte-level BPE (Radford et al. 2019, GPT-2): text is cut into words by patterns, each word starts
- * as its bytes, and pairs are joined in the order in which the file lists them. */
+/* BPE (Sennrich, Haddow, Birch 2016): text is cut into words by patterns, each word starts as its
+ * bytes (Radford et al. 2019, GPT-2) or, in few vocabularies, as its characters, and pairs are
+ * joined in the order in which the file lists them. */
 #include <string.h>
 
 #include "lib/base/utf8.h"
 #include "pre.h"
-#include "vocab.h"
+#include "spelling.h"
 
 typedef struct pair_slot {
     uint32_t left, right; /* left LOAM__NO_ID: empty */
@@ -18,8 +19,9 @@ typedef struct bpe {
     pair_slot *pairs;
     loam__pair *byte_pairs; /* of the tokens of two bytes: [256][256] */
     uint8_t *filter;        /* a bit is set for every pair, and for few others */
-    uint32_t bytes[256];    /* the token of each byte, or LOAM__NO_ID */
-    bool whole_words;
+    uint32_t single[256];   /* the token that a byte alone makes, or LOAM__NO_ID */
+    uint32_t bytes[256];    /* the token that stands for a byte of an unknown character */
+    bool whole_words, characters;
 } bpe;
 
 /* ---- the alphabet: bytes that print stand for themselves, the others for U+0100 onwards ---- */
@@ -172,12 +174,23 @@ typedef struct merge {
 
 #define MERGES_AT_ONCE 8u
 
+static bool read_part(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
+                      char *out, size_t *n_out)
+{
+    const bpe *k = v->state;
+    if (!k->characters) return decode(byte_of, p, n, out, n_out);
+    memcpy(out, p, n);
+    *n_out = n;
+    return true;
+}
+
 static void read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
                        merge *m)
 {
     const char *gap = n > 1 ? memchr(p + 1, ' ', n - 1) : NULL;
-    m->good = gap && n <= MERGE_MAX && decode(byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
-              decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
+    m->good =
+        gap && n <= MERGE_MAX && read_part(v, byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
+        read_part(v, byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
     if (!m->good) return;
     m->hash[0] = loam__text_map_hash(&v->map, m->text, m->n[0]);
     m->hash[1] = loam__text_map_hash(&v->map, m->text + m->n[0], m->n[1]);
@@ -263,8 +276,9 @@ static loam_status count_merges(loam__base *b, loam__vocab *v, size_t *table_byt
 
 static const loam__pre *pick_pre(loam__base *b, const loam__vocab *v)
 {
-    const char *name = "";
-    size_t n = 0;
+    const char *name = v->kind->model;
+    size_t n = strlen(name);
+    if (v->kind == &loam__kind_gemma4) return loam__pre_find(name, n);
     int64_t entry = loam__single(v->gguf, "tokenizer.ggml.pre");
     if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n) != LOAM_OK) {
         loam__log(
@@ -287,6 +301,7 @@ static loam_status load_pre(loam__base *b, loam__vocab *v)
     bpe *k = v->state;
     const loam__pre *pre = pick_pre(b, v);
     k->whole_words = (pre->flags & LOAM__PRE_WHOLE_WORDS) != 0;
+    k->characters = (pre->flags & LOAM__PRE_CHARACTERS) != 0;
     v->add_bos = (pre->flags & LOAM__PRE_ADD_BOS) != 0;
     v->clean_spaces = (pre->flags & LOAM__PRE_CLEAN_SPACES) != 0;
     return loam__patterns_new(b, pre, &k->patterns);
@@ -306,12 +321,13 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     k->byte_pairs = (loam__pair *)(k->pairs + k->pair_mask + (size_t)1);
     k->filter = (uint8_t *)(k->byte_pairs + BYTE_PAIRS);
     make_alphabet(byte_of);
-    decode_tokens(v, byte_of);
+    if (k->characters) loam__decode_spellings(v, k->bytes);
+    else decode_tokens(v, byte_of);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;
-        k->bytes[c] = loam__find_key(v, &byte, 1);
+        k->single[c] = loam__find_key(v, &byte, 1);
     }
     return fill_pairs(b, v, byte_of);
 }
@@ -324,12 +340,39 @@ static void unload(loam__vocab *v)
 
 /* ---- encoding ---- */
 
+/* A word's bytes or characters. */
+static size_t cut_word(const loam__vocab *v, const char *word, size_t n, loam__part *parts)
+{
+    const bpe *k = v->state;
+    size_t n_parts = 0;
+    for (size_t at = 0, step = 1; at < n; at += step) {
+        loam__utf8_state state = LOAM__UTF8_WHOLE;
+        if (k->characters) step = loam__utf8_scan(word + at, n - at, &state);
+        if (state != LOAM__UTF8_WHOLE) step = 1;
+        uint32_t id = step == 1 ? k->single[(uint8_t)word[at]] : loam__find_key(v, word + at, step);
+        parts[n_parts++] = (loam__part){id, (uint32_t)at};
+    }
+    return n_parts;
+}
+
+/* The bytes of a part without a token; where single bytes have none, they are lost. */
+static void emit_bytes(loam__encoder *e, const char *p, size_t n)
+{
+    const bpe *k = e->v->state;
+    for (size_t i = 0; k->characters && i < n; i++) {
+        uint32_t id = k->bytes[(uint8_t)p[i]];
+        if (id == LOAM__NO_ID && e->v->unknown >= 0) id = (uint32_t)e->v->unknown;
+        if (id != LOAM__NO_ID) loam__emit(e, id);
+    }
+}
+
 static loam_status encode_word(void *ctx, const char *word, size_t n)
 {
     loam__encoder *e = ctx;
     const bpe *k = e->v->state;
     if (loam__recall(e, word, n)) return LOAM_OK;
-    uint32_t whole = k->whole_words ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
+    bool may_be_whole = k->whole_words || (k->characters && word[0] == '\n');
+    uint32_t whole = may_be_whole ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
     if (whole != LOAM__NO_ID) {
         loam__emit(e, whole);
         loam__keep(e);
@@ -338,15 +381,35 @@ static loam_status encode_word(void *ctx, const char *word, size_t n)
     e->text = word;
     loam__part *parts = loam__scratch_need(&e->parts, e->base, n, sizeof *parts);
     if (!parts) return LOAM_ERR_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        parts[i] = (loam__part){k->bytes[(uint8_t)word[i]], (uint32_t)i};
-    loam_status st = loam__merge(&e->merger, parts, &n, (uint32_t)n);
+    size_t n_parts = cut_word(e->v, word, n, parts);
+    loam_status st = loam__merge(&e->merger, parts, &n_parts, (uint32_t)n);
     if (st != LOAM_OK) return st;
-    for (size_t i = 0; i < n; i++)
-        if (parts[i].id != LOAM__NO_ID)
-            loam__emit(e, parts[i].id); /* bytes without a token are lost */
+    for (size_t i = 0; i < n_parts; i++) {
+        size_t end = i + 1 < n_parts ? parts[i + 1].at : n;
+        if (parts[i].id != LOAM__NO_ID) loam__emit(e, parts[i].id);
+        else emit_bytes(e, word + parts[i].at, end - parts[i].at);
+    }
     loam__keep(e);
     return LOAM_OK;
+}
+
+/* The text with U+2581 for spaces, in e->word. */
+static bool spell_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+{
+    size_t n_spaces = 0, most;
+    for (size_t i = 0; i < n; i++)
+        n_spaces += text[i] == ' ';
+    if (!loam__mul_size(n_spaces, LOAM__SPACE_BYTES - 1, &most) || !loam__add_size(n, most, &most))
+        most = SIZE_MAX;
+    char *out = loam__scratch_need(&e->word, e->base, most, 1);
+    if (!out) return false;
+    for (size_t i = 0; i < n; i++) {
+        size_t step = text[i] == ' ' ? LOAM__SPACE_BYTES : 1;
+        memcpy(out, step > 1 ? LOAM__SPACE : text + i, step);
+        out += step;
+    }
+    *n_word = most;
+    return true;
 }
 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
@@ -355,6 +418,10 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     (void)fresh;
     e->merger.pair = find_pair;
     e->merger.ctx = e;
+    if (k->characters) {
+        if (!spell_spaces(e, text, n, &n)) return LOAM_ERR_NOMEM;
+        text = e->word.p;
+    }
     return loam__patterns_split(k->patterns, e->base, text, n, encode_word, e);
 }
 
@@ -365,6 +432,22 @@ const loam__kind loam__kind_bpe = {
     .bos = -1,
     .eos = -1,
     .unknown = -1,
+    .open = open_bpe,
+    .fill = fill,
+    .free = unload,
+    .encode = encode,
+};
+
+/* The same over characters, with a pre-tokenizer of its own. */
+const loam__kind loam__kind_gemma4 = {
+    .model = "gemma4",
+    .state_bytes = sizeof(bpe),
+    .hashed = true,
+    .add_bos = true,
+    .framed = true,
+    .bos = 2,
+    .eos = 1,
+    .unknown = 3,
     .open = open_bpe,
     .fill = fill,
     .free = unload,

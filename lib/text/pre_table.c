@@ -61,9 +61,9 @@
 
 /* Scripts without spaces between words, as AFMoE's tokenizer lists their blocks. */
 #define ASIAN                                                                                      \
-    "[\\x{4E00}-\\x{9FFF}\\x{3400}-\\x{4DBF}\\x{F900}-\\x{FAFF}\\x{3040}-\\x{30FF}"                  \
-    "\\x{FF65}-\\x{FF9F}\\x{2F00}-\\x{2FDF}\\x{E00}-\\x{EFF}\\x{1780}-\\x{17FF}"                     \
-    "\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-\\x{D7AF}"                   \
+    "[\\x{4E00}-\\x{9FFF}\\x{3400}-\\x{4DBF}\\x{F900}-\\x{FAFF}\\x{3040}-\\x{30FF}"                \
+    "\\x{FF65}-\\x{FF9F}\\x{2F00}-\\x{2FDF}\\x{E00}-\\x{EFF}\\x{1780}-\\x{17FF}"                   \
+    "\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-\\x{D7AF}"                 \
     "\\x{1100}-\\x{11FF}]+"
 
 #define CJK           "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+"
@@ -100,6 +100,7 @@
 #define CLEAN LOAM__PRE_CLEAN_SPACES
 #define WHOLE LOAM__PRE_WHOLE_WORDS
 #define BOS   LOAM__PRE_ADD_BOS
+#define CHARS LOAM__PRE_CHARACTERS
 
 /* clang-format on */
 
@@ -151,6 +152,9 @@ static const loam__pre table[] = {
      {"[" HAN "]+|" CASED(UPPER_NOT_HAN, LOWER_NOT_HAN,
                           "(?:" ENGLISH ")?") "|\\p{N}{1,3}| ?[^" SPACE
                                               "\\p{L}\\p{N}]+[\\r\\n]*|" LINES_AND_SPACES}},
+    {" gemma4 ", CLEAN | BOS | CHARS, {"\\n+"}},
+    {" granite-embed-multi-311m ", CLEAN | CHARS, {"\\n+"}},
+    {" sarvam-moe ", CHARS, {"\\n+"}},
     {" chameleon ",
      BOS,
      {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}",

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const loam__kind *const kinds[] = {&loam__kind_spm, &loam__kind_bpe, &loam__kind_unigram,
+static const loam__kind *const kinds[] = {&loam__kind_spm,       &loam__kind_bpe,
+                                          &loam__kind_gemma4,    &loam__kind_unigram,
                                           &loam__kind_wordpiece, &loam__kind_rwkv};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -35,7 +36,8 @@ static loam_status pick_kind(loam__base *b, loam__vocab *v)
     return loam__fail(
         b, LOAM_ERR_TOKENIZER,
         "the vocabulary is of kind '%.*s', and this version reads 'llama' (SentencePiece "
-        "BPE), 'gpt2' (byte-level BPE), 't5' (Unigram), 'bert' (WordPiece) and 'rwkv'; use another "
+        "BPE), 'gpt2' (byte-level BPE), 'gemma4' (BPE over characters), 't5' (Unigram), 'bert' "
+        "(WordPiece) and 'rwkv'; use another "
         "model or a newer loam",
         n < 32 ? (int)n : 32, model);
 }

@@ -64,8 +64,8 @@ typedef struct loam__kind {
     loam_status (*encode)(struct loam__encoder *e, const char *text, size_t n, bool fresh);
 } loam__kind;
 
-extern const loam__kind loam__kind_bpe, loam__kind_spm, loam__kind_unigram, loam__kind_wordpiece,
-    loam__kind_rwkv;
+extern const loam__kind loam__kind_bpe, loam__kind_gemma4, loam__kind_spm, loam__kind_unigram,
+    loam__kind_wordpiece, loam__kind_rwkv;
 
 /* Where the tables lie in their one block: what is reported and what is allocated. */
 typedef struct loam__vocab_layout {
