@@ -57,11 +57,13 @@ def unigram(tokens, scores, types, charsmap_bytes=None, **more):
 SPM = (["<unk>", "<s>", "</s>", "<0x0A>", "<0xE2>", "▁", "e", "l", "o", "H", "el", "lo", "▁H", "▁Hel",
         "▁Hello", "o▁w"], [0.0, 0, 0, 0, 0, -1, -2, -2, -2, -2, -3, -4, -5, -6, -7, -8],
        [2, 3, 3, 6, 6] + [1] * 11)
-UNIGRAM = (["<pad>", "</s>", "<unk>", "▁", "e", "l", "o", "▁He", "llo", "▁w", "or", "▁Hello", "<x>", "o▁w", "[GONE]"],
-           [0.0, 0, 0, -3, -4, -4.5, -5, -6, -6.5, -7, -7.5, -8, 0, -9, -10], [3, 3, 2] + [1] * 9 + [4, 1, 5])
+UNIGRAM = (["<pad>", "</s>", "<unk>", "▁", "e", "l", "o", "▁He", "llo", "▁w", "or", "▁Hello", "<x>", "o▁w",
+            "[GONE]"], [0.0, 0, 0, -3, -4, -4.5, -5, -6, -6.5, -7, -7.5, -8, 0, -9, -10], [3, 3, 2] + [1] * 9 + [4, 1, 5])
 MAP = {ord("H"): b"h", 9: b" ", ord("z"): b"", 0xC3: b"ab c"}
-BERT = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁hello", "▁hel", "lo", "▁,", "▁world", "s", "▁'", "▁1", "23", "45", "▁"],
-        [3, 3, 3, 3] + [1] * 11)
+BERT = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁hello", "▁hel", "lo", "▁,", "▁world", "s", "▁'", "▁1", "23", "45",
+         "▁"], [3, 3, 3, 3] + [1] * 11)
+GEMMA = (["<pad>", "<eos>", "<bos>", "<unk>", "▁", "H", "e", "l", "o", "ll", "He", "llo", "▁w", "\n", "\n\n",
+          "1", "<0xF0>", "o▁w"], [3, 3, 3, 2] + [1] * 12 + [6, 1])
 WORLD = (["<s>", "\\x00", "\\n", "a", "el", "l", "lo", "Hello", " world", "\\xe2\\x96", "\\\\", "\\'", "\\x"],
          [3] + [1] * 12)
 MERGES = ["e l", "l o", "Ġ w", "H el", "Hel lo", "1 2", "12 3", "' s"]
@@ -96,6 +98,8 @@ SEEDS = {
     "wordpiece-bare": container(entries("bert", ["▁a", "b", "a", "", "▁▁", "▁▁"]), [], 0),
     "rwkv": container(entries("rwkv", *WORLD), [], 0),
     "rwkv-bare": container(entries("rwkv", ["\\", "\\x", "\\x4", "\\x41", "\\q"]), [], 0),
+    "gemma4": container(entries("gemma4", *GEMMA, merges=(ARRAY, (STRING, [
+        "l l", "H e", "ll o", "▁ w", "o ▁w", "\n \n", "1 2"]))), [], 0),
     "no-tokens": container(entries("llama", []), [], 0),
     "other-kind": container(entries("unheard-of", ["a"]), [], 0),
     "no-vocabulary": container([], [], 0),
