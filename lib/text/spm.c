@@ -146,6 +146,22 @@ static bool add_bytes(loam__encoder *e, const char *p, size_t n, size_t *n_bytes
     return true;
 }
 
+/* Bytes of the space at p, which has two spellings, or 0. */
+static size_t space_at(const char *p, size_t n)
+{
+    if (p[0] == ' ') return 1;
+    return loam__is_space(p, n) ? LOAM__SPACE_BYTES : 0;
+}
+
+/* Bytes at p up to what may be a space. */
+static size_t others_at(const char *p, size_t n)
+{
+    size_t i = 1;
+    while (i < n && p[i] != ' ' && p[i] != LOAM__SPACE[0])
+        i++;
+    return i;
+}
+
 /* A word ends in front of a space, unless a token of the vocabulary reaches over such a place: what
  * is joined on one side cannot depend on the other. */
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
@@ -156,18 +172,15 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     e->merger.ctx = e;
     if (fresh && e->v->space_prefix && !add_bytes(e, LOAM__SPACE, LOAM__SPACE_BYTES, &n_bytes))
         return LOAM_ERR_NOMEM;
-    for (size_t at = 0; at < n;) {
-        size_t step = 0;
-        bool space = text[at] == ' ' || loam__is_space(text + at, n - at);
+    for (size_t at = 0, step; at < n; at += step) {
+        step = space_at(text + at, n - at);
+        bool space = step > 0;
         if (space && n_bytes && !k->before_space[((uint8_t *)e->word.p)[n_bytes - 1]]) {
             loam_status st = end_word(e, n_bytes);
             if (st != LOAM_OK) return st;
             n_bytes = 0;
         }
-        if (space) step = text[at] == ' ' ? 1 : LOAM__SPACE_BYTES;
-        while (!space && at + step < n && text[at + step] != ' ' &&
-               (step == 0 || text[at + step] != LOAM__SPACE[0]))
-            step++;
+        if (!space) step = others_at(text + at, n - at);
         if (n_bytes > UINT32_MAX - LOAM__SPACE_BYTES - step)
             return loam__fail(
                 e->base, LOAM_ERR_LIMIT,
@@ -175,7 +188,6 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
         if (!add_bytes(e, space ? LOAM__SPACE : text + at, space ? LOAM__SPACE_BYTES : step,
                        &n_bytes))
             return LOAM_ERR_NOMEM;
-        at += step;
     }
     return end_word(e, n_bytes);
 }
