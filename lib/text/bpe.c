@@ -366,11 +366,20 @@ static void emit_bytes(loam__encoder *e, const char *p, size_t n)
     }
 }
 
-static loam_status encode_word(void *ctx, const char *word, size_t n)
+/* A word, and where the memo keeps it. */
+typedef struct bpe_word {
+    const char *p;
+    size_t n; /* 0: none */
+    loam__memo_slot *slot;
+    uint64_t key[3];
+} bpe_word;
+
+static loam_status encode_word(loam__encoder *e, const bpe_word *w)
 {
-    loam__encoder *e = ctx;
     const bpe *k = e->v->state;
-    if (loam__recall(e, word, n)) return LOAM_OK;
+    const char *word = w->p;
+    const size_t n = w->n;
+    if (n == 0 || loam__recall(e, w->slot, w->key)) return LOAM_OK;
     bool may_be_whole = k->whole_words || (k->characters && word[0] == '\n');
     uint32_t whole = may_be_whole ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
     if (whole != LOAM__NO_ID) {
@@ -391,6 +400,23 @@ static loam_status encode_word(void *ctx, const char *word, size_t n)
     }
     loam__keep(e);
     return LOAM_OK;
+}
+
+/* A word waits until the next one is found: its place in the memo is on its way meanwhile. */
+typedef struct bpe_words {
+    loam__encoder *e;
+    bpe_word waits;
+} bpe_words;
+
+static loam_status add_word(void *ctx, const char *p, size_t n)
+{
+    bpe_words *words = ctx;
+    bpe_word next = {.p = p, .n = n};
+    next.slot = loam__memo_find(&words->e->memo, p, n, next.key);
+    if (next.slot) LOAM__PREFETCH(next.slot);
+    loam_status st = encode_word(words->e, &words->waits);
+    words->waits = next;
+    return st;
 }
 
 /* The text with U+2581 for spaces, in e->word. */
@@ -422,7 +448,9 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
         if (!spell_spaces(e, text, n, &n)) return LOAM_ERR_NOMEM;
         text = e->word.p;
     }
-    return loam__patterns_split(k->patterns, e->base, text, n, encode_word, e);
+    bpe_words words = {.e = e};
+    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &words);
+    return st == LOAM_OK ? encode_word(e, &words.waits) : st;
 }
 
 const loam__kind loam__kind_bpe = {

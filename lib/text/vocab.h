@@ -120,11 +120,10 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
     e->writing->n_ids++;
 }
 
-/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). */
-static inline bool loam__recall(loam__encoder *e, const char *word, size_t n)
+/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). slot and
+ * key: of loam__memo_find(). */
+static inline bool loam__recall(loam__encoder *e, loam__memo_slot *slot, const uint64_t key[3])
 {
-    uint64_t key[3];
-    loam__memo_slot *slot = loam__memo_find(&e->memo, word, n, key);
     if (!slot) return false;
     if (loam__memo_has(slot, key)) {
         for (uint32_t i = 0; i < slot->n_ids; i++)
