@@ -60,3 +60,12 @@ void loam__decode_spellings(loam__vocab *v, uint32_t bytes[256])
         out += t->n;
     }
 }
+
+void loam__find_spaces(const loam__vocab *v, bool before_space[256])
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        const loam__key key = v->keys[i];
+        for (uint32_t at = 1; at < key.n; at++)
+            if (loam__is_space(key.p + at, key.n - at)) before_space[(uint8_t)key.p[at - 1]] = true;
+    }
+}

@@ -17,5 +17,8 @@ static inline bool loam__is_space(const char *p, size_t n)
 /* Tokens that are not spelled as their bytes get these. bytes: the token that stands for each byte,
  * or LOAM__NO_ID. */
 void loam__decode_spellings(loam__vocab *v, uint32_t bytes[256]);
+/* Whether a token that ordinary text may become has U+2581 behind a character that ends in a byte.
+ * Where none has, a word ends: no token reaches over that place. */
+void loam__find_spaces(const loam__vocab *v, bool before_space[256]);
 
 #endif

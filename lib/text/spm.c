@@ -49,17 +49,6 @@ static void read_scores(loam__vocab *v)
     }
 }
 
-static void find_spaces(loam__vocab *v)
-{
-    spm *k = v->state;
-    for (uint32_t i = 0; i < v->n; i++) {
-        const loam__key key = v->keys[i];
-        for (uint32_t at = 1; at < key.n; at++)
-            if (loam__is_space(key.p + at, key.n - at))
-                k->before_space[(uint8_t)key.p[at - 1]] = true;
-    }
-}
-
 static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 {
     spm *k = v->state;
@@ -68,7 +57,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     loam__decode_spellings(v, k->bytes);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
-    find_spaces(v);
+    loam__find_spaces(v, k->before_space);
     k->space = loam__find_key(v, LOAM__SPACE, LOAM__SPACE_BYTES);
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;

@@ -24,7 +24,8 @@ typedef struct unigram {
     uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
     bool all_bytes;      /* every byte has one, and unknown characters become these */
     bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
-    bool mapped[256];    /* whether the map replaces something that starts with this byte */
+    bool before_space[256];
+    bool mapped[256]; /* whether the map replaces something that starts with this byte */
 } unigram;
 
 /* ---- loading ---- */
@@ -118,6 +119,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
         if (v->tokens[i].type == LOAM__TOKEN_BYTE)
             v->tokens[i].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     loam__plant_keys(v, &k->trie, table);
+    loam__find_spaces(v, k->before_space);
     return read_map(b, v, (uint8_t *)(k->scores + v->n));
 }
 
@@ -272,25 +274,50 @@ static bool offer_all(lattice *l, size_t from, const char *text, size_t n_text, 
     return single || offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
 }
 
-static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+/* Cut a word the best way. */
+static loam_status cut(lattice *l, const char *word, size_t n)
 {
-    lattice l = {.e = e};
-    size_t n_word, start = 0;
-    (void)fresh;
-    loam_status st = normalize(e, text, n, &n_word);
-    if (st != LOAM_OK) return st;
-    if (!offer(&l, 0, 0, LOAM__NO_ID, 0)) return LOAM_ERR_NOMEM;
-    const char *word = e->word.p;
-    for (size_t at = 0; at < n_word;) {
+    size_t start = 0;
+    l->n = 0;
+    if (!offer(l, 0, 0, LOAM__NO_ID, 0)) return LOAM_ERR_NOMEM;
+    for (size_t at = 0; at < n;) {
         loam__utf8_state state;
-        size_t n_char = loam__utf8_scan(word + at, n_word - at, &state);
-        if (!offer_all(&l, at - start, word + at, n_word - at, n_char)) return LOAM_ERR_NOMEM;
+        size_t n_char = loam__utf8_scan(word + at, n - at, &state);
+        if (!offer_all(l, at - start, word + at, n - at, n_char)) return LOAM_ERR_NOMEM;
         at += n_char;
-        if (l.n - 1 != at - start || (l.n <= STRETCH && at < n_word)) continue;
-        settle(&l, word + start);
+        if (l->n - 1 != at - start || (l->n <= STRETCH && at < n)) continue;
+        settle(l, word + start);
         start = at;
     }
     return LOAM_OK;
+}
+
+static size_t word_end(const unigram *k, const char *p, size_t n)
+{
+    size_t i = 1;
+    while (i < n && (!loam__is_space(p + i, n - i) || k->before_space[(uint8_t)p[i - 1]]))
+        i++;
+    return i;
+}
+
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    lattice l = {.e = e};
+    size_t n_words;
+    (void)fresh;
+    loam_status st = normalize(e, text, n, &n_words);
+    const char *words = e->word.p;
+    for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
+        uint64_t key[3];
+        m = word_end(e->v->state, words + at, n_words - at);
+        loam__memo_slot *slot = loam__memo_find(&e->memo, words + at, m, key);
+        if (l.unknown) slot = NULL; /* its first token may belong to the word before */
+        if (loam__recall(e, slot, key)) continue;
+        st = cut(&l, words + at, m);
+        if (l.unknown) loam__forget(e); /* as may its last one to the next */
+        loam__keep(e);
+    }
+    return st;
 }
 
 const loam__kind loam__kind_unigram = {

@@ -142,6 +142,13 @@ static inline void loam__keep(loam__encoder *e)
     e->writing = NULL;
 }
 
+/* Do not keep it. */
+static inline void loam__forget(loam__encoder *e)
+{
+    if (e->writing) e->writing->key[2] = 0;
+    e->writing = NULL;
+}
+
 /* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
 int64_t loam__single(const loam__gguf *g, const char *key);
 /* Set *flag if the file says what it is. */

@@ -44,17 +44,19 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 
 static bool is_space(int32_t c)
 {
+    if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
     utf8proc_category_t category = utf8proc_category(c);
-    return (c >= '\t' && c <= '\r') || c == 0x85 || category == UTF8PROC_CATEGORY_ZS ||
-           category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+    return c == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+           category == UTF8PROC_CATEGORY_ZP;
 }
 
 /* Control characters, private ones, and what stands for one that was lost. */
 static bool is_dropped(int32_t c)
 {
+    if (c < 0x80) return c < 0x20 || c == 0x7F;
     utf8proc_category_t category = utf8proc_category(c);
-    return c == 0 || c == 0xFFFD || category == UTF8PROC_CATEGORY_CC ||
-           category == UTF8PROC_CATEGORY_CF || category == UTF8PROC_CATEGORY_CO;
+    return c == 0xFFFD || category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+           category == UTF8PROC_CATEGORY_CO;
 }
 
 /* Characters that are words of their own: punctuation, all of ASCII's symbols, and Han. */
@@ -63,9 +65,10 @@ static bool stands_alone(int32_t c)
     static const int32_t han[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},
                                      {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F},
                                      {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
+    if (c < 0x80)
+        return !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
     utf8proc_category_t category = utf8proc_category(c);
     if (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) return true;
-    if (c < 0x80) return category >= UTF8PROC_CATEGORY_SM && category <= UTF8PROC_CATEGORY_SO;
     for (size_t i = 0; i < sizeof han / sizeof *han; i++)
         if (c >= han[i][0] && c <= han[i][1]) return true;
     return false;
@@ -87,7 +90,10 @@ static void end_word(words *w)
     const char *word = e->word.p;
     size_t first = e->n_tokens, n = w->n, n_key = 0;
     bool known = w->n_chars <= WORD_MAX;
-    if (w->n_chars == 0) return;
+    uint64_t key[3];
+    loam__memo_slot *slot = loam__memo_find(&e->memo, word, n, key);
+    w->n = w->n_chars = 0;
+    if (n == 0 || loam__recall(w->e, slot, key)) return;
     for (size_t at = 0; known && at < n; at += n_key) {
         uint32_t id = loam__trie_longest(&k->trie, word + at, n - at, &n_key);
         /* "##" has no spelling of its own: what starts a word is not a token in one */
@@ -95,10 +101,11 @@ static void end_word(words *w)
         if (known) loam__emit(w->e, id);
     }
     if (!known) {
+        loam__forget(w->e);
         w->e->n_tokens = first;
         if (e->v->unknown >= 0) loam__emit(w->e, (uint32_t)e->v->unknown);
     }
-    w->n = w->n_chars = 0;
+    loam__keep(w->e);
 }
 
 static bool add_char(words *w, int32_t c)
@@ -122,8 +129,8 @@ static bool take(words *w, int32_t c)
         return true;
     }
     if (is_dropped(c)) return true;
-    if (w->kind->strip && utf8proc_category(c) == UTF8PROC_CATEGORY_MN) return true;
-    if (w->kind->lower) c = utf8proc_tolower(c);
+    if (w->kind->strip && c >= 0x80 && utf8proc_category(c) == UTF8PROC_CATEGORY_MN) return true;
+    if (w->kind->lower) c = c < 0x80 ? c | (c >= 'A' && c <= 'Z' ? 0x20 : 0) : utf8proc_tolower(c);
     bool alone = stands_alone(c);
     if (alone) end_word(w);
     if (!add_char(w, c)) return false;
@@ -145,7 +152,8 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
         utf8proc_ssize_t n_parts = 1;
         step = loam__utf8_scan(text + at, n - at, &state);
         if (state != LOAM__UTF8_WHOLE) continue; /* as a character that was lost */
-        utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, &c);
+        c = (uint8_t)text[at];
+        if (step > 1) utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, &c);
         parts[0] = c;
         if (w.kind->strip && c >= 0x80)
             n_parts =
