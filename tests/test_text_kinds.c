@@ -125,6 +125,7 @@ static void test_wordpiece__takes_the_longest_piece_or_gives_the_word_up(void **
     check_tokens(&f, "hellox", 0, "[UNK]|"); /* only at the start */
     check_tokens(&f, "hello world", LOAM_TOKENIZE_SPECIAL, "[CLS]|▁hello|▁world|[SEP]|");
     check_tokens(&f, "", LOAM_TOKENIZE_SPECIAL, "[CLS]|[SEP]|");
+    check_tokens(&f, "hello▁world", 0, "[UNK]|");
     check_tokens(&f, "[SEP]hello", LOAM_TOKENIZE_CONTROL, "[SEP]|▁hello|");
     check_tokens(&f, " \n\t ", 0, "");
     close_vocab(&f);
@@ -429,6 +430,28 @@ static void test_rwkv__takes_the_longest_token(void **state)
 
 /* ---- all of them ---- */
 
+static void test_special__typed_text_is_never_control(void **state)
+{
+    static const struct {
+        void (*open)(fixture *f);
+        const char *text, *want;
+    } rows[] = {{open_wordpiece, "[SEP]", "[UNK]|[UNK]|[UNK]|"},
+                {open_unigram, "</s>", "▁|<unk>|"},
+                {open_rwkv, "<s>a", "<s>|<s>|<s>|a|"}}; /* there <s> also is the unknown one */
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint8_t typed[8];
+        fixture f;
+        memset(typed, 1, sizeof typed);
+        rows[i].open(&f);
+        check_tokens(&f, rows[i].text, 0, rows[i].want);
+        assert_string_equal(
+            tokens_of(&f, rows[i].text, strlen(rows[i].text), typed, LOAM_TOKENIZE_CONTROL),
+            rows[i].want);
+        close_vocab(&f);
+    }
+}
+
 static void test_load__refuses_with_a_sentence(void **state)
 {
     static const uint8_t no_map[] = {255, 255, 255, 255, 0};
@@ -515,6 +538,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unigram__normalizes_by_the_files_map),
     cmocka_unit_test(test_charsmap__trusts_nothing),
     cmocka_unit_test(test_rwkv__takes_the_longest_token),
+    cmocka_unit_test(test_special__typed_text_is_never_control),
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__takes_scores_that_are_no_numbers),
     cmocka_unit_test(test_load__survives_every_failed_allocation),

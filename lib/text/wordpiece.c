@@ -96,8 +96,10 @@ static void end_word(words *w)
     if (n == 0 || loam__recall(w->e, slot, key)) return;
     for (size_t at = 0; known && at < n; at += n_key) {
         uint32_t id = loam__trie_longest(&k->trie, word + at, n - at, &n_key);
-        /* "##" has no spelling of its own: what starts a word is not a token in one */
-        known = id != LOAM__NO_ID && (at > 0 || n_key > LOAM__SPACE_BYTES);
+        /* what starts a word is no token inside of one, also where the text has U+2581 there */
+        bool starts = id != LOAM__NO_ID && loam__is_space(word + at, n_key);
+        known =
+            id != LOAM__NO_ID && starts == (at == 0) && n_key > (starts ? LOAM__SPACE_BYTES : 0);
         if (known) loam__emit(w->e, id);
     }
     if (!known) {
