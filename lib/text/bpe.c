@@ -1,10 +1,11 @@
-/* Byte-level BPE (Radford et al. 2019, GPT-2): text is cut into words by patterns, each word starts
- * as its bytes, and pairs are joined in the order in which the file lists them. */
+/* BPE (Sennrich, Haddow, Birch 2016): text is cut into words by patterns, each word starts as its
+ * bytes (Radford et al. 2019, GPT-2) or, in few vocabularies, as its characters, and pairs are
+ * joined in the order in which the file lists them. */
 #include <string.h>
 
 #include "lib/base/utf8.h"
 #include "pre.h"
-#include "vocab.h"
+#include "spelling.h"
 
 typedef struct pair_slot {
     uint32_t left, right; /* left LOAM__NO_ID: empty */
@@ -16,8 +17,11 @@ typedef struct bpe {
     size_t merges; /* the metadata entry of the merges */
     uint32_t n_merges, pair_mask;
     pair_slot *pairs;
-    uint32_t bytes[256]; /* the token of each byte, or LOAM__NO_ID */
-    bool whole_words;
+    loam__pair *byte_pairs; /* of the tokens of two bytes: [256][256] */
+    uint8_t *filter;        /* a bit is set for every pair, and for few others */
+    uint32_t single[256];   /* the token that a byte alone makes, or LOAM__NO_ID */
+    uint32_t bytes[256];    /* the token that stands for a byte of an unknown character */
+    bool whole_words, characters;
 } bpe;
 
 /* ---- the alphabet: bytes that print stand for themselves, the others for U+0100 onwards ---- */
@@ -90,18 +94,34 @@ static void decode_tokens(loam__vocab *v, const int16_t byte_of[512])
 /* ---- pairs ---- */
 
 /* Longer merges, in bytes, are taken to name no tokens; real ones have some 100. */
-#define MERGE_MAX 1024u
+#define MERGE_MAX  1024u
 
-static uint32_t pair_hash(uint32_t left, uint32_t right)
+#define BYTE_PAIRS (256u * 256u)
+
+/* Bits of the filter for each slot: half a byte, so that it stays in a cache where the slots do
+ * not, and most pairs that are asked for and are none stop there. */
+#define FILTER_BITS 4u
+
+static uint64_t pair_hash(uint32_t left, uint32_t right)
 {
     uint64_t h = ((uint64_t)left << 32 | right) * 0x9E3779B97F4A7C15u;
-    return (uint32_t)(h >> 32);
+    return h ^ h >> 32;
+}
+
+static uint8_t *filter_of(const bpe *k, uint64_t hash, uint8_t *bit)
+{
+    uint64_t at = hash >> 8 & ((uint64_t)(k->pair_mask + (uint64_t)1) * FILTER_BITS - 1);
+    *bit = (uint8_t)(1u << (at & 7));
+    return &k->filter[at >> 3];
 }
 
 /* The first mention of a pair counts. False: too many collisions. */
 static bool add_pair(bpe *k, uint32_t left, uint32_t right, loam__pair to)
 {
-    uint32_t at = pair_hash(left, right);
+    uint64_t hash = pair_hash(left, right);
+    uint32_t at = (uint32_t)hash;
+    uint8_t bit, *filter = filter_of(k, hash, &bit);
+    *filter |= bit;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
         if (slot->left == left && slot->right == right) return true;
@@ -112,13 +132,27 @@ static bool add_pair(bpe *k, uint32_t left, uint32_t right, loam__pair to)
     return false;
 }
 
+static void add_byte_pair(bpe *k, const char two[2], loam__pair to)
+{
+    loam__pair *pair = &k->byte_pairs[(uint8_t)two[0] << 8 | (uint8_t)two[1]];
+    if (pair->id == LOAM__NO_ID) *pair = to;
+}
+
 static bool find_pair(const void *ctx, const loam__part *left, const loam__part *right,
                       uint32_t end, loam__pair *pair)
 {
-    const bpe *k = ctx;
-    (void)end;
+    const loam__encoder *e = ctx;
+    const bpe *k = e->v->state;
+    if (end - left->at == 2) {
+        const uint8_t *two = (const uint8_t *)e->text + left->at;
+        *pair = k->byte_pairs[two[0] << 8 | two[1]];
+        return pair->id != LOAM__NO_ID;
+    }
     if (left->id == LOAM__NO_ID) return false;
-    uint32_t at = pair_hash(left->id, right->id);
+    uint64_t hash = pair_hash(left->id, right->id);
+    uint8_t bit;
+    if (!(*filter_of(k, hash, &bit) & bit)) return false;
+    uint32_t at = (uint32_t)hash;
     for (uint32_t i = 0; i < LOAM__PROBES_MAX; i++) {
         const pair_slot *slot = &k->pairs[(at + i) & k->pair_mask];
         if (slot->left == LOAM__NO_ID) break;
@@ -140,12 +174,23 @@ typedef struct merge {
 
 #define MERGES_AT_ONCE 8u
 
+static bool read_part(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
+                      char *out, size_t *n_out)
+{
+    const bpe *k = v->state;
+    if (!k->characters) return decode(byte_of, p, n, out, n_out);
+    memcpy(out, p, n);
+    *n_out = n;
+    return true;
+}
+
 static void read_merge(const loam__vocab *v, const int16_t byte_of[512], const char *p, size_t n,
                        merge *m)
 {
     const char *gap = n > 1 ? memchr(p + 1, ' ', n - 1) : NULL;
-    m->good = gap && n <= MERGE_MAX && decode(byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
-              decode(byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
+    m->good =
+        gap && n <= MERGE_MAX && read_part(v, byte_of, p, (size_t)(gap - p), m->text, &m->n[0]) &&
+        read_part(v, byte_of, gap + 1, n - (size_t)(gap + 1 - p), m->text + m->n[0], &m->n[1]);
     if (!m->good) return;
     m->hash[0] = loam__text_map_hash(&v->map, m->text, m->n[0]);
     m->hash[1] = loam__text_map_hash(&v->map, m->text + m->n[0], m->n[1]);
@@ -173,6 +218,8 @@ static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_
     loam__strings list = loam__gguf_strings(v->gguf, k->merges);
     for (size_t i = 0; i <= k->pair_mask; i++)
         k->pairs[i].left = LOAM__NO_ID;
+    for (size_t i = 0; i < BYTE_PAIRS; i++)
+        k->byte_pairs[i].id = LOAM__NO_ID;
     for (uint32_t rank = 0; rank < k->n_merges; rank++) {
         uint32_t at = rank % MERGES_AT_ONCE;
         for (uint32_t i = 0; at == 0 && i < MERGES_AT_ONCE && rank + i < k->n_merges; i++) {
@@ -180,7 +227,12 @@ static loam_status fill_pairs(loam__base *b, loam__vocab *v, const int16_t byte_
             const char *p = loam__strings_next(&list, &n);
             read_merge(v, byte_of, p, n, &merges[i]);
         }
-        if (!find_merge(v, &merges[at], ids)) unused++;
+        if (!find_merge(v, &merges[at], ids)) {
+            unused++;
+            continue;
+        }
+        if (merges[at].n[0] + merges[at].n[1] == 2)
+            add_byte_pair(k, merges[at].text, (loam__pair){rank, ids[2]});
         else if (!add_pair(k, ids[0], ids[1], (loam__pair){rank, ids[2]}))
             return loam__fail(
                 b, LOAM_ERR_TOKENIZER,
@@ -212,7 +264,10 @@ static loam_status count_merges(loam__base *b, loam__vocab *v, size_t *table_byt
     k->merges = (size_t)entry;
     k->n_merges = (uint32_t)meta.count;
     k->pair_mask = (uint32_t)(slots - 1);
-    if (loam__mul_size(slots, sizeof *k->pairs, table_bytes)) return LOAM_OK;
+    if (loam__mul_size(slots, sizeof *k->pairs, table_bytes) &&
+        loam__add_size(*table_bytes, BYTE_PAIRS * sizeof *k->byte_pairs, table_bytes) &&
+        loam__add_size(*table_bytes, slots / 8 * FILTER_BITS, table_bytes))
+        return LOAM_OK;
     return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu merges does not fit into any memory",
                       (unsigned long)k->n_merges);
 }
@@ -221,8 +276,9 @@ static loam_status count_merges(loam__base *b, loam__vocab *v, size_t *table_byt
 
 static const loam__pre *pick_pre(loam__base *b, const loam__vocab *v)
 {
-    const char *name = "";
-    size_t n = 0;
+    const char *name = v->kind->model;
+    size_t n = strlen(name);
+    if (v->kind == &loam__kind_gemma4) return loam__pre_find(name, n);
     int64_t entry = loam__single(v->gguf, "tokenizer.ggml.pre");
     if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n) != LOAM_OK) {
         loam__log(
@@ -245,6 +301,7 @@ static loam_status load_pre(loam__base *b, loam__vocab *v)
     bpe *k = v->state;
     const loam__pre *pre = pick_pre(b, v);
     k->whole_words = (pre->flags & LOAM__PRE_WHOLE_WORDS) != 0;
+    k->characters = (pre->flags & LOAM__PRE_CHARACTERS) != 0;
     v->add_bos = (pre->flags & LOAM__PRE_ADD_BOS) != 0;
     v->clean_spaces = (pre->flags & LOAM__PRE_CLEAN_SPACES) != 0;
     return loam__patterns_new(b, pre, &k->patterns);
@@ -261,13 +318,16 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     bpe *k = v->state;
     int16_t byte_of[512];
     k->pairs = table;
+    k->byte_pairs = (loam__pair *)(k->pairs + k->pair_mask + (size_t)1);
+    k->filter = (uint8_t *)(k->byte_pairs + BYTE_PAIRS);
     make_alphabet(byte_of);
-    decode_tokens(v, byte_of);
+    if (k->characters) loam__decode_spellings(v, k->bytes);
+    else decode_tokens(v, byte_of);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     for (uint32_t c = 0; c < 256; c++) {
         char byte = (char)c;
-        k->bytes[c] = loam__find_key(v, &byte, 1);
+        k->single[c] = loam__find_key(v, &byte, 1);
     }
     return fill_pairs(b, v, byte_of);
 }
@@ -280,27 +340,102 @@ static void unload(loam__vocab *v)
 
 /* ---- encoding ---- */
 
-static loam_status encode_word(void *ctx, const char *word, size_t n)
+/* A word's bytes or characters. */
+static size_t cut_word(const loam__vocab *v, const char *word, size_t n, loam__part *parts)
 {
-    loam__encoder *e = ctx;
-    const bpe *k = e->v->state;
-    if (k->whole_words) {
-        uint32_t id = loam__find_key(e->v, word, n);
-        if (id != LOAM__NO_ID) {
-            loam__emit(e, id);
-            return LOAM_OK;
-        }
+    const bpe *k = v->state;
+    size_t n_parts = 0;
+    for (size_t at = 0, step = 1; at < n; at += step) {
+        loam__utf8_state state = LOAM__UTF8_WHOLE;
+        if (k->characters) step = loam__utf8_scan(word + at, n - at, &state);
+        if (state != LOAM__UTF8_WHOLE) step = 1;
+        uint32_t id = step == 1 ? k->single[(uint8_t)word[at]] : loam__find_key(v, word + at, step);
+        parts[n_parts++] = (loam__part){id, (uint32_t)at};
     }
+    return n_parts;
+}
+
+/* The bytes of a part without a token; where single bytes have none, they are lost. */
+static void emit_bytes(loam__encoder *e, const char *p, size_t n)
+{
+    const bpe *k = e->v->state;
+    for (size_t i = 0; k->characters && i < n; i++) {
+        uint32_t id = k->bytes[(uint8_t)p[i]];
+        if (id == LOAM__NO_ID && e->v->unknown >= 0) id = (uint32_t)e->v->unknown;
+        if (id != LOAM__NO_ID) loam__emit(e, id);
+    }
+}
+
+/* A word, and where the memo keeps it. */
+typedef struct bpe_word {
+    const char *p;
+    size_t n; /* 0: none */
+    loam__memo_slot *slot;
+    uint64_t key[3];
+} bpe_word;
+
+static loam_status encode_word(loam__encoder *e, const bpe_word *w)
+{
+    const bpe *k = e->v->state;
+    const char *word = w->p;
+    const size_t n = w->n;
+    if (n == 0 || loam__recall(e, w->slot, w->key)) return LOAM_OK;
+    bool may_be_whole = k->whole_words || (k->characters && word[0] == '\n');
+    uint32_t whole = may_be_whole ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
+    if (whole != LOAM__NO_ID) {
+        loam__emit(e, whole);
+        loam__keep(e);
+        return LOAM_OK;
+    }
+    e->text = word;
     loam__part *parts = loam__scratch_need(&e->parts, e->base, n, sizeof *parts);
     if (!parts) return LOAM_ERR_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        parts[i] = (loam__part){k->bytes[(uint8_t)word[i]], (uint32_t)i};
-    loam_status st = loam__merge(&e->merger, parts, &n, (uint32_t)n);
+    size_t n_parts = cut_word(e->v, word, n, parts);
+    loam_status st = loam__merge(&e->merger, parts, &n_parts, (uint32_t)n);
     if (st != LOAM_OK) return st;
-    for (size_t i = 0; i < n; i++)
-        if (parts[i].id != LOAM__NO_ID)
-            loam__emit(e, parts[i].id); /* bytes without a token are lost */
+    for (size_t i = 0; i < n_parts; i++) {
+        size_t end = i + 1 < n_parts ? parts[i + 1].at : n;
+        if (parts[i].id != LOAM__NO_ID) loam__emit(e, parts[i].id);
+        else emit_bytes(e, word + parts[i].at, end - parts[i].at);
+    }
+    loam__keep(e);
     return LOAM_OK;
+}
+
+/* A word waits until the next one is found: its place in the memo is on its way meanwhile. */
+typedef struct bpe_words {
+    loam__encoder *e;
+    bpe_word waits;
+} bpe_words;
+
+static loam_status add_word(void *ctx, const char *p, size_t n)
+{
+    bpe_words *words = ctx;
+    bpe_word next = {.p = p, .n = n};
+    next.slot = loam__memo_find(&words->e->memo, p, n, next.key);
+    if (next.slot) LOAM__PREFETCH(next.slot);
+    loam_status st = encode_word(words->e, &words->waits);
+    words->waits = next;
+    return st;
+}
+
+/* The text with U+2581 for spaces, in e->word. */
+static bool spell_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+{
+    size_t n_spaces = 0, most;
+    for (size_t i = 0; i < n; i++)
+        n_spaces += text[i] == ' ';
+    if (!loam__mul_size(n_spaces, LOAM__SPACE_BYTES - 1, &most) || !loam__add_size(n, most, &most))
+        most = SIZE_MAX;
+    char *out = loam__scratch_need(&e->word, e->base, most, 1);
+    if (!out) return false;
+    for (size_t i = 0; i < n; i++) {
+        size_t step = text[i] == ' ' ? LOAM__SPACE_BYTES : 1;
+        memcpy(out, step > 1 ? LOAM__SPACE : text + i, step);
+        out += step;
+    }
+    *n_word = most;
+    return true;
 }
 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
@@ -308,16 +443,39 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     const bpe *k = e->v->state;
     (void)fresh;
     e->merger.pair = find_pair;
-    e->merger.ctx = k;
-    return loam__patterns_split(k->patterns, e->base, text, n, encode_word, e);
+    e->merger.ctx = e;
+    if (k->characters) {
+        if (!spell_spaces(e, text, n, &n)) return LOAM_ERR_NOMEM;
+        text = e->word.p;
+    }
+    bpe_words words = {.e = e};
+    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &words);
+    return st == LOAM_OK ? encode_word(e, &words.waits) : st;
 }
 
 const loam__kind loam__kind_bpe = {
     .model = "gpt2",
     .state_bytes = sizeof(bpe),
+    .hashed = true,
     .bos = -1,
     .eos = -1,
     .unknown = -1,
+    .open = open_bpe,
+    .fill = fill,
+    .free = unload,
+    .encode = encode,
+};
+
+/* The same over characters, with a pre-tokenizer of its own. */
+const loam__kind loam__kind_gemma4 = {
+    .model = "gemma4",
+    .state_bytes = sizeof(bpe),
+    .hashed = true,
+    .add_bos = true,
+    .framed = true,
+    .bos = 2,
+    .eos = 1,
+    .unknown = 3,
     .open = open_bpe,
     .fill = fill,
     .free = unload,

@@ -77,6 +77,7 @@ typedef struct run {
     const loam__patterns *patterns;
     loam__base *base;
     pcre2_match_data *match;
+    pcre2_match_context *limits;
     loam__word_fn fn;
     void *ctx;
 } run;
@@ -86,9 +87,10 @@ static bool next_match(const run *r, const pcre2_code *code, const char *text, s
                        size_t *start, size_t *end, loam_status *st)
 {
     uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
-    int rc = pcre2_match(code, (PCRE2_SPTR)text, n, *start, options, r->match, NULL);
+    int rc = pcre2_match(code, (PCRE2_SPTR)text, n, *start, options, r->match, r->limits);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(code, (PCRE2_SPTR)text, n, *start, options | PCRE2_NO_JIT, r->match, NULL);
+        rc = pcre2_match(code, (PCRE2_SPTR)text, n, *start, options | PCRE2_NO_JIT, r->match,
+                         r->limits);
     *st = LOAM_OK;
     if (rc == PCRE2_ERROR_NOMATCH) return false;
     if (rc == PCRE2_ERROR_NOMEMORY) {
@@ -155,7 +157,11 @@ loam_status loam__patterns_split(const loam__patterns *p, loam__base *b, const c
     pcre2_general_context *memory = pcre2_general_context_create(pcre2_alloc, pcre2_release, b);
     if (!memory) return st;
     r.match = pcre2_match_data_create(1, memory);
-    if (r.match) st = split_all(&r, text, n);
+    r.limits = pcre2_match_context_create(memory);
+    if (r.limits) /* the patterns take few steps a byte, and a text may have many bytes */
+        pcre2_set_match_limit(r.limits, UINT32_MAX);
+    if (r.match && r.limits) st = split_all(&r, text, n);
+    pcre2_match_context_free(r.limits);
     pcre2_match_data_free(r.match);
     pcre2_general_context_free(memory);
     return st;

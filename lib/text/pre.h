@@ -8,9 +8,10 @@
 #define LOAM__PATTERNS_MAX 6
 
 enum {
-    LOAM__PRE_WHOLE_WORDS = 1, /* a word that is a token becomes it, whatever the merges say */
-    LOAM__PRE_ADD_BOS = 2,     /* unless the file says otherwise */
-    LOAM__PRE_CLEAN_SPACES = 4 /* the decoder removes spaces in front of punctuation */
+    LOAM__PRE_WHOLE_WORDS = 1,  /* a word that is a token becomes it, whatever the merges say */
+    LOAM__PRE_ADD_BOS = 2,      /* unless the file says otherwise */
+    LOAM__PRE_CLEAN_SPACES = 4, /* the decoder removes spaces in front of punctuation */
+    LOAM__PRE_CHARACTERS = 8    /* words start as characters, spelled as in SentencePiece */
 };
 
 /* Each pattern cuts the pieces of the one before it into its matches and what lies between them. */

@@ -31,9 +31,10 @@
     "])|" S "+"
 
 /* digits: how many stay together */
-#define GPT4(digits)                                                                               \
+#define GPT4_WORDS(digits)                                                                         \
     ENGLISH "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits "| ?[^" SPACE                           \
-            "\\p{L}\\p{N}]+[\\r\\n]*|" LINES_AND_SPACES
+            "\\p{L}\\p{N}]+[\\r\\n]*"
+#define GPT4(digits) GPT4_WORDS(digits) "|" LINES_AND_SPACES
 
 /* A word of o200k and its kin: an upper-case part and a lower-case part, of which one may be empty.
  */
@@ -43,12 +44,27 @@
     "[^\\r\\n\\p{L}\\p{N}]?" upper "*" lower "+" suffix "|[^\\r\\n\\p{L}\\p{N}]?" upper "+" lower  \
     "*" suffix
 
+/* digits: how many stay together */
+#define GPT4O(digits)                                                                              \
+    CASED(UPPER, LOWER, "(?:" ENGLISH ")?") "|\\p{N}" digits "| ?[^" SPACE                         \
+                                            "\\p{L}\\p{N}]+[\\r\\n/]*|" LINES_AND_SPACES
+
 /* The same letters without Han ones, as what is left when all else is taken away. */
 #define UPPER_NOT_HAN "[^\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" HAN "]"
 #define LOWER_NOT_HAN "[^\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}" HAN "]"
 
 #define BLOOM_MARKS   "|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C}"
 #define BLOOM         " ?[^(" SPACE BLOOM_MARKS ")]+"
+
+/* What consists of digits alone, in groups of three that are counted from the right. */
+#define THREES        "(?s)^\\d*+\\D.*+|^\\d{1,2}(?=(?:\\d{3})++$)|\\d{3}"
+
+/* Scripts without spaces between words, as AFMoE's tokenizer lists their blocks. */
+#define ASIAN                                                                                      \
+    "[\\x{4E00}-\\x{9FFF}\\x{3400}-\\x{4DBF}\\x{F900}-\\x{FAFF}\\x{3040}-\\x{30FF}"                \
+    "\\x{FF65}-\\x{FF9F}\\x{2F00}-\\x{2FDF}\\x{E00}-\\x{EFF}\\x{1780}-\\x{17FF}"                   \
+    "\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-\\x{D7AF}"                 \
+    "\\x{1100}-\\x{11FF}]+"
 
 #define CJK           "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+"
 #define CJK_KANA      "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{30FF}]+"
@@ -84,21 +100,22 @@
 #define CLEAN LOAM__PRE_CLEAN_SPACES
 #define WHOLE LOAM__PRE_WHOLE_WORDS
 #define BOS   LOAM__PRE_ADD_BOS
+#define CHARS LOAM__PRE_CHARACTERS
 
 /* clang-format on */
 
 static const loam__pre table[] = {
     {" default ", CLEAN, {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
-    {" llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 ",
+    {" llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
      CLEAN | WHOLE | BOS,
      {GPT4("{1,3}")}},
     {" dbrx smaug-bpe glm4 chatglm-bpe ", CLEAN, {GPT4("{1,3}")}},
     {" gpt-2 phi-2 mpt olmo jais jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code "
-     "gigachat roberta-bpe exaone4 a.x-4.0 mellum ",
+     "gigachat roberta-bpe exaone4 a.x-4.0 mellum modern-bert ",
      CLEAN,
      {GPT2}},
     {" trillion granite-docling ", 0, {GPT2}},
-    {" qwen2 deepseek-r1-qwen hunyuan grok-2 kormo ", 0, {GPT4("")}},
+    {" qwen2 deepseek-r1-qwen hunyuan grok-2 kormo solar-open f2llmv2 ", 0, {GPT4("")}},
     {" stablelm2 megrez ", CLEAN, {GPT4("")}},
     {" qwen35 ",
      0,
@@ -111,9 +128,9 @@ static const loam__pre table[] = {
       S "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3001}\\x{3002}]+",
       "(?<!" S ")" S "++$", CJK, "\\p{N}+"}},
     {" deepseek-coder ", 0, {"[\\r\\n]", S "?\\p{L}+", S "?\\p{P}+", CJK, "\\p{N}"}},
-    {" deepseek-v3 hunyuan-dense ", 0, {"\\p{N}{1,3}", CJK_KANA, DEEPSEEK3}},
+    {" deepseek-v3 hunyuan-dense joyai-llm ", 0, {"\\p{N}{1,3}", CJK_KANA, DEEPSEEK3}},
     {" falcon ", CLEAN, {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
-    {" starcoder refact codeshell exaone minerva-7b ", CLEAN, {"\\p{N}", GPT2}},
+    {" starcoder refact codeshell exaone minerva-7b mellum2 ", CLEAN, {"\\p{N}", GPT2}},
     {" command-r smollm ", 0, {"\\p{N}", GPT2}},
     {" bloom gpt3-finnish ", CLEAN, {BLOOM}},
     {" poro-chat ", 0, {BLOOM}},
@@ -121,15 +138,23 @@ static const loam__pre table[] = {
     {" tekken ",
      WHOLE | BOS,
      {CASED(UPPER, LOWER, "") "|\\p{N}| ?[^" SPACE "\\p{L}\\p{N}]+[\\r\\n/]*|" LINES_AND_SPACES}},
-    {" gpt-4o llama4 kanana2 minimax-m2 ",
-     0,
-     {CASED(UPPER, LOWER, "(?:" ENGLISH ")?") "|\\p{N}{1,3}| ?[^" SPACE
-                                              "\\p{L}\\p{N}]+[\\r\\n/]*|" LINES_AND_SPACES}},
+    {" gpt-4o llama4 kanana2 minimax-m2 talkie ", 0, {GPT4O("{1,3}")}},
+    {" granite-embed-multi-97m ", WHOLE, {GPT4O("{1,3}")}},
+    {" tiny_aya cohere2moe ", 0, {"(?<!\\d)\\d++\\b", THREES, GPT4O("{1,3}")}},
+    {" youtu ",
+     WHOLE,
+     {"[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}"
+      "\\x{2019}\\x{2014}\\x{FF1A}\\x{FF1B}\\x{FF0C}\\x{3001}-\\x{303F}\\x{FE30}-\\x{FE4F}]+|"
+      "[\\x{3105}-\\x{312F}]+|" CJK_KANA,
+      GPT4O("")}},
     {" kimi-k2 ",
      0,
      {"[" HAN "]+|" CASED(UPPER_NOT_HAN, LOWER_NOT_HAN,
                           "(?:" ENGLISH ")?") "|\\p{N}{1,3}| ?[^" SPACE
                                               "\\p{L}\\p{N}]+[\\r\\n]*|" LINES_AND_SPACES}},
+    {" gemma4 ", CLEAN | BOS | CHARS, {"\\n+"}},
+    {" granite-embed-multi-311m ", CLEAN | CHARS, {"\\n+"}},
+    {" sarvam-moe ", CHARS, {"\\n+"}},
     {" chameleon ",
      BOS,
      {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}",
@@ -142,8 +167,20 @@ static const loam__pre table[] = {
      0,
      {ENGLISH "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^" SPACE
               "\\p{L}\\p{N}\\r\\n]+|" LINES_AND_SPACES}},
-    /* groups of three digits, counted from the right */
-    {" superbpe ", 0, {"\\p{N}+", "^\\d*+\\D.*+|^\\d{1,2}(?=(?:\\d{3})++$)|\\d{3}"}},
+    {" superbpe ", 0, {"\\p{N}+", THREES}},
+    {" afmoe ", 0, {"\\d+", THREES, ASIAN, DEEPSEEK3}},
+    {" laguna ", 0, {"\\n+", GPT4("")}},
+    {" minicpm5 ", CLEAN | WHOLE, {"\\p{N}{1,3}", GPT4("+")}},
+    /* letters with single spaces between them stay together */
+    {" exaone-moe ",
+     CLEAN,
+     {ENGLISH "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*+(?: \\p{L}\\p{M}*+)*+)++|\\p{N}| ?[^" SPACE
+              "\\p{L}\\p{N}]+[\\r\\n/]?|" S "*[\\r\\n]|" S "+(?![^" SPACE "])|" S "+"}},
+    /* spaces by powers of two; the line ends behind at most 4096, which keeps it linear */
+    {" jais-2 ",
+     CLEAN,
+     {GPT4_WORDS("{1,3}") "|" S "{0,4096}[\\r\\n]+|(?:" S "{512}|" S "{256}|" S "{128}|" S "{64}|" S
+                          "{32}|" S "{16}|" S "{8}|" S "{4}|" S "{1,2})(?![^" SPACE "])|" S}},
 };
 
 const loam__pre *loam__pre_default(void)

@@ -16,7 +16,7 @@ loam_status loam__vocab_new(loam__base *b, const loam__gguf *g, loam__vocab **ou
 /* The bytes that loam__vocab_fill() will allocate, as the hook sees them. */
 size_t loam__vocab_bytes(const loam__vocab *v);
 /* Read its tokens, once: only then is there text to give or take. Allocates one block, and nothing
- * in passing. Errors: LOAM_ERR_TOKENIZER (made to be slow), NOMEM. */
+ * in passing. Errors: LOAM_ERR_TOKENIZER (made to be slow, or a broken table), NOMEM. */
 loam_status loam__vocab_fill(loam__base *b, loam__vocab *v);
 void loam__vocab_free(loam__vocab *v); /* NULL is fine */
 

@@ -46,12 +46,15 @@ loam_status loam__tokenize(loam__base *b, const loam__vocab *v, const char *text
     e.tokens = tokens;
     e.capacity = capacity;
     e.n_tokens = 0;
+    e.writing = NULL;
     e.merger = (loam__merger){.base = b};
     e.word = (loam__scratch){e.word_few, sizeof e.word_few, false};
     e.parts = (loam__scratch){e.parts_few, sizeof e.parts_few, false};
+    if (!loam__memo_init(&e.memo, b, n)) return LOAM_ERR_NOMEM;
     if (special && v->add_bos && v->bos >= 0) loam__emit(&e, (uint32_t)v->bos);
     loam_status st = encode_all(&e, text, n, typed, (flags & LOAM_TOKENIZE_CONTROL) != 0);
     if (special && v->add_eos && v->eos >= 0) loam__emit(&e, (uint32_t)v->eos);
+    loam__memo_free(&e.memo, b);
     loam__merger_free(&e.merger);
     loam__scratch_free(&e.word, b);
     loam__scratch_free(&e.parts, b);

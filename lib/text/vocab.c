@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static const loam__kind *const kinds[] = {&loam__kind_spm, &loam__kind_bpe};
+static const loam__kind *const kinds[] = {&loam__kind_spm,       &loam__kind_bpe,
+                                          &loam__kind_gemma4,    &loam__kind_unigram,
+                                          &loam__kind_wordpiece, &loam__kind_rwkv};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -34,7 +36,9 @@ static loam_status pick_kind(loam__base *b, loam__vocab *v)
     return loam__fail(
         b, LOAM_ERR_TOKENIZER,
         "the vocabulary is of kind '%.*s', and this version reads 'llama' (SentencePiece "
-        "BPE) and 'gpt2' (byte-level BPE); use another model or a newer loam",
+        "BPE), 'gpt2' (byte-level BPE), 'gemma4' (BPE over characters), 't5' (Unigram), 'bert' "
+        "(WordPiece) and 'rwkv'; use another "
+        "model or a newer loam",
         n < 32 ? (int)n : 32, model);
 }
 
@@ -108,21 +112,47 @@ static loam_status count_specials(loam__base *b, loam__vocab *v)
     return st;
 }
 
-/* The id under key, or fallback where that is in the vocabulary, or -1. */
-static loam_token special_id(loam__base *b, const loam__vocab *v, const char *key, int32_t fallback)
+loam_status loam__find_scores(loam__base *b, const loam__vocab *v, size_t *entry)
 {
-    uint64_t id;
-    int64_t entry = loam__single(v->gguf, key);
-    if (entry >= 0) {
-        if (loam__gguf_u64(v->gguf, (size_t)entry, 0, &id) == LOAM_OK && id < v->n)
-            return (loam_token)id;
-        loam__log(b, LOAM_LOG_WARN, "'%s' is not one of the %lu tokens; it is left out", key,
-                  (unsigned long)v->n);
-    }
-    return fallback >= 0 && (uint32_t)fallback < v->n ? fallback : -1;
+    static const char key[] = "tokenizer.ggml.scores";
+    double first;
+    loam_gguf_meta meta;
+    int64_t found;
+    loam_status st = list_of(b, v, key, &found, &meta);
+    if (st != LOAM_OK) return st;
+    if (found < 0)
+        return loam__fail(b, LOAM_ERR_TOKENIZER, "'%s' is missing; convert the model again", key);
+    if (loam__gguf_f64(v->gguf, (size_t)found, 0, &first) != LOAM_OK)
+        return loam__fail(b, LOAM_ERR_TOKENIZER,
+                          "'%s' is not a list of numbers; convert the model again", key);
+    *entry = (size_t)found;
+    return LOAM_OK;
 }
 
-static void read_flag(const loam__vocab *v, const char *key, bool *flag)
+/* The id under key if the file has one, else *id stays. */
+static void read_id(loam__base *b, const loam__vocab *v, const char *key, loam_token *id)
+{
+    uint64_t value;
+    int64_t entry = key ? loam__single(v->gguf, key) : -1;
+    if (entry < 0) return;
+    if (loam__gguf_u64(v->gguf, (size_t)entry, 0, &value) == LOAM_OK && value < v->n)
+        *id = (loam_token)value;
+    else
+        loam__log(b, LOAM_LOG_WARN, "'%s' is not one of the %lu tokens; it is left out", key,
+                  (unsigned long)v->n);
+}
+
+/* The id under the first of two keys, or fallback where that is in the vocabulary, or -1. */
+static loam_token special_id(loam__base *b, const loam__vocab *v, const char *first,
+                             const char *second, int32_t fallback)
+{
+    loam_token id = fallback >= 0 && (uint32_t)fallback < v->n ? fallback : -1;
+    read_id(b, v, second, &id);
+    read_id(b, v, first, &id);
+    return id;
+}
+
+void loam__read_flag(const loam__vocab *v, const char *key, bool *flag)
 {
     uint64_t value;
     int64_t entry = loam__single(v->gguf, key);
@@ -145,7 +175,7 @@ static bool reserve(size_t *bytes, uint64_t count, size_t size, size_t *at)
 static loam_status lay_out(loam__base *b, loam__vocab *v, size_t table_bytes)
 {
     loam__vocab_layout *l = &v->layout;
-    l->n_slots = loam__hash_slots(v->n);
+    l->n_slots = v->kind->hashed ? loam__hash_slots(v->n) : 0;
     if (reserve(&l->bytes, v->n, sizeof *v->tokens, &l->tokens_at) &&
         reserve(&l->bytes, v->n, sizeof *v->keys, &l->keys_at) &&
         reserve(&l->bytes, l->n_slots, sizeof *v->map.slots, &l->slots_at) &&
@@ -164,17 +194,21 @@ static loam_status open_vocab(loam__base *b, loam__vocab *v)
     if (st == LOAM_OK) st = count_tokens(b, v);
     if (st == LOAM_OK) st = count_specials(b, v);
     if (st != LOAM_OK) return st;
-    v->bos = special_id(b, v, "tokenizer.ggml.bos_token_id", v->kind->bos);
-    v->eos = special_id(b, v, "tokenizer.ggml.eos_token_id", v->kind->eos);
-    v->unknown = special_id(b, v, "tokenizer.ggml.unknown_token_id", v->kind->unknown);
+    v->bos = special_id(b, v, v->kind->bos_key, "tokenizer.ggml.bos_token_id", v->kind->bos);
+    v->eos = special_id(b, v, v->kind->eos_key, "tokenizer.ggml.eos_token_id", v->kind->eos);
+    v->unknown = special_id(b, v, NULL, "tokenizer.ggml.unknown_token_id", v->kind->unknown);
     v->add_bos = v->kind->add_bos;
+    v->add_eos = v->kind->add_eos;
     v->space_prefix = v->kind->space_prefix;
+    v->clean_spaces = v->kind->clean_spaces;
     v->state = loam__alloc(b, v->kind->state_bytes);
     if (!v->state) return LOAM_ERR_NOMEM;
     if ((st = v->kind->open(b, v, &table_bytes)) != LOAM_OK) return st;
-    read_flag(v, "tokenizer.ggml.add_bos_token", &v->add_bos);
-    read_flag(v, "tokenizer.ggml.add_eos_token", &v->add_eos);
-    read_flag(v, "tokenizer.ggml.add_space_prefix", &v->space_prefix);
+    if (!v->kind->framed) {
+        loam__read_flag(v, "tokenizer.ggml.add_bos_token", &v->add_bos);
+        loam__read_flag(v, "tokenizer.ggml.add_eos_token", &v->add_eos);
+    }
+    loam__read_flag(v, "tokenizer.ggml.add_space_prefix", &v->space_prefix);
     return lay_out(b, v, table_bytes);
 }
 
@@ -238,7 +272,7 @@ loam_status loam__vocab_fill(loam__base *b, loam__vocab *v)
     v->keys = (void *)(tables + l->keys_at);
     v->specials.ids = (void *)(tables + l->specials_at);
     v->decoded = tables + l->decoded_at;
-    loam__text_map_init(&v->map, (void *)(tables + l->slots_at), l->n_slots);
+    if (v->kind->hashed) loam__text_map_init(&v->map, (void *)(tables + l->slots_at), l->n_slots);
     read_tokens(v);
     loam__apply_known(v);
     loam_status st = v->kind->fill(b, v, tables + l->table_at);
@@ -265,6 +299,14 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
         if (replaced != LOAM__NO_ID) v->tokens[replaced].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     }
     return LOAM_OK;
+}
+
+void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory)
+{
+    loam__trie_init(trie, memory, v->n);
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->tokens[i].flags & LOAM__TOKEN_MERGED) loam__trie_add(trie, i);
+    loam__trie_build(trie, v->keys);
 }
 
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n)

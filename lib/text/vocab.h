@@ -4,8 +4,10 @@
 #define LOAM__TEXT_VOCAB_H
 
 #include "map.h"
+#include "memo.h"
 #include "merge.h"
 #include "text.h"
+#include "trie.h"
 
 /* tokenizer.ggml.token_type */
 enum {
@@ -46,8 +48,11 @@ struct loam__encoder;
 typedef struct loam__kind {
     const char *model; /* tokenizer.ggml.model */
     uint32_t state_bytes;
-    bool add_bos, space_prefix;
-    int32_t bos, eos, unknown; /* where the file does not say; -1: none */
+    bool hashed; /* it uses loam__map_keys() */
+    bool add_bos, add_eos, space_prefix, clean_spaces;
+    bool framed;                   /* whatever the file says of BOS and EOS, they are added */
+    int32_t bos, eos, unknown;     /* where the file does not say; -1: none */
+    const char *bos_key, *eos_key; /* that go before the usual ones; NULL: none */
     /* See that the file has what the kind needs, and count: *table_bytes, of the kind's own table.
      */
     loam_status (*open)(loam__base *b, loam__vocab *v, size_t *table_bytes);
@@ -59,7 +64,8 @@ typedef struct loam__kind {
     loam_status (*encode)(struct loam__encoder *e, const char *text, size_t n, bool fresh);
 } loam__kind;
 
-extern const loam__kind loam__kind_bpe, loam__kind_spm;
+extern const loam__kind loam__kind_bpe, loam__kind_gemma4, loam__kind_spm, loam__kind_unigram,
+    loam__kind_wordpiece, loam__kind_rwkv;
 
 /* Where the tables lie in their one block: what is reported and what is allocated. */
 typedef struct loam__vocab_layout {
@@ -97,19 +103,60 @@ typedef struct loam__encoder {
     loam_token *tokens;
     size_t capacity, n_tokens;
     loam__merger merger;
+    const char *text; /* that is merged */
+    loam__memo memo;
+    loam__memo_slot *writing; /* gets the tokens that are emitted; NULL: none */
     loam__scratch word, parts;
-    char word_few[4 * LOAM__FEW_PARTS];
-    loam__part parts_few[LOAM__FEW_PARTS];
+    _Alignas(16) char word_few[4 * LOAM__FEW_PARTS];
+    _Alignas(16) loam__part parts_few[LOAM__FEW_PARTS];
 } loam__encoder;
 
 static inline void loam__emit(loam__encoder *e, uint32_t id)
 {
     if (e->n_tokens < e->capacity) e->tokens[e->n_tokens] = (loam_token)id;
     e->n_tokens++;
+    if (!e->writing) return;
+    if (e->writing->n_ids < LOAM__MEMO_IDS) e->writing->ids[e->writing->n_ids] = id;
+    e->writing->n_ids++;
+}
+
+/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). slot and
+ * key: of loam__memo_find(). */
+static inline bool loam__recall(loam__encoder *e, loam__memo_slot *slot, const uint64_t key[3])
+{
+    if (!slot) return false;
+    if (loam__memo_has(slot, key)) {
+        for (uint32_t i = 0; i < slot->n_ids; i++)
+            loam__emit(e, slot->ids[i]);
+        return true;
+    }
+    memcpy(slot->key, key, sizeof slot->key);
+    slot->n_ids = 0;
+    e->writing = slot;
+    return false;
+}
+
+static inline void loam__keep(loam__encoder *e)
+{
+    if (e->writing && e->writing->n_ids > LOAM__MEMO_IDS) e->writing->key[2] = 0;
+    e->writing = NULL;
+}
+
+/* Do not keep it. */
+static inline void loam__forget(loam__encoder *e)
+{
+    if (e->writing) e->writing->key[2] = 0;
+    e->writing = NULL;
 }
 
 /* vocab.c: the entry of a key that has one value, not a list; -1: there is none. */
 int64_t loam__single(const loam__gguf *g, const char *key);
+/* Set *flag if the file says what it is. */
+void loam__read_flag(const loam__vocab *v, const char *key, bool *flag);
+/* The entry of the tokens' scores, which are numbers. */
+loam_status loam__find_scores(loam__base *b, const loam__vocab *v, size_t *entry);
+/* Give the keys with LOAM__TOKEN_MERGED to a tree in memory for all of them. */
+void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */
 loam_status loam__map_keys(loam__base *b, loam__vocab *v);
 uint32_t loam__find_key(const loam__vocab *v, const char *p, size_t n);

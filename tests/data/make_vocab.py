@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Write the seeds of the vocabulary fuzzer: make_vocab.py FOLDER. Tiny vocabularies, some of them broken."""
+import struct
 import sys
 from pathlib import Path
 
-from make_gguf import ARRAY, BOOL, F32, I32, STRING, U32, container, entry
+from make_gguf import ARRAY, BOOL, F32, I32, STRING, U8, U32, container, entry
 
 T = "tokenizer.ggml."
 
@@ -35,9 +36,36 @@ def bpe(merges, specials, pre, **more):
                              merges=(ARRAY, (STRING, merges)), **more), [], 0)
 
 
+def charsmap(replacements):
+    """A normalizer map of single bytes: the children of the root from 512, the values 256 beside them."""
+    units, texts = [0] * 1024, b""
+    units[0] = 512 << 10
+    for c, text in replacements.items():
+        place = 512 ^ c
+        units[place] = 256 << 10 | 1 << 8 | c
+        units[place ^ 256] = 1 << 31 | len(texts)
+        texts += text + b"\0"
+    return struct.pack("<I1024I", 4096, *units) + texts
+
+
+def unigram(tokens, scores, types, charsmap_bytes=None, **more):
+    if charsmap_bytes is not None:
+        more["precompiled_charsmap"] = (ARRAY, (U8, list(charsmap_bytes)))
+    return container(entries("t5", tokens, types, scores=(ARRAY, (F32, scores)), **more), [], 0)
+
+
 SPM = (["<unk>", "<s>", "</s>", "<0x0A>", "<0xE2>", "▁", "e", "l", "o", "H", "el", "lo", "▁H", "▁Hel",
         "▁Hello", "o▁w"], [0.0, 0, 0, 0, 0, -1, -2, -2, -2, -2, -3, -4, -5, -6, -7, -8],
        [2, 3, 3, 6, 6] + [1] * 11)
+UNIGRAM = (["<pad>", "</s>", "<unk>", "▁", "e", "l", "o", "▁He", "llo", "▁w", "or", "▁Hello", "<x>", "o▁w",
+            "[GONE]"], [0.0, 0, 0, -3, -4, -4.5, -5, -6, -6.5, -7, -7.5, -8, 0, -9, -10], [3, 3, 2] + [1] * 9 + [4, 1, 5])
+MAP = {ord("H"): b"h", 9: b" ", ord("z"): b"", 0xC3: b"ab c"}
+BERT = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "▁hello", "▁hel", "lo", "▁,", "▁world", "s", "▁'", "▁1", "23", "45",
+         "▁"], [3, 3, 3, 3] + [1] * 11)
+GEMMA = (["<pad>", "<eos>", "<bos>", "<unk>", "▁", "H", "e", "l", "o", "ll", "He", "llo", "▁w", "\n", "\n\n",
+          "1", "<0xF0>", "o▁w"], [3, 3, 3, 2] + [1] * 12 + [6, 1])
+WORLD = (["<s>", "\\x00", "\\n", "a", "el", "l", "lo", "Hello", " world", "\\xe2\\x96", "\\\\", "\\'", "\\x"],
+         [3] + [1] * 12)
 MERGES = ["e l", "l o", "Ġ w", "H el", "Hel lo", "1 2", "12 3", "' s"]
 SPECIALS = [("<|im_end|>", 3), ("</s>", 1), ("\n\n", 4), ("  ", 4)]
 PRES = ["gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "falcon", "starcoder", "gpt-4o", "kimi-k2", "tekken",
@@ -57,8 +85,23 @@ SEEDS = {
     "bpe-odd-merges": bpe(["no token", "x", " ", "e l", "e l", "l"], SPECIALS, "default"),
     "bpe-few-bytes": container(entries("gpt2", ["a", "b", "ab", "日本", "Ġa"], pre=(STRING, "gpt-2"),
                                        merges=(ARRAY, (STRING, ["a b", "b a"]))), [], 0),
+    "unigram": unigram(*UNIGRAM, add_space_prefix=(BOOL, 1)),
+    "unigram-map": unigram(*UNIGRAM, charsmap(MAP), add_space_prefix=(BOOL, 1), remove_extra_whitespaces=(BOOL, 1)),
+    "unigram-short-map": unigram(*UNIGRAM, charsmap(MAP)[:-3], add_bos_token=(BOOL, 1)),
+    "unigram-wild-map": unigram(*UNIGRAM, struct.pack("<9I", 32, *[0x7FFFFDFF] * 8)),
+    "unigram-no-map": unigram(*UNIGRAM, b"\xff\xff"),
+    "unigram-bytes": unigram(["<unk>", "a"] + [f"<0x{c:02X}>" for c in range(256)], [0.0, -1.0] + [0.0] * 256,
+                             [2, 1] + [6] * 256, unknown_token_id=(U32, 0)),
+    "unigram-nan": unigram(["a", "b", "ab", "ba", ""], [float("nan"), float("inf"), float("-inf"), -0.0, 1.0], [1] * 5),
+    "wordpiece": container(entries("bert", *BERT, cls_token_id=(U32, 2), seperator_token_id=(U32, 3),
+                                   unknown_token_id=(U32, 1)), [], 0),
+    "wordpiece-bare": container(entries("bert", ["▁a", "b", "a", "", "▁▁", "▁▁"]), [], 0),
+    "rwkv": container(entries("rwkv", *WORLD), [], 0),
+    "rwkv-bare": container(entries("rwkv", ["\\", "\\x", "\\x4", "\\x41", "\\q"]), [], 0),
+    "gemma4": container(entries("gemma4", *GEMMA, merges=(ARRAY, (STRING, [
+        "l l", "H e", "ll o", "▁ w", "o ▁w", "\n \n", "1 2"]))), [], 0),
     "no-tokens": container(entries("llama", []), [], 0),
-    "other-kind": container(entries("bert", ["a"]), [], 0),
+    "other-kind": container(entries("unheard-of", ["a"]), [], 0),
     "no-vocabulary": container([], [], 0),
     **{f"bpe-{name}": bpe(MERGES, SPECIALS, name, add_bos_token=(BOOL, 1), bos_token_id=(U32, 0))
        for name in PRES},

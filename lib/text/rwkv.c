@@ -1,0 +1,84 @@
+/* RWKV's tokenizer (Peng et al. 2023, "World"): the longest token that the bytes start with, and so
+ * on. Tokens are spelled with escapes as in a Python literal. */
+#include "vocab.h"
+
+typedef struct rwkv {
+    loam__trie trie;
+} rwkv;
+
+static loam_status open_rwkv(loam__base *b, loam__vocab *v, size_t *table_bytes)
+{
+    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
+                      (unsigned long)v->n);
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* The bytes that a spelling stands for, in out, which has room for as many as it has. */
+static uint32_t unescape(loam__key key, char *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < key.n; i++) {
+        char c = key.p[i];
+        if (c == '\\' && i + 1 < key.n) {
+            c = key.p[++i];
+            if (c == 'n') c = '\n';
+            if (c == 't') c = '\t';
+            if (c == 'r') c = '\r';
+            if (c == 'x' && i + 2 < key.n && hex(key.p[i + 1]) >= 0 && hex(key.p[i + 2]) >= 0) {
+                c = (char)(hex(key.p[i + 1]) * 16 + hex(key.p[i + 2]));
+                i += 2;
+            }
+        }
+        out[n++] = c;
+    }
+    return n;
+}
+
+static loam_status fill(loam__base *b, loam__vocab *v, void *table)
+{
+    rwkv *k = v->state;
+    char *out = v->decoded;
+    (void)b;
+    for (uint32_t i = 0; i < v->n; i++) {
+        loam__token_info *t = &v->tokens[i];
+        if (t->type != LOAM__TOKEN_NORMAL && t->type != LOAM__TOKEN_BYTE) continue;
+        t->bytes = out;
+        t->n = unescape(v->keys[i], out);
+        v->keys[i] = (loam__key){out, t->n};
+        out += t->n;
+    }
+    loam__plant_keys(v, &k->trie, table);
+    return LOAM_OK;
+}
+
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    const rwkv *k = e->v->state;
+    (void)fresh;
+    for (size_t at = 0, step; at < n; at += step) {
+        uint32_t id = loam__trie_longest(&k->trie, text + at, n - at, &step);
+        if (id == LOAM__NO_ID) step = 1;
+        if (id == LOAM__NO_ID && e->v->unknown >= 0) id = (uint32_t)e->v->unknown;
+        if (id != LOAM__NO_ID) loam__emit(e, id);
+    }
+    return LOAM_OK;
+}
+
+const loam__kind loam__kind_rwkv = {
+    .model = "rwkv",
+    .state_bytes = sizeof(rwkv),
+    .bos = 0,
+    .eos = 0,
+    .unknown = 0,
+    .open = open_rwkv,
+    .fill = fill,
+    .encode = encode,
+};

@@ -1,0 +1,333 @@
+/* SentencePiece's Unigram (Kudo 2018): text is normalized by the file's map, spaces become U+2581,
+ * and of all ways to cut it into tokens the one with the highest sum of scores is taken. */
+#include <math.h>
+#include <string.h>
+
+#include "charsmap.h"
+#include "lib/base/utf8.h"
+#include "spelling.h"
+
+/* What an unknown character costs beyond the least likely token. */
+#define UNKNOWN_PENALTY 10.0
+
+/* Scores beyond this are taken for it, so that every sum is a number. */
+#define SCORE_MAX 1e30f
+
+typedef struct unigram {
+    size_t scores_entry;
+    int64_t map_entry; /* -1: there is none */
+    size_t n_map;
+    loam__trie trie;
+    loam__charsmap map;
+    float *scores;
+    double unknown_score;
+    uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
+    bool all_bytes;      /* every byte has one, and unknown characters become these */
+    bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
+    bool before_space[256];
+    bool mapped[256]; /* whether the map replaces something that starts with this byte */
+} unigram;
+
+/* ---- loading ---- */
+
+static loam_status find_map(loam__base *b, loam__vocab *v)
+{
+    static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+    unigram *k = v->state;
+    loam_gguf_meta meta = {.struct_size = sizeof meta};
+    k->map_entry = loam__gguf_find_meta(v->gguf, key);
+    if (k->map_entry < 0) return LOAM_OK;
+    loam__gguf_meta(v->gguf, (size_t)k->map_entry, &meta);
+    if (meta.type != LOAM_META_ARRAY ||
+        (meta.element_type != LOAM_META_U8 && meta.element_type != LOAM_META_I8))
+        return loam__fail(b, LOAM_ERR_TOKENIZER,
+                          "'%s' is not a list of bytes; convert the model again", key);
+    if (meta.count > UINT32_MAX)
+        return loam__fail(b, LOAM_ERR_LIMIT, "'%s' has %llu bytes; the limit is 2^32", key,
+                          (unsigned long long)meta.count);
+    k->n_map = (size_t)meta.count;
+    return LOAM_OK;
+}
+
+/* The tree, then the scores, then the map. */
+static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_bytes)
+{
+    unigram *k = v->state;
+    size_t n_scores;
+    loam_status st = loam__find_scores(b, v, &k->scores_entry);
+    if (st == LOAM_OK) st = find_map(b, v);
+    if (st != LOAM_OK) return st;
+    loam__read_flag(v, "tokenizer.ggml.remove_extra_whitespaces", &k->merge_spaces);
+    if (loam__trie_bytes(v->n, table_bytes) && loam__mul_size(v->n, sizeof *k->scores, &n_scores) &&
+        loam__add_size(*table_bytes, LOAM__ALIGN + n_scores, table_bytes) &&
+        loam__add_size(*table_bytes, k->n_map, table_bytes))
+        return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the tables of %lu tokens do not fit into any memory",
+                      (unsigned long)v->n);
+}
+
+static void read_scores(loam__vocab *v)
+{
+    unigram *k = v->state;
+    float least = 0;
+    for (uint32_t i = 0, m; i < v->n; i += m) {
+        m = v->n - i < 256 ? v->n - i : 256;
+        loam__gguf_f32s(v->gguf, k->scores_entry, i, m, k->scores + i);
+        for (uint32_t j = i; j < i + m; j++) {
+            float *score = &k->scores[j];
+            if (!(*score > -SCORE_MAX)) *score = -SCORE_MAX;
+            if (*score > SCORE_MAX) *score = SCORE_MAX;
+            if (v->tokens[j].type == LOAM__TOKEN_NORMAL && *score < least) least = *score;
+            if (v->tokens[j].type == LOAM__TOKEN_USER) *score = 0; /* likelier than any other */
+        }
+    }
+    k->unknown_score = least - UNKNOWN_PENALTY;
+}
+
+static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
+{
+    unigram *k = v->state;
+    int32_t bytes[256];
+    for (size_t i = 0, m; i < k->n_map; i += m) {
+        m = k->n_map - i < 256 ? k->n_map - i : 256;
+        loam__gguf_i32s(v->gguf, (size_t)k->map_entry, i, m, bytes);
+        for (size_t j = 0; j < m; j++)
+            map[i + j] = (uint8_t)bytes[j];
+    }
+    if (!loam__charsmap_open(&k->map, map, k->n_map))
+        return loam__fail(b, LOAM_ERR_TOKENIZER,
+                          "'tokenizer.ggml.precompiled_charsmap' of %zu bytes is no normalizer "
+                          "map; convert the model again",
+                          k->n_map);
+    for (uint32_t c = 0; c < 256; c++)
+        k->mapped[c] = loam__charsmap_starts(&k->map, (uint8_t)c);
+    return LOAM_OK;
+}
+
+static loam_status fill(loam__base *b, loam__vocab *v, void *table)
+{
+    unigram *k = v->state;
+    size_t n_trie;
+    loam__trie_bytes(v->n, &n_trie);
+    k->scores = (void *)((char *)table + loam__align_up(n_trie));
+    read_scores(v);
+    loam__decode_spellings(v, k->bytes);
+    k->all_bytes = true;
+    for (uint32_t c = 0; c < 256; c++)
+        k->all_bytes &= k->bytes[c] != LOAM__NO_ID;
+    for (uint32_t i = 0; i < v->n; i++) /* a byte's token is not found by its spelling */
+        if (v->tokens[i].type == LOAM__TOKEN_BYTE)
+            v->tokens[i].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
+    loam__plant_keys(v, &k->trie, table);
+    loam__find_spaces(v, k->before_space);
+    return read_map(b, v, (uint8_t *)(k->scores + v->n));
+}
+
+/* ---- normalizing ---- */
+
+typedef struct normalizer {
+    loam__encoder *e;
+    size_t n;    /* bytes in e->word */
+    bool inside; /* a word */
+    bool prefix; /* a space is yet to be put in front of the text */
+} normalizer;
+
+static bool put(normalizer *z, const char *p, size_t n)
+{
+    char *word = loam__scratch_need(&z->e->word, z->e->base, z->n + n, 1);
+    if (!word) return false;
+    memcpy(word + z->n, p, n);
+    z->n += n;
+    return true;
+}
+
+static bool put_normal(normalizer *z, const char *p, size_t n)
+{
+    const unigram *k = z->e->v->state;
+    bool good = true;
+    for (size_t i = 0; good && i < n;) {
+        size_t m = 0;
+        if (p[i] == ' ') {
+            z->inside = false;
+            if (!k->merge_spaces) good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
+            i++;
+            continue;
+        }
+        if (!z->inside && (z->prefix || k->merge_spaces))
+            good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
+        z->inside = true;
+        z->prefix = false;
+        while (i + m < n && p[i + m] != ' ')
+            m++;
+        good = good && put(z, p + i, m);
+        i += m;
+    }
+    return good;
+}
+
+/* The text in e->word, *n_word bytes of UTF-8. */
+static loam_status normalize(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+{
+    const unigram *k = e->v->state;
+    normalizer z = {.e = e, .prefix = e->v->space_prefix};
+    bool good = true;
+    for (size_t at = 0; good && at < n;) {
+        const char *p = text + at;
+        loam__utf8_state state;
+        size_t n_p = 0, taken = 0;
+        while (at + taken < n && (uint8_t)p[taken] < 0x80 && !k->mapped[(uint8_t)p[taken]])
+            taken++;
+        if (taken > 0) {
+            n_p = taken;
+        } else if (k->mapped[(uint8_t)*p]) {
+            taken = loam__charsmap_find(&k->map, text + at, n - at, &p, &n_p);
+        }
+        if (taken == 0) {
+            taken = n_p = loam__utf8_scan(p, n - at, &state);
+            if (state != LOAM__UTF8_WHOLE) {
+                p = "\xEF\xBF\xBD";
+                n_p = 3;
+                taken = 1;
+            }
+        }
+        good = put_normal(&z, p, n_p);
+        at += taken;
+    }
+    *n_word = z.n;
+    return good ? LOAM_OK : LOAM_ERR_NOMEM;
+}
+
+/* ---- the best way to cut (Viterbi 1967) ---- */
+
+/* The best way to get to a place: the last token and its length. */
+typedef struct step {
+    double score; /* of all tokens up to here */
+    uint32_t id;  /* LOAM__NO_ID: an unknown character */
+    uint32_t length;
+} step;
+
+typedef struct lattice {
+    loam__encoder *e;
+    step *steps; /* steps[i]: to the byte i behind where this stretch starts */
+    size_t n;
+    bool unknown; /* the token before was one; neighbours are one token */
+} lattice;
+
+/* Where nothing before reaches beyond a place, all ways lead through it: up to there the best one
+ * is known. Long enough to be worth it, short enough for the cache. */
+#define STRETCH 48
+
+static bool offer(lattice *l, size_t to, double score, uint32_t id, uint32_t length)
+{
+    if (to >= l->n) {
+        l->steps = loam__scratch_need(&l->e->parts, l->e->base, to + 1, sizeof *l->steps);
+        if (!l->steps) return false;
+        for (; l->n <= to; l->n++)
+            l->steps[l->n] = (step){.score = -HUGE_VAL};
+    }
+    if (score > l->steps[to].score) l->steps[to] = (step){score, id, length};
+    return true;
+}
+
+static void emit_unknown(lattice *l, const char *p, uint32_t n)
+{
+    const loam__vocab *v = l->e->v;
+    const unigram *k = v->state;
+    for (uint32_t i = 0; k->all_bytes && i < n; i++)
+        loam__emit(l->e, k->bytes[(uint8_t)p[i]]);
+    if (!k->all_bytes && !l->unknown && v->unknown >= 0) loam__emit(l->e, (uint32_t)v->unknown);
+}
+
+/* Give the tokens of the stretch at text and start the next one where it ends. */
+static void settle(lattice *l, const char *text)
+{
+    size_t end = l->n - 1, at = end;
+    step last = l->steps[end], back = last;
+    while (at > 0) { /* each place gets the step that leaves it */
+        step here = back;
+        at -= here.length;
+        back = l->steps[at];
+        l->steps[at] = here;
+    }
+    for (uint32_t length; at < end; at += length) {
+        length = l->steps[at].length;
+        bool unknown = l->steps[at].id == LOAM__NO_ID;
+        if (unknown) emit_unknown(l, text + at, length);
+        else loam__emit(l->e, l->steps[at].id);
+        l->unknown = unknown;
+    }
+    l->steps[0] = last;
+    l->n = 1;
+}
+
+/* The tokens at text, which a character of n bytes starts, in the lattice. */
+static bool offer_all(lattice *l, size_t from, const char *text, size_t n_text, size_t n)
+{
+    const unigram *k = l->e->v->state;
+    loam__trie_walk walk = loam__trie_start(&k->trie, text, n_text);
+    double score = l->steps[from].score;
+    bool single = false;
+    for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
+        single |= walk.at == n;
+        if (!offer(l, from + walk.at, score + k->scores[id], id, (uint32_t)walk.at)) return false;
+    }
+    return single || offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
+}
+
+/* Cut a word the best way. */
+static loam_status cut(lattice *l, const char *word, size_t n)
+{
+    size_t start = 0;
+    l->n = 0;
+    if (!offer(l, 0, 0, LOAM__NO_ID, 0)) return LOAM_ERR_NOMEM;
+    for (size_t at = 0; at < n;) {
+        loam__utf8_state state;
+        size_t n_char = loam__utf8_scan(word + at, n - at, &state);
+        if (!offer_all(l, at - start, word + at, n - at, n_char)) return LOAM_ERR_NOMEM;
+        at += n_char;
+        if (l->n - 1 != at - start || (l->n <= STRETCH && at < n)) continue;
+        settle(l, word + start);
+        start = at;
+    }
+    return LOAM_OK;
+}
+
+static size_t word_end(const unigram *k, const char *p, size_t n)
+{
+    size_t i = 1;
+    while (i < n && (!loam__is_space(p + i, n - i) || k->before_space[(uint8_t)p[i - 1]]))
+        i++;
+    return i;
+}
+
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    lattice l = {.e = e};
+    size_t n_words;
+    (void)fresh;
+    loam_status st = normalize(e, text, n, &n_words);
+    const char *words = e->word.p;
+    for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
+        uint64_t key[3];
+        m = word_end(e->v->state, words + at, n_words - at);
+        loam__memo_slot *slot = loam__memo_find(&e->memo, words + at, m, key);
+        if (l.unknown) slot = NULL; /* its first token may belong to the word before */
+        if (loam__recall(e, slot, key)) continue;
+        st = cut(&l, words + at, m);
+        if (l.unknown) loam__forget(e); /* as may its last one to the next */
+        loam__keep(e);
+    }
+    return st;
+}
+
+const loam__kind loam__kind_unigram = {
+    .model = "t5",
+    .state_bytes = sizeof(unigram),
+    .add_eos = true,
+    .bos = -1,
+    .eos = 1,
+    .unknown = 2,
+    .open = open_unigram,
+    .fill = fill,
+    .encode = encode,
+};
