@@ -62,6 +62,15 @@ static loam__vk_device *device_at(void *self, uint32_t device)
     return device < vk->n_devices ? vk->devices[device] : NULL;
 }
 
+/* Roughly, of devices of these years: enough to tell placement which is the faster. */
+static void guess_speeds(VkPhysicalDeviceType type, loam_device_info *info)
+{
+    const bool discrete = type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    const bool software = type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    info->read_bytes_s = discrete ? 400e9 : software ? 2e9 : 60e9;
+    info->link_bytes_s = discrete ? 12e9 : software ? 10e9 : 30e9;
+}
+
 static loam_status backend_device_info(void *self, uint32_t device, loam_device_info *info)
 {
     const loam__vk_device *d = device_at(self, device);
@@ -70,6 +79,7 @@ static loam_status backend_device_info(void *self, uint32_t device, loam_device_
     info->available_bytes = loam__vk_available(d, &info->memory_bytes);
     snprintf(info->name, sizeof info->name, "%s", d->name);
     snprintf(info->isa, sizeof info->isa, "vulkan");
+    guess_speeds(d->type, info);
     return LOAM_OK;
 }
 

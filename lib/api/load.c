@@ -106,19 +106,31 @@ static loam_status make_plan(loam *m, const loam_options *o, const loam__sites *
     return loam__plan_spread(&m->base, m->gguf, o, sites, records, &m->account, &m->plan);
 }
 
-/* Copied weights do not fit where the caller left the choice open: try the map. */
-static loam_status plan_mapped(loam *m, const loam_options *o, const loam__sites *sites)
+static loam_status plan_again(loam *m, const loam_options *o, uint32_t flags,
+                              const loam__sites *sites)
 {
-    loam_options mapped = *o;
-    mapped.flags |= LOAM_LOAD_MAP;
+    loam_options other = *o;
+    other.flags |= flags;
     loam__plan_free(&m->plan);
-    loam_status st = make_plan(m, &mapped, sites);
+    loam_status st = make_plan(m, &other, sites);
     return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
+}
+
+/* Hold the plan against the limits, now that all is known which the handle holds. Where it does not
+ * fit, several devices may share it otherwise; and where the caller left the choice open, weights
+ * may stay in the map. */
+static loam_status fit_plan(loam *m, const loam_options *o, const loam__sites *sites)
+{
+    const bool asked = o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP);
+    loam_status st = loam__plan_total(&m->plan, o, &m->account);
+    if (st == LOAM_ERR_NOFIT && sites->n > 1) st = plan_again(m, o, 0, sites);
+    if (st == LOAM_ERR_NOFIT && !asked && loam__plan_could_map(&m->plan))
+        st = plan_again(m, o, LOAM_LOAD_MAP, sites);
+    return st;
 }
 
 loam_status loam__handle_plan(loam *m, const loam_options *o)
 {
-    const bool asked = o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP);
     loam__account *a = &m->account;
     loam__sites sites;
     loam_status st;
@@ -134,10 +146,7 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
         return st;
     loam__account_note(a, LOAM__HELD_VOCABULARY);
     loam__account_expect(a, LOAM__HELD_VOCABULARY, loam__vocab_bytes(m->vocab));
-    st = loam__plan_total(&m->plan, o, a);
-    return st == LOAM_ERR_NOFIT && !asked && loam__plan_could_map(&m->plan)
-               ? plan_mapped(m, o, &sites)
-               : st;
+    return fit_plan(m, o, &sites);
 }
 
 /* The vocabulary's tables, which must take what the plan says. */

@@ -215,7 +215,6 @@ static loam_plan_device target_at(const loam_plan *plan, uint32_t i)
     return d;
 }
 
-/* What the host has is all that is not elsewhere. */
 static loam_plan_device site_at(const loam_plan *plan, uint32_t i)
 {
     const loam__plan *p = plan->at.file;
@@ -226,12 +225,7 @@ static loam_plan_device site_at(const loam_plan *plan, uint32_t i)
         .limit_bytes = loam__site_limit(s),
         .name = s->info.name,
     };
-    if (s->info.host_memory) {
-        d.flags = LOAM_PLAN_HOST;
-        d.bytes = plan->answer.totals.total_bytes;
-        for (uint32_t j = 0; j < p->sites.n; j++)
-            if (j != i) d.bytes -= p->sites.site[j].bytes;
-    }
+    if (s->info.host_memory) d.flags = LOAM_PLAN_HOST;
     if (loam__plan_unit_site(p, 0) == i) d.flags |= LOAM_PLAN_EMBEDDING;
     if (loam__plan_unit_site(p, n + 1) == i) d.flags |= LOAM_PLAN_OUTPUT;
     for (uint32_t layer = n; layer-- > 0;) {

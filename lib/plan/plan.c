@@ -455,6 +455,18 @@ static uint64_t sum_sites(loam__plan *p)
     return elsewhere;
 }
 
+static void give_rest_to_host(loam__plan *p)
+{
+    uint64_t others = 0;
+    loam__site *host = NULL;
+    for (uint32_t i = 0; i < p->sites.n; i++) {
+        loam__site *s = &p->sites.site[i];
+        if (!host && s->info.host_memory) host = s;
+        else others = loam__plan_plus(others, s->bytes);
+    }
+    if (host) host->bytes = p->totals.total_bytes - others;
+}
+
 static void sum_up(loam__plan *p, const loam__account *a)
 {
     loam_plan_totals *t = &p->totals;
@@ -483,6 +495,7 @@ static void sum_up(loam__plan *p, const loam__account *a)
     t->overhead_bytes = loam__plan_plus(t->overhead_bytes, working.bytes);
     t->total_bytes =
         loam__plan_plus(loam__plan_plus(t->weights_bytes, t->kv_bytes), t->overhead_bytes);
+    give_rest_to_host(p);
     t->peak_resident_bytes = loam__plan_plus(t->total_bytes - elsewhere, CODE_BYTES);
     if (t->weights_mapped_bytes == 0)
         t->peak_resident_bytes =

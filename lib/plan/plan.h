@@ -27,7 +27,7 @@ typedef struct loam__site {
     bool used;
     bool copied; /* its weights, even where they could be mapped */
     uint64_t program_bytes;
-    uint64_t bytes; /* of its arenas */
+    uint64_t bytes; /* of its arenas; of the first that is the host: all that is not elsewhere */
 } loam__site;
 
 typedef struct loam__sites {

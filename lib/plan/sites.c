@@ -82,7 +82,7 @@ static void pin_unsupported(const loam__sites *sites, const loam__plan *base, lo
                 m->pins[layer] = (int8_t)host;
 }
 
-/* Where a plan does not fit, the fullest of its devices gets that much less; false: none is over.
+/* Where a plan does not fit, the devices that are too full get that much less; false: none is.
  */
 static bool tighten(const loam__plan *p, loam__plan_machine *m)
 {
@@ -90,8 +90,10 @@ static bool tighten(const loam__plan *p, loam__plan_machine *m)
     for (uint32_t i = 0; i < p->sites.n; i++) {
         const loam__site *s = &p->sites.site[i];
         const uint64_t limit = loam__site_limit(s);
-        if (s->info.host_memory || s->bytes <= limit) continue;
-        const uint64_t excess = s->bytes - limit + limit / 256;
+        uint64_t bytes = s->bytes; /* mapped weights can be paged out again */
+        if (s->info.host_memory) bytes -= p->totals.weights_mapped_bytes;
+        if (bytes <= limit) continue;
+        const uint64_t excess = bytes - limit + limit / 256;
         m->targets[i].memory_bytes -=
             excess < m->targets[i].memory_bytes ? excess : m->targets[i].memory_bytes;
         found = true;

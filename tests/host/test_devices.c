@@ -448,6 +448,35 @@ static void test_plan__keeps_each_device_to_its_limit(void **state)
     assert_true(seen & 1);
 }
 
+/* The host too: what it cannot hold goes elsewhere, until it is what cannot be moved. */
+static void test_plan__keeps_the_host_to_its_limit(void **state)
+{
+    loam_plan_device d;
+    loam_status st = LOAM_OK;
+    uint64_t limit = 0;
+    uint32_t moved = 0;
+    (void)state;
+    for (int i = 0; i < 60 && st == LOAM_OK; i++) { /* from what it takes alone downwards */
+        spread s;
+        loam_plan *plan = NULL;
+        init_spread(&s);
+        s.options.flags = LOAM_LOAD_PACK;
+        add(&s, "cpu", 0, -1);
+        add(&s, "tally", 0, -1);
+        s.device[0].memory_limit_bytes = limit;
+        st = loam_plan_file(OWN("tiny-llama.gguf"), &s.options, &plan);
+        loam_plan_device_init(&d);
+        assert_int_equal(loam_plan_get_device(plan, 0, &d), LOAM_OK);
+        if (i == 0) limit = d.bytes;
+        if (st == LOAM_OK) assert_true(d.bytes <= limit);
+        else assert_int_equal(st, LOAM_ERR_NOFIT);
+        moved |= st == LOAM_OK && d.layers == 0;
+        limit -= limit / 60;
+        loam_plan_free(plan);
+    }
+    assert_true(moved && st == LOAM_ERR_NOFIT);
+}
+
 static void test_plan__that_fits_nowhere_is_refused(void **state)
 {
     spread s;
@@ -497,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_cache__comes_back_to_its_backend_and_damage_does_no_harm),
         cmocka_unit_test(test_plan__has_the_devices_and_their_parts),
         cmocka_unit_test(test_plan__keeps_each_device_to_its_limit),
+        cmocka_unit_test(test_plan__keeps_the_host_to_its_limit),
         cmocka_unit_test(test_plan__that_fits_nowhere_is_refused),
         cmocka_unit_test(test_load__survives_every_failed_allocation),
     };
