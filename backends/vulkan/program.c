@@ -11,7 +11,7 @@ typedef struct emitter {
     loam__vk_arena *scratch;
     op *ops;
     uint32_t n_ops, groups, n_ropes;
-    uint64_t scratch_bytes, scale_values;
+    uint64_t scratch_bytes, scale_values, tables_at;
     rope_table ropes[ROPE_TABLES];
     loam_status status;
 } emitter;
@@ -418,6 +418,9 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
         if (weight && !e->ops) count_weight(e, node);
         else emitters[node->op](e, node, value_of(e->g, node->dst));
     }
+    e->tables_at = e->scratch_bytes;
+    e->scratch_bytes += loam__align_up((uint64_t)e->groups * e->g->n_tables *
+                                       e->g->blocks_per_table * sizeof(int32_t));
     return e->status;
 }
 
@@ -474,6 +477,9 @@ loam_status loam__vk_compile(loam__vk_device *d, const loam_graph *g, uint32_t f
     p->n_ops = e.n_ops;
     p->n_ropes = e.n_ropes;
     p->groups = e.groups;
+    p->n_tables = g->n_tables;
+    p->blocks_per_table = g->blocks_per_table;
+    p->tables_at = e.tables_at;
     if (st == LOAM_OK) st = read_scales(&e, p, (float *)(void *)(p->ops + most_ops));
     if (st == LOAM_OK) *out = p;
     else loam__vk_program_free(d->vk, p);
@@ -486,6 +492,5 @@ void loam__vk_program_free(loam__vk *vk, void *self)
     if (!p) return;
     for (uint32_t i = 0; i < RECORDINGS; i++)
         loam__vk_recording_free(p, &p->recordings[i]);
-    loam__vk_block_free(p->device, &p->tables);
     loam__free(&vk->base, p);
 }

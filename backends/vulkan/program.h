@@ -66,7 +66,8 @@ typedef struct program {
     uint32_t n_ops, n_ropes, next_recording;
     op *ops; /* behind this struct */
     rope_table ropes[ROPE_TABLES];
-    loam__vk_block tables; /* the step's block tables, as large as a step wanted */
+    uint32_t n_tables, blocks_per_table;
+    uint64_t tables_at; /* in the scratch: [groups][n_tables][blocks_per_table] */
     recording recordings[RECORDINGS];
 } program;
 

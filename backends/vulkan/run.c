@@ -12,24 +12,18 @@ static void write_words(uint32_t *to, const int32_t *from, uint32_t n)
     if (n) memcpy(to, from, n * sizeof *to);
 }
 
-/* The block tables, in memory of their own that grows when a step has larger ones than those
- * before. Only those of sequences that the step has are copied. */
-static loam_status write_tables(program *p, const loam_step *step)
+/* Of the block tables those of sequences that the step has. */
+static void write_tables(const program *p, const loam_step *step, uint8_t *scratch)
 {
-    const size_t row = step->blocks_per_table, all = p->groups * (size_t)step->n_tables * row;
-    if (p->tables.bytes < all * 4) {
-        loam__vk_block_free(p->device, &p->tables);
-        loam_status st = loam__vk_block_new(p->device, all * 4, LOAM__VK_SHARED, &p->tables);
-        if (st != LOAM_OK) return st;
-    }
+    const size_t row = step->blocks_per_table;
+    int32_t *to = (int32_t *)(void *)(scratch + p->tables_at);
     for (uint32_t t = 0; t < step->n_tokens; t++) {
         if (t > 0 && step->tables[t] == step->tables[t - 1]) continue;
         for (uint32_t g = 0; g < p->groups; g++) {
             const size_t at = ((size_t)g * step->n_tables + (uint32_t)step->tables[t]) * row;
-            memcpy(p->tables.mapped + at * 4, step->block_tables + at, row * 4);
+            memcpy(to + at, step->block_tables + at, row * sizeof *to);
         }
     }
-    return LOAM_OK;
 }
 
 static void write_ropes(const program *p, const loam_step *step, uint8_t *scratch)
@@ -48,28 +42,21 @@ static void write_ropes(const program *p, const loam_step *step, uint8_t *scratc
     }
 }
 
-static loam_status write_step(program *p, const loam_step *step)
+static void write_step(const program *p, const loam_step *step)
 {
     uint8_t *scratch = p->device->blocks[p->scratch->chunks[0]].mapped;
     uint32_t *head = (uint32_t *)(void *)scratch, *arrays = head + STEP_HEAD;
-    if (p->groups) {
-        loam_status st = write_tables(p, step);
-        if (st != LOAM_OK) return st;
-    }
-    const uint32_t words[STEP_HEAD] = {step->n_tokens,
-                                       step->n_outputs,
-                                       step->blocks_per_table,
-                                       step->n_tables,
-                                       (uint32_t)p->tables.address,
-                                       (uint32_t)(p->tables.address >> 32),
+    const uint64_t tables = loam__vk_arena_base(p->scratch, 0) + p->tables_at;
+    const uint32_t words[STEP_HEAD] = {step->n_tokens, step->n_outputs,  step->blocks_per_table,
+                                       step->n_tables, (uint32_t)tables, (uint32_t)(tables >> 32),
                                        p->max_tokens};
     memcpy(head, words, sizeof words);
     write_words(arrays, step->tokens, step->n_tokens);
     write_words(arrays + p->max_tokens, step->positions, step->n_tokens);
     write_words(arrays + 2 * (size_t)p->max_tokens, step->tables, step->n_tokens);
     write_words(arrays + 3 * (size_t)p->max_tokens, step->output_rows, step->n_outputs);
+    write_tables(p, step, scratch);
     write_ropes(p, step, scratch);
-    return LOAM_OK;
 }
 
 /* ---- the run ---- */
@@ -151,13 +138,14 @@ loam_status loam__vk_run(void *self, const loam_step *step, uint64_t *position)
 {
     program *p = self;
     recording *r;
-    if (step->n_tokens > p->max_tokens || step->n_outputs > p->max_outputs)
+    if (step->n_tokens > p->max_tokens || step->n_outputs > p->max_outputs ||
+        (p->groups &&
+         (step->n_tables != p->n_tables || step->blocks_per_table != p->blocks_per_table)))
         return loam__fail(&p->device->vk->base, LOAM_ERR_INTERNAL,
-                          "a step of %u tokens and %u outputs is larger than the graph's",
-                          step->n_tokens, step->n_outputs);
-    loam_status st = write_step(p, step);
-    if (st != LOAM_OK) return st;
+                          "a step of %u tokens, %u outputs and %u block tables is not the graph's",
+                          step->n_tokens, step->n_outputs, step->n_tables);
+    write_step(p, step);
     if (step->took) return run_timed(p, step, position);
-    st = loam__vk_recording_get(p, step, *position > 0, &r);
+    loam_status st = loam__vk_recording_get(p, step, *position > 0, &r);
     return st == LOAM_OK ? run_segments(p, r, step, position) : st;
 }

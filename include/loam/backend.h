@@ -147,8 +147,9 @@ typedef struct loam_node {
 typedef struct loam_graph {
     uint32_t struct_size;
     uint32_t n_values, n_nodes;
-    uint32_t value_bytes, node_bytes; /* strides of the arrays below */
-    uint32_t max_tokens, max_outputs; /* the most that a step can have */
+    uint32_t value_bytes, node_bytes;    /* strides of the arrays below */
+    uint32_t max_tokens, max_outputs;    /* the most that a step can have */
+    uint32_t n_tables, blocks_per_table; /* that every step has */
     uint32_t reserved;
     const void *values;
     const void *nodes;

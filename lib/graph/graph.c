@@ -31,6 +31,8 @@ loam_graph loam__graph_view(const loam__graph *g)
         .node_bytes = sizeof(loam_node),
         .max_tokens = g->max_tokens,
         .max_outputs = g->max_outputs,
+        .n_tables = g->n_tables,
+        .blocks_per_table = g->blocks_per_table,
         .values = g->values,
         .nodes = g->nodes,
     };

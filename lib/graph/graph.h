@@ -33,6 +33,7 @@ typedef struct loam__graph {
     uint32_t n_values, value_capacity, n_nodes, node_capacity;
     uint32_t n_copies; /* of the values, the last: see loam__graph_cut() */
     uint32_t max_tokens, max_outputs;
+    uint32_t n_tables, blocks_per_table; /* of a step; set by who knows them */
     uint32_t head; /* first node of the output head; the nodes before are the body */
     int32_t layer; /* of the nodes that are now added */
     loam_status status;

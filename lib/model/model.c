@@ -357,6 +357,8 @@ loam_status loam__model_build(loam__model *m, const loam__model_options *options
     const loam__geometry *geo = &m->geometry;
     loam__graph_free(&m->graph);
     loam__graph_init(&m->graph, m->base, options->max_tokens, options->max_outputs);
+    m->graph.n_tables = options->n_tables;
+    m->graph.blocks_per_table = options->blocks_per_table;
     m->options = *options;
     for (uint32_t i = 0; i < geo->n_ropes; i++) {
         loam_status st = check_factors(m, &geo->ropes[i]);

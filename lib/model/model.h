@@ -66,6 +66,7 @@ const loam__arch *loam__arch_at(size_t i);
 /* What the graph of a model is built for. */
 typedef struct loam__model_options {
     uint32_t max_tokens, max_outputs; /* of a step */
+    uint32_t n_tables, blocks_per_table;
     uint32_t block_tokens;            /* positions in a KV block */
     uint64_t blocks[LOAM__KV_GROUPS]; /* of the KV cache */
     loam_format k_type, v_type;       /* of its cells */

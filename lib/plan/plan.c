@@ -670,6 +670,8 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
         .max_tokens = p->step_tokens,
         .max_outputs =
             p->sequences > LEAST_OUTPUTS ? p->sequences : smaller(LEAST_OUTPUTS, p->step_tokens),
+        .n_tables = p->kv.n_tables,
+        .blocks_per_table = p->kv.blocks_per_table,
         .block_tokens = p->kv.block_tokens,
         .k_type = kv_format(o->kv_type),
         .v_type = kv_format(o->v_type),

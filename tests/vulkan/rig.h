@@ -10,6 +10,9 @@
 
 enum { WEIGHTS, CONSTANTS, CELLS, ACTIVATIONS, LOGITS, ARENAS, MOST_VALUES = 64 };
 
+/* The most of a step. */
+enum { STEP_TOKENS = 600, STEP_BLOCKS = 64, STEP_TABLES = 4, STEP_GROUPS = 2 };
+
 /* A graph with the data of its weights and constants. */
 typedef struct sketch {
     loam__base base;
@@ -43,6 +46,8 @@ static inline void begin_sketch(sketch *s, uint64_t seed, uint32_t max_tokens)
     memset(s, 0, sizeof *s);
     assert_int_equal(loam__base_init(&s->base, NULL), LOAM_OK);
     loam__graph_init(&s->g, &s->base, max_tokens, max_tokens);
+    s->g.n_tables = STEP_TABLES;
+    s->g.blocks_per_table = STEP_BLOCKS;
     s->random.x = seed;
 }
 
@@ -185,8 +190,6 @@ static inline float *take_rows(const rig *r, const sketch *s, loam__v value, uin
 }
 
 /* ---- steps ---- */
-
-enum { STEP_TOKENS = 600, STEP_BLOCKS = 64, STEP_TABLES = 4, STEP_GROUPS = 2 };
 
 typedef struct step_data {
     int32_t tokens[STEP_TOKENS], positions[STEP_TOKENS], tables[STEP_TOKENS], outputs[STEP_TOKENS];
