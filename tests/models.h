@@ -160,30 +160,30 @@ static inline int has_isa(const char *isa)
     return has;
 }
 
-/* Every module that is there, with devices; skips the test when there is none. */
-static inline void on_each_module(void (*check)(const char *module))
+/* Those of the targets that are here; skips the test when there is none. */
+static inline void on_each(const char *const *targets, size_t n, void (*check)(const char *target))
 {
     int found = 0;
-    for (size_t i = 0; i < sizeof module_names / sizeof *module_names; i++)
-        if (has_isa(module_names[i])) {
-            check(module_names[i]);
+    for (size_t i = 0; i < n; i++)
+        if (has_isa(targets[i])) {
+            check(targets[i]);
             found++;
         }
     if (!found) skip();
 }
 
-/* Every SIMD instruction set that this machine runs; skips the test when there is none. */
+/* Every module that is there, with devices. */
+static inline void on_each_module(void (*check)(const char *module))
+{
+    on_each(module_names, sizeof module_names / sizeof *module_names, check);
+}
+
+/* Every SIMD instruction set that this machine runs. */
 static inline void on_each_simd(void (*check)(const char *isa))
 {
     static const char *const sets[] = {"avx2", "avxvnni", "avx512", "avx512bf16",
                                        "neon", "dotprod", "i8mm"};
-    int found = 0;
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        if (has_isa(sets[i])) {
-            check(sets[i]);
-            found++;
-        }
-    if (!found) skip();
+    on_each(sets, sizeof sets / sizeof *sets, check);
 }
 
 #endif

@@ -77,6 +77,18 @@ void loam__cpu_decode(const cpu_op *op, uint32_t row, uint64_t first, uint64_t n
 size_t loam__attention_own(const loam_node *n);
 uint64_t loam__attention_parts(const loam_node *n, const loam_value *k, uint32_t threads);
 
+/* ---- tokens ---- */
+
+/* So many of the step's tokens from t on follow each other in one sequence, at most `most`. */
+static inline uint32_t tokens_in_line(const loam_step *step, uint32_t t, uint32_t most)
+{
+    uint32_t n = 1;
+    while (n < most && t + n < step->n_tokens && step->tables[t + n] == step->tables[t] &&
+           step->positions[t + n] == step->positions[t] + (int32_t)n)
+        n++;
+    return n;
+}
+
 /* ---- rows ---- */
 
 #define ROW_VALUES (1u << 14) /* values that a slice of an element-wise op touches */

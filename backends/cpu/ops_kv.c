@@ -222,16 +222,6 @@ static float *parts_of(const cpu_run *r, uint32_t segments, uint32_t t, uint32_t
     return parts + i * part_floats(n);
 }
 
-/* So many of the step's tokens from t on follow each other in one sequence, at most `most`. */
-static uint32_t tokens_in_line(const loam_step *step, uint32_t t, uint32_t most)
-{
-    uint32_t n = 1;
-    while (n < most && t + n < step->n_tokens && step->tables[t + n] == step->tables[t] &&
-           step->positions[t + n] == step->positions[t] + (int32_t)n)
-        n++;
-    return n;
-}
-
 static void run_attention(const cpu_run *r, uint32_t slice, uint32_t worker)
 {
     const loam_node *n = &r->op->node;

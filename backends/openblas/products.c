@@ -38,12 +38,8 @@ static uint32_t *rest_of(const cpu_op *op)
 
 static bool run_begins(const loam_step *step, uint32_t t)
 {
-    if (step->positions[t] % OPENBLAS_RUN != 0 || step->n_tokens - t < OPENBLAS_RUN) return false;
-    for (uint32_t i = 1; i < OPENBLAS_RUN; i++)
-        if (step->tables[t + i] != step->tables[t] ||
-            step->positions[t + i] != step->positions[t] + (int32_t)i)
-            return false;
-    return true;
+    return step->positions[t] % OPENBLAS_RUN == 0 &&
+           tokens_in_line(step, t, OPENBLAS_RUN) == OPENBLAS_RUN;
 }
 
 static const shares *share_out(const cpu_run *r)

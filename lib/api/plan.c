@@ -287,8 +287,7 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
         a.bytes = p->arenas[i].bytes;
         a.name = p->arenas[i].name;
     } else {
-        for (uint32_t j = p->sites.n; j-- > 0;)
-            if (p->sites.site[j].info.host_memory) a.device = j;
+        if (loam__sites_host(&p->sites) < p->sites.n) a.device = loam__sites_host(&p->sites);
         a.bytes = p->beside[i - p->n_arenas].bytes;
         a.name = p->beside[i - p->n_arenas].name;
     }

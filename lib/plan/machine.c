@@ -4,10 +4,8 @@
 
 #include "plan.h"
 
-#define LINK_BYTES_S 25e9  /* PCIe 4.0 x16, as measured with large copies */
-#define LINK_SECONDS 10e-6 /* a copy's start and the wait for its end */
-#define FASTEST      1e18  /* bytes a second; a limit for sane numbers */
-#define SLOWEST      1e3   /* seconds */
+#define FASTEST 1e18 /* bytes a second; a limit for sane numbers */
+#define SLOWEST 1e3  /* seconds */
 
 static bool is_speed(double bytes_s)
 {
@@ -29,8 +27,8 @@ static loam_status read_target(loam__base *b, const loam_plan_target *given, uin
     out->host = t.is_host != 0;
     out->memory_bytes = t.memory_bytes ? t.memory_bytes : out->host ? available_bytes : 0;
     out->bandwidth_bytes_s = t.bandwidth_bytes_s;
-    out->link_bytes_s = t.link_bytes_s == 0 ? LINK_BYTES_S : t.link_bytes_s;
-    out->link_seconds = t.link_seconds == 0 ? LINK_SECONDS : t.link_seconds;
+    out->link_bytes_s = t.link_bytes_s == 0 ? LOAM__LINK_BYTES_S : t.link_bytes_s;
+    out->link_seconds = t.link_seconds == 0 ? LOAM__LINK_SECONDS : t.link_seconds;
     if (!out->memory_bytes)
         return loam__fail(b, LOAM_ERR_ARG, "the memory of the target %s is not given", out->name);
     if (!is_speed(out->bandwidth_bytes_s) || !is_speed(out->link_bytes_s) ||

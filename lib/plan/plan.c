@@ -455,16 +455,21 @@ static uint64_t sum_sites(loam__plan *p)
     return elsewhere;
 }
 
+uint32_t loam__sites_host(const loam__sites *sites)
+{
+    uint32_t i = 0;
+    while (i < sites->n && !sites->site[i].info.host_memory)
+        i++;
+    return i;
+}
+
 static void give_rest_to_host(loam__plan *p)
 {
+    const uint32_t host = loam__sites_host(&p->sites);
     uint64_t others = 0;
-    loam__site *host = NULL;
-    for (uint32_t i = 0; i < p->sites.n; i++) {
-        loam__site *s = &p->sites.site[i];
-        if (!host && s->info.host_memory) host = s;
-        else others = loam__plan_plus(others, s->bytes);
-    }
-    if (host) host->bytes = p->totals.total_bytes - others;
+    for (uint32_t i = 0; i < p->sites.n; i++)
+        if (i != host) others = loam__plan_plus(others, p->sites.site[i].bytes);
+    if (host < p->sites.n) p->sites.site[host].bytes = p->totals.total_bytes - others;
 }
 
 static void sum_up(loam__plan *p, const loam__account *a)

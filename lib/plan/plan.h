@@ -95,6 +95,8 @@ loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_optio
 loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_options *o,
                               const loam__sites *sites, loam__plan_records records,
                               const loam__account *held, loam__plan *plan);
+/* The first site whose memory is the host's; n: none is. */
+uint32_t loam__sites_host(const loam__sites *sites);
 /* The arena of a site's scratch, which may have no bytes. */
 uint32_t loam__plan_scratch(const loam__plan *plan, uint32_t site);
 /* Which of the units of place.h a node belongs to. */

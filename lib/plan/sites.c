@@ -7,19 +7,9 @@
 
 #define TRIES 8 /* a device may need more than the costs said: then it gets less */
 
-/* What a device reads a second where its backend does not say, and what goes over its link. */
+/* What a device reads a second, where its backend does not say. */
 #define READ_BYTES_S  20e9
-#define LINK_BYTES_S  25e9
 #define SPARE_BYTES_S 1e6 /* so slow that the search turns to it last */
-#define LINK_SECONDS  10e-6
-
-static uint32_t host_of(const loam__sites *sites)
-{
-    uint32_t i = 0;
-    while (i < sites->n && !sites->site[i].info.host_memory)
-        i++;
-    return i;
-}
 
 static void describe(const loam__sites *sites, loam__plan_machine *m)
 {
@@ -33,9 +23,9 @@ static void describe(const loam__sites *sites, loam__plan_machine *m)
             .bandwidth_bytes_s = s->spare   ? SPARE_BYTES_S
                                  : read > 0 ? read
                                             : READ_BYTES_S,
-            .link_bytes_s = link > 0 ? link : LINK_BYTES_S,
-            .link_seconds = LINK_SECONDS,
-            .host = i == host_of(sites),
+            .link_bytes_s = link > 0 ? link : LOAM__LINK_BYTES_S,
+            .link_seconds = LOAM__LINK_SECONDS,
+            .host = i == loam__sites_host(sites),
         };
         snprintf(m->targets[i].name, sizeof m->targets[i].name, "%s", s->info.name);
     }
@@ -74,7 +64,7 @@ static bool runs(const loam__site *s, const loam__plan *base, const loam_graph *
 /* A layer that some device cannot run goes to the host. */
 static void pin_unsupported(const loam__sites *sites, const loam__plan *base, loam__plan_machine *m)
 {
-    const uint32_t host = host_of(sites), layers = base->model.geometry.n_layers;
+    const uint32_t host = loam__sites_host(sites), layers = base->model.geometry.n_layers;
     loam_graph view = loam__graph_view(&base->model.graph);
     for (uint32_t layer = 0; layer < layers && host < sites->n; layer++)
         for (uint32_t i = 0; i < sites->n; i++)
@@ -122,7 +112,7 @@ loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_opt
                               const loam__sites *sites, loam__plan_records records,
                               const loam__account *held, loam__plan *plan)
 {
-    const uint32_t host = host_of(sites);
+    const uint32_t host = loam__sites_host(sites);
     loam__sites one = {.n = 1, .site = {sites->site[host < sites->n ? host : 0]}};
     loam__plan base = {0};
     loam__plan_case c = {.file = &base, .held = held, .options = *o, .parameters = 1, .bits = 1};
