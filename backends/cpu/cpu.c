@@ -87,7 +87,7 @@ static loam_status cpu_open(const loam_backend_host *host, void **self)
     return loam__cpu_open(host, sizeof(loam__cpu), self);
 }
 
-static uint32_t cpu_device_count(void *self)
+uint32_t loam__backend_cpu_device_count(void *self)
 {
     (void)self;
     return 1;
@@ -105,14 +105,14 @@ static loam_status cpu_device_info(void *self, uint32_t device, loam_device_info
     return LOAM_OK;
 }
 
-static int32_t cpu_supports(void *self, uint32_t device, const loam_graph *graph,
-                            const loam_node *node)
+int32_t loam__backend_cpu_supports(void *self, uint32_t device, const loam_graph *graph,
+                                   const loam_node *node)
 {
     return device == 0 && loam__cpu_supports(self, graph, node);
 }
 
-static loam_status cpu_measure(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
-                               uint32_t n, loam_piece_memory *memory)
+loam_status loam__backend_cpu_measure(void *self, uint32_t device, const loam_graph *graph,
+                                      uint32_t first, uint32_t n, loam_piece_memory *memory)
 {
     (void)device;
     return report(self, loam__cpu_measure(self, graph, first, n, memory));
@@ -124,8 +124,8 @@ static loam_status cpu_measure(void *self, uint32_t device, const loam_graph *gr
 _Static_assert(sizeof(loam__cpu_arena) <= ARENA_FRONT, "room for the record");
 _Static_assert(ARENA_FRONT + LOAM__ALIGN <= LOAM_ARENA_EXTRA_BYTES, "and for its block's header");
 
-static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
-                                 const void *memory, void **arena)
+loam_status loam__backend_cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
+                                        const void *memory, void **arena)
 {
     loam__cpu *cpu = self;
     (void)device;
@@ -145,13 +145,13 @@ static loam_status cpu_arena_new(void *self, uint32_t device, int32_t kind, uint
     return LOAM_OK;
 }
 
-static void cpu_arena_free(void *self, void *arena)
+void loam__backend_cpu_arena_free(void *self, void *arena)
 {
     loam__free(&((loam__cpu *)self)->base, arena);
 }
 
-static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes,
-                              uint64_t n)
+loam_status loam__backend_cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes,
+                                     uint64_t n)
 {
     loam__cpu_arena *a = arena;
     (void)self;
@@ -160,13 +160,13 @@ static loam_status cpu_upload(void *self, void *arena, uint64_t offset, const vo
     return LOAM_OK;
 }
 
-static int32_t cpu_reorders(void *self, uint32_t device, const loam_value *weight)
+int32_t loam__backend_cpu_reorders(void *self, uint32_t device, const loam_value *weight)
 {
     return device == 0 && loam__cpu_packing(self, weight).rows > 0;
 }
 
-static loam_status cpu_upload_rows(void *self, const loam_value *weight, void *arena,
-                                   uint64_t first, uint64_t n, const void *bytes)
+loam_status loam__backend_cpu_upload_rows(void *self, const loam_value *weight, void *arena,
+                                          uint64_t first, uint64_t n, const void *bytes)
 {
     const loam__cpu *cpu = self;
     loam__cpu_arena *a = arena;
@@ -178,7 +178,8 @@ static loam_status cpu_upload_rows(void *self, const loam_value *weight, void *a
     return LOAM_OK;
 }
 
-static loam_status cpu_download(void *self, void *arena, uint64_t offset, void *bytes, uint64_t n)
+loam_status loam__backend_cpu_download(void *self, void *arena, uint64_t offset, void *bytes,
+                                       uint64_t n)
 {
     const loam__cpu_arena *a = arena;
     (void)self;
@@ -187,14 +188,14 @@ static loam_status cpu_download(void *self, void *arena, uint64_t offset, void *
     return LOAM_OK;
 }
 
-static void *cpu_arena_memory(void *self, void *arena)
+void *loam__backend_cpu_arena_memory(void *self, void *arena)
 {
     (void)self;
     return ((loam__cpu_arena *)arena)->memory;
 }
 
-static loam_status cpu_copy_row(void *self, const loam_value *value, void *arena, uint64_t from,
-                                uint64_t to)
+loam_status loam__backend_cpu_copy_row(void *self, const loam_value *value, void *arena,
+                                       uint64_t from, uint64_t to)
 {
     uint8_t *rows = ((loam__cpu_arena *)arena)->memory + value->offset;
     (void)self;
@@ -202,9 +203,9 @@ static loam_status cpu_copy_row(void *self, const loam_value *value, void *arena
     return LOAM_OK;
 }
 
-static loam_status cpu_compile(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
-                               uint32_t n, void *const *arenas, uint32_t n_arenas, void *scratch,
-                               void **program)
+loam_status loam__backend_cpu_compile(void *self, uint32_t device, const loam_graph *graph,
+                                      uint32_t first, uint32_t n, void *const *arenas,
+                                      uint32_t n_arenas, void *scratch, void **program)
 {
     (void)device;
     (void)n_arenas;
@@ -212,12 +213,13 @@ static loam_status cpu_compile(void *self, uint32_t device, const loam_graph *gr
                                           scratch, program));
 }
 
-static void cpu_program_free(void *self, void *program)
+void loam__backend_cpu_program_free(void *self, void *program)
 {
     loam__free(&((loam__cpu *)self)->base, program);
 }
 
-static loam_status cpu_run(void *self, void *program, const loam_step *step, uint64_t *position)
+loam_status loam__backend_cpu_run(void *self, void *program, const loam_step *step,
+                                  uint64_t *position)
 {
     return loam__cpu_run(self, program, step, position);
 }
@@ -228,19 +230,6 @@ const loam_backend loam__backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
     .close = cpu_close,
-    .device_count = cpu_device_count,
+    LOAM__CPU_FUNCTIONS,
     .device_info = cpu_device_info,
-    .supports = cpu_supports,
-    .measure = cpu_measure,
-    .arena_new = cpu_arena_new,
-    .arena_free = cpu_arena_free,
-    .upload = cpu_upload,
-    .reorders = cpu_reorders,
-    .upload_rows = cpu_upload_rows,
-    .download = cpu_download,
-    .arena_memory = cpu_arena_memory,
-    .copy_row = cpu_copy_row,
-    .compile = cpu_compile,
-    .program_free = cpu_program_free,
-    .run = cpu_run,
 };

@@ -29,6 +29,41 @@ typedef struct loam__cpu_arena {
  * many bytes in all, the others zero. */
 loam_status loam__cpu_open(const loam_backend_host *host, size_t bytes, void **self);
 
+/* The functions of loam__backend_cpu that such a backend shares, for its table. */
+uint32_t loam__backend_cpu_device_count(void *self);
+int32_t loam__backend_cpu_supports(void *self, uint32_t device, const loam_graph *graph,
+                                   const loam_node *node);
+loam_status loam__backend_cpu_measure(void *self, uint32_t device, const loam_graph *graph,
+                                      uint32_t first, uint32_t n, loam_piece_memory *memory);
+loam_status loam__backend_cpu_arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
+                                        const void *memory, void **arena);
+void loam__backend_cpu_arena_free(void *self, void *arena);
+loam_status loam__backend_cpu_upload(void *self, void *arena, uint64_t offset, const void *bytes,
+                                     uint64_t n);
+int32_t loam__backend_cpu_reorders(void *self, uint32_t device, const loam_value *weight);
+loam_status loam__backend_cpu_upload_rows(void *self, const loam_value *weight, void *arena,
+                                          uint64_t first, uint64_t n, const void *bytes);
+loam_status loam__backend_cpu_download(void *self, void *arena, uint64_t offset, void *bytes,
+                                       uint64_t n);
+void *loam__backend_cpu_arena_memory(void *self, void *arena);
+loam_status loam__backend_cpu_copy_row(void *self, const loam_value *value, void *arena,
+                                       uint64_t from, uint64_t to);
+loam_status loam__backend_cpu_compile(void *self, uint32_t device, const loam_graph *graph,
+                                      uint32_t first, uint32_t n, void *const *arenas,
+                                      uint32_t n_arenas, void *scratch, void **program);
+void loam__backend_cpu_program_free(void *self, void *program);
+loam_status loam__backend_cpu_run(void *self, void *program, const loam_step *step,
+                                  uint64_t *position);
+
+#define LOAM__CPU_FUNCTIONS                                                                        \
+    .device_count = loam__backend_cpu_device_count, .supports = loam__backend_cpu_supports,        \
+    .measure = loam__backend_cpu_measure, .arena_new = loam__backend_cpu_arena_new,                \
+    .arena_free = loam__backend_cpu_arena_free, .upload = loam__backend_cpu_upload,                \
+    .reorders = loam__backend_cpu_reorders, .upload_rows = loam__backend_cpu_upload_rows,          \
+    .download = loam__backend_cpu_download, .arena_memory = loam__backend_cpu_arena_memory,        \
+    .copy_row = loam__backend_cpu_copy_row, .compile = loam__backend_cpu_compile,                  \
+    .program_free = loam__backend_cpu_program_free, .run = loam__backend_cpu_run
+
 /* How a weight lies in an arena of loam's own. */
 loam__packing loam__cpu_packing(const loam__cpu *cpu, const loam_value *weight);
 

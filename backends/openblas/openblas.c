@@ -79,84 +79,6 @@ static loam_status device_info(void *self, uint32_t device, loam_device_info *in
     return st;
 }
 
-/* ---- the rest is the CPU backend's ---- */
-
-static uint32_t device_count(void *self)
-{
-    return cpu->device_count(self);
-}
-
-static int32_t supports(void *self, uint32_t device, const loam_graph *graph, const loam_node *node)
-{
-    return cpu->supports(self, device, graph, node);
-}
-
-static loam_status measure(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
-                           uint32_t n, loam_piece_memory *memory)
-{
-    return cpu->measure(self, device, graph, first, n, memory);
-}
-
-static loam_status arena_new(void *self, uint32_t device, int32_t kind, uint64_t bytes,
-                             const void *memory, void **arena)
-{
-    return cpu->arena_new(self, device, kind, bytes, memory, arena);
-}
-
-static void arena_free(void *self, void *arena)
-{
-    cpu->arena_free(self, arena);
-}
-
-static loam_status upload(void *self, void *arena, uint64_t offset, const void *bytes, uint64_t n)
-{
-    return cpu->upload(self, arena, offset, bytes, n);
-}
-
-static int32_t reorders(void *self, uint32_t device, const loam_value *weight)
-{
-    return cpu->reorders(self, device, weight);
-}
-
-static loam_status upload_rows(void *self, const loam_value *weight, void *arena, uint64_t first,
-                               uint64_t n, const void *bytes)
-{
-    return cpu->upload_rows(self, weight, arena, first, n, bytes);
-}
-
-static loam_status download(void *self, void *arena, uint64_t offset, void *bytes, uint64_t n)
-{
-    return cpu->download(self, arena, offset, bytes, n);
-}
-
-static void *arena_memory(void *self, void *arena)
-{
-    return cpu->arena_memory(self, arena);
-}
-
-static loam_status copy_row(void *self, const loam_value *value, void *arena, uint64_t from,
-                            uint64_t to)
-{
-    return cpu->copy_row(self, value, arena, from, to);
-}
-
-static loam_status compile(void *self, uint32_t device, const loam_graph *graph, uint32_t first,
-                           uint32_t n, void *const *arenas, uint32_t n_arenas, void *scratch,
-                           void **program)
-{
-    return cpu->compile(self, device, graph, first, n, arenas, n_arenas, scratch, program);
-}
-
-static void program_free(void *self, void *program)
-{
-    cpu->program_free(self, program);
-}
-
-static loam_status run(void *self, void *program, const loam_step *step, uint64_t *position)
-{
-    return cpu->run(self, program, step, position);
-}
-
 static loam_status cache_get(void *self, void *bytes, uint64_t capacity, uint64_t *n)
 {
     const openblas *o = self;
@@ -174,21 +96,8 @@ static const loam_backend backend = {
     .name = "openblas",
     .open = openblas_open,
     .close = openblas_close,
-    .device_count = device_count,
+    LOAM__CPU_FUNCTIONS,
     .device_info = device_info,
-    .supports = supports,
-    .measure = measure,
-    .arena_new = arena_new,
-    .arena_free = arena_free,
-    .upload = upload,
-    .reorders = reorders,
-    .upload_rows = upload_rows,
-    .download = download,
-    .arena_memory = arena_memory,
-    .copy_row = copy_row,
-    .compile = compile,
-    .program_free = program_free,
-    .run = run,
     .cache_get = cache_get,
 };
 
