@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+var raced = false // the tests run under the race detector
+
 var background = context.Background()
 
 func tiny() string { return filepath.Join(data, "tiny-llama.gguf") }

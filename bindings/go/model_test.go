@@ -549,7 +549,7 @@ func TestGoroutines_AModelIsClosedWhileOthersUseIt(t *testing.T) {
 
 // ---- A real model ----
 
-func TestReal_SmolLM2Answers(t *testing.T) {
+func TestReal_SmolLM2KnowsACapital(t *testing.T) {
 	path := filepath.Join(os.Getenv("LOAM_MODELS"), "SmolLM2-135M-Instruct.Q4_1.gguf")
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("LOAM_MODELS has no ", filepath.Base(path))
@@ -557,11 +557,8 @@ func TestReal_SmolLM2Answers(t *testing.T) {
 	m, err := loam.Load(path, loam.ContextTokens(256))
 	check(t, err)
 	defer m.Close()
-	pieces, err := collect(m.Chat(background, loam.Prompt{
-		Messages:            []loam.Message{{Role: "user", Content: "What is the capital of France?"}},
-		AddGenerationPrompt: true,
-	}, loam.Generation{MaxTokens: 24, SkipControl: true}))
+	pieces, err := collect(m.Generate(background, "The capital of France is", loam.Generation{MaxTokens: 4}))
 	if text := strings.Join(must(t, pieces, err), ""); !strings.Contains(text, "Paris") {
-		t.Errorf("it answered %q", text)
+		t.Errorf("it goes on with %q", text)
 	}
 }
