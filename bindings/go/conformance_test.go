@@ -187,7 +187,8 @@ func (c *conformanceCase) generate(m *loam.Model) error {
 	defer s.Close()
 	prompt, err := m.Tokenize(c.Prompt, loam.AddSpecial)
 	if err == nil {
-		err = errors.Join(differ("prompt_tokens", prompt, c.PromptTokens), s.SetSampling(c.sampling()), s.Prefill(background, prompt))
+		err = errors.Join(differ("prompt_tokens", prompt, c.PromptTokens),
+			s.SetSampling(c.sampling()), s.Prefill(background, prompt))
 	}
 	var tokens []loam.Token
 	for err == nil && len(tokens) < c.Predict {
@@ -201,7 +202,8 @@ func (c *conformanceCase) generate(m *loam.Model) error {
 	if err = errors.Join(err, differ("tokens", tokens, c.Tokens), s.Truncate(0)); err != nil {
 		return err
 	}
-	pieces, err := collect(s.Generate(background, prompt, loam.Generation{MaxTokens: c.Predict, Sampling: c.sampling()}))
+	g := loam.Generation{MaxTokens: c.Predict, Sampling: c.sampling()}
+	pieces, err := collect(s.Generate(background, prompt, g))
 	return errors.Join(err, differ("text", strings.Join(pieces, ""), c.Text))
 }
 

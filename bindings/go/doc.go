@@ -19,9 +19,9 @@
 // Failures are an [Error], with the library's sentence; errors.Is(err, loam.ErrFull) asks for its
 // kind. A context stops what computes within milliseconds, and leaves its sequence as it was.
 //
-// Everything may be used from any goroutine, but a [Stream] by one at a time. Calls on one model wait
-// for each other; load the file again, for instance with [Mapped], to compute side by side. Close what you open:
-// what is forgotten goes when the garbage collector finds it.
+// Everything may be used from any goroutine. Calls on one model wait for each other; load the file
+// again, for instance with [Mapped], to compute side by side. Close what you open; what is forgotten
+// goes when the garbage collector finds it.
 //
 // Callbacks (a logger, a clock, a reader) may panic: the call in which they were called then returns
 // a [PanicError]. They must not call [runtime.Goexit], nor use the model that calls them. The C

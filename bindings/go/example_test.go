@@ -15,7 +15,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer m.Close()
-	for text, err := range m.Generate(context.Background(), "the rain in the air", loam.Generation{MaxTokens: 1}) {
+	ctx := context.Background()
+	for text, err := range m.Generate(ctx, "the rain in the air", loam.Generation{MaxTokens: 1}) {
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -25,7 +25,8 @@ func (m *Model) Chat(ctx context.Context, request any, g Generation) iter.Seq2[s
 	return m.answer(ctx, g, func() ([]Token, error) { return m.TokenizeChat(request) })
 }
 
-func (m *Model) answer(ctx context.Context, g Generation, prompt func() ([]Token, error)) iter.Seq2[string, error] {
+func (m *Model) answer(ctx context.Context, g Generation,
+	prompt func() ([]Token, error)) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		tokens, err := prompt()
 		if err != nil {

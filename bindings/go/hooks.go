@@ -97,7 +97,8 @@ type source struct {
 }
 
 //export loamGoRead
-func loamGoRead(handle C.uintptr_t, offset C.uint64_t, buffer unsafe.Pointer, n C.size_t) (failed C.int32_t) {
+func loamGoRead(handle C.uintptr_t, offset C.uint64_t, buffer unsafe.Pointer,
+	n C.size_t) (failed C.int32_t) {
 	s := cgo.Handle(handle).Value().(*source)
 	defer s.caught.recover()
 	failed = 1

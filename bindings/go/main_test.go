@@ -25,9 +25,9 @@ func TestMain(m *testing.M) {
 		log.Fatal(err)
 	}
 	data = folder
-	make := exec.Command("python3", "-B", "../../tests/data/make_models.py", folder)
-	make.Stderr = os.Stderr
-	if err := make.Run(); err != nil {
+	script := exec.Command("python3", "-B", "../../tests/data/make_models.py", folder)
+	script.Stderr = os.Stderr
+	if err := script.Run(); err != nil {
 		log.Fatal("LOAM_TEST_DATA is not set, and making the tiny models failed: ", err)
 	}
 	status := m.Run()

@@ -90,14 +90,16 @@ func LoadParts(parts []*io.SectionReader, options ...Option) (*Model, error) {
 	})
 }
 
-func load(config *config, handles []cgo.Handle, call func(*lent, *C.loam_options, **C.loam) C.loam_status) (*Model, error) {
+type loader func(l *lent, o *C.loam_options, m **C.loam) C.loam_status
+
+func load(config *config, handles []cgo.Handle, call loader) (*Model, error) {
 	var lent lent
 	defer lent.Unpin()
 	options, handle := config.options(&lent)
 	if handle != 0 {
 		handles = append(handles, handle)
 	}
-	m := &Model{turn: make(chan struct{}, 1), hooks: &config.hooks, handles: handles}
+	m := &Model{turn: make(chan struct{}, 1), hooks: config.hooks, handles: handles}
 	err := config.err
 	if err == nil {
 		var c *C.loam
@@ -245,8 +247,11 @@ func insist(ctx context.Context, call func() C.loam_status) C.loam_status {
 	return st
 }
 
-// fill runs a call that fills a buffer of the caller's, again if that was too small.
-func fill[T any](m *Model, guess int, call func(buffer *T, capacity C.size_t, n *C.size_t) C.loam_status) ([]T, error) {
+// filler is a call that fills a buffer of the caller's, and says in n how much there is.
+type filler[T any] func(buffer *T, capacity C.size_t, n *C.size_t) C.loam_status
+
+// fill runs a filler, and again if the first guess was too small.
+func fill[T any](m *Model, guess int, call filler[T]) ([]T, error) {
 	var n C.size_t
 	buffer := make([]T, guess)
 	err := m.do(func() C.loam_status {
@@ -263,7 +268,11 @@ func fill[T any](m *Model, guess int, call func(buffer *T, capacity C.size_t, n 
 	return buffer[:n], nil
 }
 
-func bytesOf(s string) *C.char {
+func charsOf(b []byte) *C.char {
+	return (*C.char)(unsafe.Pointer(unsafe.SliceData(b)))
+}
+
+func charsOfText(s string) *C.char {
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(s)))
 }
 

@@ -22,7 +22,7 @@ type config struct {
 	isa, backend, modules string
 	cache                 []byte
 	devices               []Device
-	hooks                 hooks
+	hooks                 *hooks
 }
 
 // counts turns numbers into C's, and holds the error of the first that C cannot have.
@@ -148,7 +148,7 @@ func Clock(now func() time.Time) Option {
 }
 
 func newConfig(options []Option) *config {
-	c := &config{c: new(C.loam_options)}
+	c := &config{c: new(C.loam_options), hooks: new(hooks)}
 	C.loam_options_init(c.c)
 	for _, set := range options {
 		set(c)

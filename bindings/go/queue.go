@@ -110,7 +110,8 @@ func (q *Queue) check() error {
 }
 
 // Submit puts a request in line. When the context is done the answer ends with its error. With
-// [ErrFull] there are too many requests: submit again later.
+// [ErrFull] there are too many requests: submit again later. An answer ends with ErrFull when it
+// cannot start, as sequences that are not the queue's hold all of the model's, or all KV blocks.
 func (q *Queue) Submit(ctx context.Context, r Request) (*Answer, error) {
 	var lent lent
 	defer lent.Unpin()
@@ -132,9 +133,9 @@ func (q *Queue) Submit(ctx context.Context, r Request) (*Answer, error) {
 	if err := q.m.result(C.loam_queue_submit(q.c, c, &id)); err != nil {
 		return nil, err
 	}
-	a := &Answer{q: q, id: id, ctx: ctx, news: make(chan struct{}, 1)}
+	a := &Answer{q: q, id: uint64(id), ctx: ctx, news: make(chan struct{}, 1)}
 	a.stop = context.AfterFunc(ctx, a.cancel)
-	q.answers[uint64(id)] = a
+	q.answers[a.id] = a
 	if !q.driven {
 		q.driven = true
 		go q.drive()
@@ -179,10 +180,9 @@ func (q *Queue) step() bool {
 	defer q.m.unlock()
 	err := q.check()
 	if err == nil {
-		switch st := C.loam_queue_step(q.c); st {
-		case C.LOAM_ERR_DEADLINE, C.LOAM_ERR_CANCELLED: // a budget, or a cancel that came too late: go on
-			q.m.hooks.caught.take()
-		default:
+		st := C.loam_queue_step(q.c)
+		// a step that a budget cut, or a cancel that came too late for its own call, goes on
+		if st != C.LOAM_ERR_DEADLINE && st != C.LOAM_ERR_CANCELLED {
 			err = q.m.result(st)
 		}
 		q.take()
@@ -225,16 +225,16 @@ func (q *Queue) take() {
 			a.add(event)
 			a.end(nil)
 		}
-		delete(q.answers, a.key())
+		delete(q.answers, a.id)
 	}
 }
 
 // drop ends a request with an error.
 func (q *Queue) drop(a *Answer, err error) {
 	a.end(err)
-	delete(q.answers, a.key())
+	delete(q.answers, a.id)
 	if q.check() == nil {
-		C.loam_queue_cancel(q.c, a.id)
+		C.loam_queue_cancel(q.c, C.uint64_t(a.id))
 		q.take()
 	}
 }
@@ -285,7 +285,7 @@ func (q *Queue) Stats() (QueueStats, error) {
 // Answer is what becomes of a request. Its events wait until they are taken.
 type Answer struct {
 	q    *Queue
-	id   C.uint64_t
+	id   uint64
 	ctx  context.Context
 	stop func() bool   // watching the context
 	news chan struct{} // holds a value when there may be something new
@@ -295,8 +295,6 @@ type Answer struct {
 	ended  bool
 	err    error
 }
-
-func (a *Answer) key() uint64 { return uint64(a.id) }
 
 func (a *Answer) add(e Event) {
 	a.mu.Lock()
@@ -334,7 +332,7 @@ func (a *Answer) cancel() {
 	q := a.q
 	q.m.lock()
 	defer q.m.unlock()
-	if q.answers[a.key()] == a {
+	if q.answers[a.id] == a {
 		q.drop(a, cancelled(a.ctx))
 	}
 }

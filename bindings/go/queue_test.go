@@ -42,7 +42,10 @@ func TestQueue_ThirtyTwoGoroutinesGetTheAnswersOfEachAlone(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				a, err := q.Submit(background, loam.Request{Prompt: tokens, Generation: loam.Generation{MaxTokens: 24}})
+				a, err := q.Submit(background, loam.Request{
+					Prompt:     tokens,
+					Generation: loam.Generation{MaxTokens: 24},
+				})
 				if err != nil {
 					return err
 				}
@@ -56,7 +59,8 @@ func TestQueue_ThirtyTwoGoroutinesGetTheAnswersOfEachAlone(t *testing.T) {
 		}
 	}
 	s, err := q.Stats()
-	if must(t, s, err); s.MostRunning < 2 || s.Running != 0 || s.Waiting != 0 || s.AnswerTokens != 32*24 {
+	check(t, err)
+	if s.MostRunning < 2 || s.Running != 0 || s.Waiting != 0 || s.AnswerTokens != 32*24 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -83,13 +87,17 @@ func textOr(text string, err error) string {
 func TestQueue_EventsCountAndFinish(t *testing.T) {
 	m := load(t)
 	q := newQueue(t, m)
-	a, err := q.Submit(background, loam.Request{Prompt: prompt, Generation: loam.Generation{MaxTokens: 5, IgnoreEnd: true}})
+	a, err := q.Submit(background, loam.Request{
+		Prompt:     prompt,
+		Generation: loam.Generation{MaxTokens: 5, IgnoreEnd: true},
+	})
 	check(t, err)
 	events, err := collect(a.Events())
 	check(t, err)
 	last := events[len(events)-1]
-	if len(events) != 6 || last.Finish != loam.FinishLength || last.AnswerTokens != 5 || last.PromptTokens != len(prompt) ||
-		events[0].Finish != loam.FinishNone || events[0].Token == loam.NoToken {
+	if len(events) != 6 || last.Finish != loam.FinishLength || last.AnswerTokens != 5 ||
+		last.PromptTokens != len(prompt) || events[0].Finish != loam.FinishNone ||
+		events[0].Token == loam.NoToken {
 		t.Errorf("%+v", events)
 	}
 	whole, err := collect(m.Generate(background, "the rain", loam.Generation{MaxTokens: 30}))
@@ -130,7 +138,8 @@ func TestQueue_AContextEndsItsRequestAlone(t *testing.T) {
 	_, err = q.Submit(ctx, long)
 	fails(t, err, loam.ErrCancelled)
 	events, err := collect(other.Events())
-	if must(t, events, err); len(events) != 201 {
+	check(t, err)
+	if len(events) != 201 {
 		t.Errorf("the other request has %d events", len(events))
 	}
 	a, err = q.Submit(background, long)

@@ -24,17 +24,18 @@ const (
 // characters.
 func (m *Model) Tokenize(text string, flags TokenizeFlags) ([]Token, error) {
 	return m.tokens(len(text)+8, func(buffer *C.loam_token, capacity C.size_t, n *C.size_t) C.loam_status {
-		return C.loam_tokenize(m.c, bytesOf(text), C.size_t(len(text)), C.uint32_t(flags), buffer, capacity, n)
+		return C.loam_tokenize(m.c, charsOfText(text), C.size_t(len(text)), C.uint32_t(flags),
+			buffer, capacity, n)
 	})
 }
 
-func (m *Model) tokens(guess int, call func(buffer *C.loam_token, capacity C.size_t, n *C.size_t) C.loam_status) ([]Token, error) {
+func (m *Model) tokens(guess int, call filler[C.loam_token]) ([]Token, error) {
 	return fill(m, guess, func(buffer *Token, capacity C.size_t, n *C.size_t) C.loam_status {
 		return call((*C.loam_token)(unsafe.Pointer(buffer)), capacity, n)
 	})
 }
 
-func (m *Model) text(guess int, call func(buffer *C.char, capacity C.size_t, n *C.size_t) C.loam_status) (string, error) {
+func (m *Model) text(guess int, call filler[C.char]) (string, error) {
 	text, err := fill(m, guess, func(buffer *byte, capacity C.size_t, n *C.size_t) C.loam_status {
 		return call((*C.char)(unsafe.Pointer(buffer)), capacity, n)
 	})
@@ -45,7 +46,8 @@ func (m *Model) text(guess int, call func(buffer *C.char, capacity C.size_t, n *
 // is the model's, and so not always valid UTF-8.
 func (m *Model) Detokenize(tokens []Token, skipControl bool) (string, error) {
 	return m.text(8*len(tokens), func(buffer *C.char, capacity C.size_t, n *C.size_t) C.loam_status {
-		return C.loam_detokenize(m.c, tokensOf(tokens), C.size_t(len(tokens)), detokenizeFlags(skipControl), buffer, capacity, n)
+		return C.loam_detokenize(m.c, tokensOf(tokens), C.size_t(len(tokens)),
+			detokenizeFlags(skipControl), buffer, capacity, n)
 	})
 }
 
@@ -74,7 +76,7 @@ func (m *Model) IsEnd(token Token) bool {
 }
 
 // Stream turns tokens into text as they come: whole UTF-8 characters only, and U+FFFD for one that
-// is broken. It belongs to one goroutine.
+// is broken.
 type Stream struct {
 	m *Model
 	c *C.loam_stream
@@ -128,7 +130,8 @@ func (m *Model) RenderChat(request any) (string, error) {
 		return "", err
 	}
 	return m.text(2*len(object), func(buffer *C.char, capacity C.size_t, n *C.size_t) C.loam_status {
-		return C.loam_chat_render(m.c, charsOf(object), C.size_t(len(object)), buffer, capacity, n)
+		return C.loam_chat_render(m.c, charsOf(object), C.size_t(len(object)),
+			buffer, capacity, n)
 	})
 }
 
@@ -140,12 +143,9 @@ func (m *Model) TokenizeChat(request any) ([]Token, error) {
 		return nil, err
 	}
 	return m.tokens(2*len(object), func(buffer *C.loam_token, capacity C.size_t, n *C.size_t) C.loam_status {
-		return C.loam_chat_tokenize(m.c, charsOf(object), C.size_t(len(object)), buffer, capacity, n)
+		return C.loam_chat_tokenize(m.c, charsOf(object), C.size_t(len(object)),
+			buffer, capacity, n)
 	})
-}
-
-func charsOf(b []byte) *C.char {
-	return (*C.char)(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
 // RenderTemplate renders any template without a model. [json.Marshal] makes an object of variables.
@@ -167,8 +167,9 @@ func RenderTemplate(source string, variables any, now func() time.Time) (string,
 	st := C.loam_status(C.LOAM_ERR_BUFFER)
 	for st == C.LOAM_ERR_BUFFER { // again, too, where the clock has made the text longer
 		text = make([]byte, max(len(text), int(n)))
-		st = C.loam_template_render(bytesOf(source), C.size_t(len(source)), charsOf(object), C.size_t(len(object)),
-			c, charsOf(text), C.size_t(len(text)), &n, charsOf(sentence), C.size_t(len(sentence)))
+		st = C.loam_template_render(charsOfText(source), C.size_t(len(source)),
+			charsOf(object), C.size_t(len(object)), c,
+			charsOf(text), C.size_t(len(text)), &n, charsOf(sentence), C.size_t(len(sentence)))
 	}
 	err = hooks.caught.take()
 	if st != ok {
