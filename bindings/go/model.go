@@ -229,7 +229,7 @@ func (m *Model) compute(ctx context.Context, call func() C.loam_status) error {
 	})
 	err := m.result(insist(ctx, call))
 	if !stop() {
-		<-told // or it would come when another call runs
+		<-told // or it may come when another call runs, or when the model is freed
 	}
 	if e, failed := err.(*Error); failed && e.Status == ErrCancelled {
 		e.cause = ctx.Err()
