@@ -5,6 +5,5 @@ set -eu
 cd "$(dirname "$0")"
 bindgen src/loam.h --rust-target 1.75 --rust-edition 2021 --use-core --merge-extern-blocks \
     --allowlist-item '(loam|LOAM)_.*' --with-derive-default --no-doc-comments --formatter rustfmt \
-    --raw-line '//! The headers of loam in Rust, written by renew.sh.' -- -I../../../include |
-    # The layouts that it checks are those of the machine where this was written.
-    sed 's/^const _: () = {$/#[cfg(target_pointer_width = "64")]\n&/' >"${1:-src/bindings.rs}"
+    --raw-line '//! The headers of loam in Rust, written by renew.sh.' \
+    --output "${1:-src/bindings.rs}" -- -I../../../include

@@ -1,5 +1,5 @@
-//! That the library is the one that the bindings were made for. `bindings.rs` itself checks each
-//! struct against the layout that it had in C, when it is compiled.
+//! That the library is the one that the bindings were made for. Tests in `bindings.rs` compare each
+//! struct with the layout that it had in C when they were made, on a 64-bit target.
 
 use std::mem::{size_of, size_of_val};
 
