@@ -75,8 +75,7 @@ impl Failure {
     }
 }
 
-/// The text of a panic, if it has one. A payload of another kind may panic again when it is dropped,
-/// so it is not.
+/// The text of a panic, if it has one.
 fn text_of(why: Box<dyn Any + Send>) -> String {
     let why = match why.downcast::<String>() {
         Ok(text) => return *text,
@@ -85,7 +84,9 @@ fn text_of(why: Box<dyn Any + Send>) -> String {
     match why.downcast::<&str>() {
         Ok(text) => text.to_string(),
         Err(other) => {
-            std::mem::forget(other);
+            // It may panic again when it is dropped, and what that gives is not dropped.
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(other)));
+            dropped.unwrap_or_else(std::mem::forget);
             "no text".to_owned()
         }
     }
