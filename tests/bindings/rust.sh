@@ -36,6 +36,17 @@ sum_of() { # word
         awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+# Whether renewing gives other bindings can be told with the bindgen that made these.
+can_renew() {
+    made_by=$(sed -n '1s/.*rust-bindgen \([0-9.]*\) .*/bindgen \1/p' loam-sys/src/bindings.rs)
+    [ "$(bindgen --version 2>/dev/null)" = "$made_by" ]
+}
+
+is_renewed() {
+    loam-sys/renew.sh "$CARGO_TARGET_DIR/renewed.rs" &&
+        cmp loam-sys/src/bindings.rs "$CARGO_TARGET_DIR/renewed.rs"
+}
+
 run_tests() {
     { cargo test --locked --features stream --no-fail-fast 2>&1 && echo passed; } | tee "$log"
     [ "$(tail -n 1 "$log")" = passed ]
@@ -43,7 +54,10 @@ run_tests() {
 
 command -v cargo >/dev/null 2>&1 && is_new || skip "cargo 1.75 or later is not there"
 loam_pc=$(find "$LOAM_PREFIX" -name loam.pc | head -n 1)
-[ -n "$loam_pc" ] || skip "no loam.pc below $LOAM_PREFIX"
+if [ -z "$loam_pc" ]; then
+    say "FAILED: there is no loam.pc below $LOAM_PREFIX"
+    exit 1
+fi
 PKG_CONFIG_PATH=$(dirname "$loam_pc")
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 CARGO_TARGET_DIR=$PWD/build/rust
@@ -52,6 +66,11 @@ mkdir -p "$CARGO_TARGET_DIR"
 cd bindings/rust
 cargo fetch --locked >"$log" 2>&1 || skip "its crates could not be fetched"
 
+if can_renew; then
+    step is_renewed
+else
+    say "skipped renewing the Rust bindings: $made_by is not there"
+fi
 if cargo fmt --version >/dev/null 2>&1; then
     step cargo fmt --check
 else

@@ -17,8 +17,7 @@
 //! - [`Model`] is loaded by [`Model::load`], or with options by [`Model::builder`]; [`Builder::plan`]
 //!   says beforehand what that takes.
 //! - [`Sequence`] is one conversation. [`Queue`] answers many requests together; with the feature
-//!   `stream`, [`stream::StreamQueue`](https://docs.rs/loam) gives each answer as a
-//!   `futures_core::Stream`.
+//!   `stream`, `stream::StreamQueue` gives each answer as a `futures_core::Stream`.
 //! - Every failure is an [`Error`], by kind and with a sentence that says what to do.
 //!
 //! # Lifetimes

@@ -72,6 +72,9 @@ impl Sampling {
 pub struct Sequence<'m> {
     model: ModelRef<'m>,
     id: sys::loam_seq,
+    /// The place for logits of a call that failed. The next one may be the same again, and goes on if
+    /// it has the same place, whose first rows are set.
+    unfinished: Vec<f32>,
 }
 
 impl<'m> Sequence<'m> {
@@ -117,7 +120,7 @@ impl<'m> Sequence<'m> {
     ) -> Result<Self> {
         let mut id = -1;
         model.handle().call(|m| open(m, &mut id))?;
-        Ok(Self { model, id })
+        Ok(Self { model, id, unfinished: vec![] })
     }
 
     /// Open a sequence that begins with all of this one's tokens; whole KV blocks are shared.
@@ -210,21 +213,20 @@ impl<'m> Sequence<'m> {
     /// The same, and the logits of every position, one after another: for perplexity and evaluation.
     ///
     /// # Errors
-    /// As [`prefill`](Self::prefill), but work that meets its deadline is lost; and
-    /// [`Error::NoMemory`].
+    /// As [`prefill`](Self::prefill), and [`Error::NoMemory`].
     pub fn prefill_logits(&mut self, tokens: &[Token]) -> Result<Vec<f32>> {
-        let n = tokens.len().checked_mul(self.model.info().vocabulary_tokens);
-        let mut logits = Vec::new();
-        if n.map_or(true, |n| logits.try_reserve_exact(n).is_err()) {
+        let n = tokens.len().saturating_mul(self.model.info().vocabulary_tokens);
+        if self.unfinished.try_reserve_exact(n).is_err() {
             return Err(Error::NoMemory(format!("no memory for {} rows of logits", tokens.len())));
         }
-        // SAFETY: logits has room for a row for each token.
+        // SAFETY: there is room for a row for each token.
         self.model.handle().call(|m| unsafe {
             let (ids, n_ids) = (tokens.as_ptr(), tokens.len());
-            sys::loam_prefill_logits(m, self.id, ids, n_ids, logits.as_mut_ptr())
+            sys::loam_prefill_logits(m, self.id, ids, n_ids, self.unfinished.as_mut_ptr())
         })?;
+        let mut logits = std::mem::take(&mut self.unfinished);
         // SAFETY: the call has set them all.
-        unsafe { logits.set_len(n.unwrap_or_default()) };
+        unsafe { logits.set_len(n) };
         Ok(logits)
     }
 

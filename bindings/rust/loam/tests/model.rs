@@ -5,7 +5,9 @@ mod common;
 use std::time::Duration;
 
 use common::{answer, data, model, options, prompt, tiny};
-use loam::{Canceller, Control, Error, KvType, Model, Plan, Queue, Sampling, Sequence, Tokenize};
+use loam::{
+    Canceller, Control, Device, Error, KvType, Model, Plan, Queue, Sampling, Sequence, Tokenize,
+};
 
 #[test]
 fn handles_may_cross_threads() {
@@ -182,6 +184,18 @@ fn a_cancelled_prefill_changes_nothing() {
     sequence.prefill(&long).unwrap();
 }
 
+/// What a call gives that is repeated until its budget is enough.
+fn in_pieces<T>(mut call: impl FnMut() -> loam::Result<T>) -> T {
+    for ended in 0.. {
+        match call() {
+            Ok(value) if ended > 0 => return value,
+            Err(Error::Deadline(_)) => {}
+            _ => panic!("it ended otherwise after {ended} pieces"),
+        }
+    }
+    unreachable!()
+}
+
 #[test]
 fn a_budget_ends_calls_that_go_on_when_repeated() {
     let model = options().threads(1).load(tiny()).unwrap();
@@ -189,15 +203,20 @@ fn a_budget_ends_calls_that_go_on_when_repeated() {
     let mut sequence = model.sequence().unwrap();
     let wanted = answer(&mut sequence, &prompt, 8);
     sequence.truncate(0).unwrap();
+    let wanted_rows = sequence.prefill_logits(&prompt).unwrap();
+    sequence.truncate(0).unwrap();
+
     model.set_budget(Some(Duration::from_micros(1))).unwrap();
-    let mut ended = 0;
-    while let Err(why) = sequence.prefill(&prompt) {
-        assert!(matches!(why, Error::Deadline(_)), "{why}");
-        ended += 1;
-    }
-    assert!(ended > 0);
+    assert_eq!(in_pieces(|| sequence.prefill_logits(&prompt)), wanted_rows);
+    sequence.truncate(0).unwrap();
+    in_pieces(|| sequence.prefill(&prompt));
+    let tokens: Vec<_> = sequence
+        .generate(8)
+        .filter(|token| !matches!(token, Err(Error::Deadline(_))))
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(tokens, wanted);
     model.set_budget(None).unwrap();
-    assert_eq!(sequence.generate(8).map(Result::unwrap).collect::<Vec<_>>(), wanted);
 }
 
 #[test]
@@ -304,6 +323,23 @@ fn a_plan_says_what_fits() {
         .any(|change| change.kind == loam::ChangeKind::Sequences));
     assert!(matches!(small.load(tiny()), Err(Error::NoFit(_))));
     assert!(matches!(options().plan("/nowhere"), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn devices_are_found_by_name() {
+    let all = Device { layers: Some(2), ..Device::new("cpu") };
+    let model = options().device(all.clone()).load(tiny()).unwrap();
+    assert_eq!(model.info().layers, 2);
+    let nowhere = options().modules("/nowhere").device(Device::new("abacus"));
+    let failure = nowhere.load(tiny()).unwrap_err();
+    assert!(
+        matches!(&failure, Error::Backend(why) if why.contains("/nowhere/abacus.so")),
+        "{failure}"
+    );
+    assert!(matches!(
+        options().device(all.clone()).device(all).load(tiny()),
+        Err(Error::Argument(_))
+    ));
 }
 
 #[test]
