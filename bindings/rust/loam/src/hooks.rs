@@ -182,6 +182,7 @@ struct Work(*mut c_void);
 unsafe impl Sync for Work {}
 
 impl Work {
+    /// A call, because closures that name a member take that alone, which is not `Sync`.
     fn argument(&self) -> *mut c_void {
         self.0
     }
