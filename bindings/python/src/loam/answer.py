@@ -67,7 +67,7 @@ class Answer:
             piece = self._take(self._get())
             if piece:
                 return piece
-        raise StopIteration
+        raise self._error or StopIteration
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self
@@ -77,7 +77,7 @@ class Answer:
             piece = self._take(await self._aget())
             if piece:
                 return piece
-        raise StopAsyncIteration
+        raise self._error or StopAsyncIteration
 
     def read(self) -> str:
         """All of the rest."""
@@ -118,9 +118,7 @@ class Answer:
 
     @property
     def _ended(self) -> bool:
-        if self._error is not None:
-            raise self._error
-        return self.finish_reason is not None
+        return self._error is not None or self.finish_reason is not None
 
     def _get(self) -> Item:
         try:

@@ -98,11 +98,12 @@ class Handle:
             status = function(*arguments)
         self.check(status)
 
-    def fill(self, kind: str, capacity: int, function: Any, *arguments: Any) -> Any:
-        """function(handle, ..., buffer, capacity, n): a buffer of `kind`, cut to what was filled in."""
+    def fill(self, kind: str, capacity: int, function: Any, *arguments: Any) -> bytes:
+        """function(handle, ..., buffer, capacity, n): the bytes of what it filled an array of `kind`
+        with, however large it must be."""
         return self.turn(lambda m: self._fill(kind, capacity, function, m, *arguments))
 
-    def _fill(self, kind: str, capacity: int, function: Any, *arguments: Any) -> Any:
+    def _fill(self, kind: str, capacity: int, function: Any, *arguments: Any) -> bytes:
         n = ffi.new("size_t *")
         buffer = ffi.new(kind, capacity)
         status = function(*arguments, buffer, capacity, n)
@@ -110,7 +111,10 @@ class Handle:
             buffer = ffi.new(kind, n[0])
             status = function(*arguments, buffer, n[0], n)
         self.check(status)
-        return buffer[0 : n[0]]
+        return bytes(ffi.buffer(buffer)[: n[0] * ffi.sizeof(ffi.typeof(buffer).item)])
+
+    def fill_tokens(self, capacity: int, function: Any, *arguments: Any) -> list[int]:
+        return memoryview(self.fill("loam_token[]", capacity, function, *arguments)).cast("i").tolist()
 
     def view(self, pointer: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """A read-only array over floats of the handle, which stays until the array is gone."""

@@ -90,9 +90,9 @@ def native_sources(parts: Sequence[Union[Source, Buffer]], keep: list[Any]) -> A
         lib.loam_source_init(source)
         if isinstance(part, Source):
             source.size_bytes = part.size
-            source.ctx = ffi.new_handle(part)
+            source.ctx = ctx = ffi.new_handle(part)
             source.read = lib.loam_python_read
-            keep.append(source.ctx)
+            keep.append(ctx)
         else:
             source.data = data = ffi.from_buffer(part)
             source.size_bytes = len(data)

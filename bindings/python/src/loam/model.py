@@ -143,7 +143,7 @@ class Model:
 
     def cache(self) -> bytes:
         """What backends learnt of their devices, for the option `cache` of a later load."""
-        return bytes(ffi.buffer(self._handle.fill("char[]", 0, lib.loam_cache_get)))
+        return self._handle.fill("char[]", 0, lib.loam_cache_get)
 
     # ---- text ----
 
@@ -156,18 +156,17 @@ class Model:
         Errors   TokenizerError"""
         data = text.encode() if isinstance(text, str) else text
         flags = (lib.LOAM_TOKENIZE_SPECIAL if special else 0) | (lib.LOAM_TOKENIZE_CONTROL if control else 0)
-        return _ids(self._handle.fill("loam_token[]", len(data) + 8, lib.loam_tokenize, data, len(data), flags))
+        return self._handle.fill_tokens(len(data) + 8, lib.loam_tokenize, data, len(data), flags)
 
     def detokenize(self, tokens: TokenIds, *, skip_control: bool = False) -> bytes:
         """Tokens to the model's bytes, which are not always whole characters. Errors: TokenError."""
         flags = lib.LOAM_DETOKENIZE_SKIP_CONTROL if skip_control else 0
-        text = self._handle.fill("char[]", 8 * len(tokens) + 64, lib.loam_detokenize, token_array(tokens),
+        return self._handle.fill("char[]", 8 * len(tokens) + 64, lib.loam_detokenize, token_array(tokens),
                                  len(tokens), flags)
-        return bytes(ffi.buffer(text))
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes of one token alone. Errors: TokenError."""
-        return bytes(ffi.buffer(self._handle.fill("char[]", 64, lib.loam_token_text, token)))
+        return self._handle.fill("char[]", 64, lib.loam_token_text, token)
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends a generation."""
@@ -182,15 +181,14 @@ class Model:
         such as tools=[...]. Errors: TemplateError, JSONError."""
         request = _chat_request(messages, add_generation_prompt, variables)
         text = self._handle.fill("char[]", 2 * len(request) + 256, lib.loam_chat_render, request, len(request))
-        return bytes(ffi.buffer(text)).decode(errors="replace")
+        return text.decode(errors="replace")
 
     def tokenize_chat(self, messages: Messages, *, add_generation_prompt: bool = True,
                       **variables: Any) -> list[int]:
         """The same, as tokens: control tokens count where the template wrote them, and stay text
         inside message content."""
         request = _chat_request(messages, add_generation_prompt, variables)
-        return _ids(self._handle.fill("loam_token[]", len(request) + 64, lib.loam_chat_tokenize, request,
-                                      len(request)))
+        return self._handle.fill_tokens(len(request) + 64, lib.loam_chat_tokenize, request, len(request))
 
     # ---- sequences ----
 
@@ -333,10 +331,6 @@ def _info(handle: Handle) -> Info:
     for name in ("bos", "eos"):
         facts[name] = None if facts[name] < 0 else facts[name]
     return Info(**facts)
-
-
-def _ids(tokens: Any) -> list[int]:
-    return list(ffi.unpack(tokens, len(tokens))) if len(tokens) else []
 
 
 def _stops(stop: Union[str, List[str]]) -> List[str]:

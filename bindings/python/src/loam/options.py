@@ -112,9 +112,9 @@ def native_options(given: Options, keep: list[Any]) -> Any:
         text = ffi.new("char[]", os.fsencode(given.get(name, "")))  # type: ignore[arg-type]
         setattr(options, name, text)
         keep.append(text)
-    devices, cache = given.get("devices", ()), given.get("cache", b"")
-    options.n_devices, options.devices = len(devices), _devices(devices, keep)
-    options.cache, options.cache_bytes = ffi.from_buffer(cache), len(cache)
-    keep += [options.devices, options.cache, options]
+    devices, cache = _devices(given.get("devices", ()), keep), ffi.from_buffer(given.get("cache", b""))
+    options.devices, options.n_devices = devices, len(devices)
+    options.cache, options.cache_bytes = cache, len(cache)
+    keep += [devices, cache, options]
     options.hooks = native_hooks(given.get("log"), given.get("clock"), keep)
     return options

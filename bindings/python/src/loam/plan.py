@@ -265,9 +265,9 @@ def _machine(targets: List[Target], fill: float, keep: list[Any]) -> Any:
         native.name = text = ffi.new("char[]", target.name.encode())
         keep.append(text)
         made.append(native)
+    targets_array = ffi.new("loam_plan_target *[]", made)
     machine = ffi.new("loam_plan_machine *")
     lib.loam_plan_machine_init(machine)
-    machine.n_targets, machine.fill = len(made), fill
-    machine.targets = ffi.new("loam_plan_target *[]", made)
-    keep += [*made, machine.targets]
+    machine.targets, machine.n_targets, machine.fill = targets_array, len(made), fill
+    keep += [*made, targets_array]
     return machine

@@ -91,8 +91,7 @@ class Sequence:
 
     def save(self) -> SavedSequence:
         """The whole generation as bytes, for Model.restore()."""
-        state = self._handle.fill("char[]", 0, lib.loam_seq_save, self.number)
-        return SavedSequence(bytes(ffi.buffer(state)))
+        return SavedSequence(self._handle.fill("char[]", 0, lib.loam_seq_save, self.number))
 
     def __len__(self) -> int:
         """How many tokens it holds."""

@@ -19,8 +19,7 @@ class TextStream:
 
     def push(self, token: int) -> str:
         """Add a token; returns the text that is now complete, often "". Errors: TokenError."""
-        text = self._handle.fill("char[]", 256, lib.loam_stream_push, self._stream, token)
-        return bytes(ffi.buffer(text)).decode()
+        return self._handle.fill("char[]", 256, lib.loam_stream_push, self._stream, token).decode()
 
     def end(self) -> str:
         """End the text; returns U+FFFD for an unfinished character, else ""."""
