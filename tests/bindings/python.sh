@@ -51,10 +51,13 @@ check "auditwheel" "$bin/auditwheel" show "$wheel"
 tr '\n' ' ' <"$log" && echo
 check "twine" "$bin/twine" check --strict "$wheel"
 tail -n 1 "$log"
-check "mypy" "$bin/mypy" --strict --cache-dir "$work/mypy" -p loam
+cd bindings/python
+check "mypy, the package" "$bin/mypy" --strict --cache-dir "$work/mypy" -p loam
+tail -n 1 "$log"
+check "mypy, who uses it" env MYPYPATH=tests "$bin/mypy" --strict --cache-dir "$work/mypy" \
+    tests/*.py bench/*.py ../../examples/python/*.py
 tail -n 1 "$log"
 
-cd bindings/python
 "$bin/python" -m pytest -v -p no:cacheprovider >"$log" 2>&1 || failed=$((failed + 1))
 sed -n -E 's/^tests.*::(.*[^ ]) (PASSED|FAILED|ERROR|SKIPPED).*/\2 \1/p' "$log" |
     sed -e 's/^PASSED test_conformance\[\(.*\)\]/ok   \1/' -e 's/^FAILED test_conformance\[/FAIL [/' |

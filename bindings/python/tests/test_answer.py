@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +16,7 @@ WARM = loam.Sampling(temperature=0.9, seed=11)
 
 
 @pytest.fixture
-def wide(path: str):  # type: ignore[no-untyped-def]
+def wide(path: str) -> Iterator[loam.Model]:
     with loam.Model(path, context=128, sequences=32, threads=2, isa="scalar") as m:
         yield m
 
@@ -179,7 +182,7 @@ def test_queue__can_be_stepped_by_hand(model: loam.Model) -> None:
         dropped = queue.submit([5], ignore_end=True)
         queue.cancel(dropped)
         texts = dict.fromkeys(numbers, "")
-        ends = {}
+        ends: dict[int, str] = {}
         while not queue.idle:
             for event in queue.step():
                 if event.finish is not None:
@@ -206,3 +209,17 @@ def test_queue__outlives_its_model(path: str) -> None:
     with pytest.raises(loam.StateError):
         queue.submit([1])
     queue.close()
+
+
+PROGRAM = """
+import loam, sys
+m = loam.Model(sys.argv[1], context=60000, threads=2, log=lambda level, line: None)
+answer = m.answer([5] * 50000)
+answer.start()
+print("left")
+"""
+
+
+def test_python__may_end_while_an_answer_is_made(path: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "left\n", "")

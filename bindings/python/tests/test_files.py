@@ -68,9 +68,9 @@ def test_gguf__shows_what_a_file_holds(path: str) -> None:
         loam.GGUF(b"this is no container")
 
 
-def test_decode__q8_0() -> None:
+def test_decode_blocks__q8_0() -> None:
     block = np.float16(0.5).tobytes() + np.arange(-16, 16, dtype=np.int8).tobytes()
-    assert (loam.decode(8, block) == np.arange(-16, 16) * 0.5).all()
+    assert (loam.decode_blocks(8, block) == np.arange(-16, 16) * 0.5).all()
     form = loam.format_of(8)
     assert (form.name, form.block_values, form.block_bytes) == ("Q8_0", 32, 34)
     with pytest.raises(loam.TensorTypeError):

@@ -37,8 +37,9 @@ def test_options__are_checked(path: str) -> None:
     wrong: Any = {"n_ctx": 5}
     with pytest.raises(TypeError, match="n_ctx"):
         loam.Model(path, **wrong)
+    wrong = {"kv_type": "q2"}
     with pytest.raises(ValueError, match="kv_type"):
-        loam.Model(path, **{"kv_type": "q2"})  # type: ignore[typeddict-item]
+        loam.Model(path, **wrong)
     with pytest.raises(ValueError, match="threads is -1"):
         loam.Model(path, threads=-1)
 

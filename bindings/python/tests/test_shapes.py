@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_openai__types_accept_the_answers(model: loam.Model) -> None:
 # ---- llama-cpp-python ----
 
 @pytest.fixture
-def llm(path: str):  # type: ignore[no-untyped-def]
+def llm(path: str) -> Iterator[Llama]:
     with Llama(model_path=path, n_ctx=128, n_gpu_layers=-1, verbose=False, seed=3) as made:
         yield made
 

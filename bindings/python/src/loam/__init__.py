@@ -15,11 +15,12 @@ GGUF           what a file holds
 Error          all that is raised; a class for each status of the library"""
 from __future__ import annotations
 
+from . import errors
 from ._loam import ffi, lib
 from .answer import Answer
-from .errors import *  # noqa: F403
-from .errors import Error, status_name
-from .gguf import GGUF, Format, Tensor, decode, format_of
+from .errors import *
+from .errors import status_name
+from .gguf import GGUF, Format, Tensor, decode_blocks, format_of
 from .hooks import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, Source
 from .llama import Llama
 from .model import CacheUsage, Info, Model, ProfilePart
@@ -33,3 +34,12 @@ from .template import render_template
 from .text import TextStream
 
 __version__: str = ffi.string(lib.loam_version()).decode()
+
+__all__ = [
+    *errors.__all__,
+    "Answer", "AsyncOpenAI", "CacheUsage", "Device", "Event", "Format", "GGUF", "Geometry", "Info",
+    "LOG_DEBUG", "LOG_ERROR", "LOG_INFO", "LOG_WARN", "Llama", "Model", "OpenAI", "Options", "Plan",
+    "ProfilePart", "Queue", "QueueStats", "Sampling", "SavedSequence", "Sequence", "Source", "Target",
+    "Tensor", "TextStream", "Usage", "decode_blocks", "errors", "format_of", "plan", "qualities", "quality",
+    "render_template", "status_name",
+]

@@ -6,6 +6,44 @@ from __future__ import annotations
 
 from ._loam import ffi, lib
 
+__all__ = [
+    "Error",
+    "ArgumentError",
+    "NewerError",
+    "OutOfMemoryError",
+    "ReadError",
+    "NotFoundError",
+    "DirectoryError",
+    "EmptyError",
+    "MagicError",
+    "VersionError",
+    "EndianError",
+    "TruncatedError",
+    "CorruptError",
+    "LimitError",
+    "ArchitectureError",
+    "MetadataError",
+    "TensorMissingError",
+    "TensorShapeError",
+    "TensorTypeError",
+    "TokenizerError",
+    "TemplateError",
+    "JSONError",
+    "NoFitError",
+    "FullError",
+    "TokenError",
+    "SequenceError",
+    "BufferSizeError",
+    "StateError",
+    "CancelledError",
+    "DeadlineError",
+    "DeviceError",
+    "BackendError",
+    "UnsupportedError",
+    "InternalError",
+    "ForeignError",
+]
+
 
 class Error(Exception):
     """A call failed. `status` is its number, `name` the number's name, such as "LOAM_ERR_FULL"."""

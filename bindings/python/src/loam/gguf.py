@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ._loam import ffi, lib
 from .errors import OutOfMemoryError, StateError, error
 from .hooks import Buffer, Source, native_sources
+from .view import view
 
 Value = Union[int, float, bool, str, list[Any]]
 
@@ -36,7 +37,7 @@ def format_of(type: int) -> Format:
     return Format(info.type, ffi.string(info.name).decode(), info.block_values, info.block_bytes)
 
 
-def decode(type: int, blocks: Union[Buffer, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
+def decode_blocks(type: int, blocks: Union[Buffer, npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32]:
     """The numbers of whole blocks: float32[len(blocks) / block_bytes * block_values]. Errors:
     TensorTypeError, ArgumentError."""
     form = format_of(type)
@@ -62,13 +63,13 @@ class Tensor:
         """Its numbers: float32[shape]."""
         if self.data is None:
             raise StateError(f"{self.name} is read through a Source; read its bytes there")
-        return decode(self.format.type, self.data).reshape(self.shape)
+        return decode_blocks(self.format.type, self.data).reshape(self.shape)
 
 
 class GGUF:
     """A container; only its header is read. `metadata` and `tensors` by name, in the file's order.
 
-    A context manager that closes it: after that the arrays of tensors are not to be used.
+    A context manager that closes it; what is mapped stays while an array of a tensor does.
     Errors: NotFoundError, MagicError, TruncatedError, CorruptError, ..."""
 
     def __init__(self, source: Union[str, os.PathLike[str], Source, Buffer, List[Union[Source, Buffer]]]) -> None:
@@ -95,9 +96,7 @@ class GGUF:
         self.close()
 
     def close(self) -> None:
-        gguf, self._gguf = self._gguf, None
-        if gguf is not None:
-            ffi.release(gguf)
+        self._gguf, self.tensors = None, {}
 
     @property
     def _pointer(self) -> Any:
@@ -141,8 +140,7 @@ class GGUF:
             self._check(lib.loam_gguf_get_tensor(self._pointer, i, tensor))
             data = None
             if tensor.data != ffi.NULL:
-                data = np.frombuffer(ffi.buffer(tensor.data, tensor.size_bytes), np.uint8)
-                data.flags.writeable = False
+                data = view(self._pointer, tensor.data, (tensor.size_bytes,), np.uint8)
             yield Tensor(
                 ffi.string(tensor.name).decode(errors="replace"), format_of(tensor.type),
                 tuple(tensor.dims[d] for d in reversed(range(tensor.n_dims))), tensor.size_bytes,

@@ -6,9 +6,6 @@ import time
 from collections import deque
 from typing import Any, Callable, Optional, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from ._loam import ffi, lib
 from .errors import Error, StateError, error
 
@@ -115,23 +112,3 @@ class Handle:
 
     def fill_tokens(self, capacity: int, function: Any, *arguments: Any) -> list[int]:
         return memoryview(self.fill("loam_token[]", capacity, function, *arguments)).cast("i").tolist()
-
-    def view(self, pointer: Any, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """A read-only array over floats of the handle, which stays until the array is gone."""
-        return np.asarray(_Window(self.pointer, int(ffi.cast("uintptr_t", pointer)), shape))
-
-
-class _Window:
-    """What NumPy asks for the place of an array's numbers, and keeps as its owner."""
-
-    __slots__ = ("owner", "__array_interface__")
-
-    def __init__(self, owner: Any, address: int, shape: tuple[int, ...]) -> None:
-        self.owner = owner
-        read_only = True
-        self.__array_interface__ = {
-            "version": 3,
-            "typestr": np.dtype(np.float32).str,
-            "data": (address, read_only),
-            "shape": shape,
-        }

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence as List
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +89,7 @@ class Model:
 
     def __init__(self, source: Union[Path, Part, List[Part]], **options: Unpack[Options]) -> None:
         self._driver: Optional[Driver] = None
+        self._driver_lock = threading.Lock()  # for making it
         self._handle = _load(source, options)
         self.info = _info(self._handle)
         if not options.get("vocabulary_only"):
@@ -105,7 +107,8 @@ class Model:
     def close(self) -> None:
         """Stop what runs and free the model. Sequences and answers of it raise StateError from then
         on; the memory stays until arrays of logits() over it are gone."""
-        driver, self._driver = self._driver, None
+        with self._driver_lock:
+            driver, self._driver = self._driver, None
         if driver is not None:
             driver.stop(wait=True)
         self._handle.close()
@@ -257,10 +260,10 @@ class Model:
                                     self)
 
     def _drive(self) -> Driver:
-        if self._driver is None:
-            self._handle.pointer  # raises where the model is closed
-            self._driver = Driver(self.queue(), self.info.context_tokens)
-        return self._driver
+        with self._driver_lock:
+            if self._driver is None:
+                self._driver = Driver(self.queue(), self.info.context_tokens)
+            return self._driver
 
     def queue_stats(self) -> QueueStats:
         """What the queue behind answer() does and has done."""

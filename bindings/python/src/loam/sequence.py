@@ -13,6 +13,7 @@ from .errors import StateError
 from .handle import Handle
 from .sampling import GREEDY, Sampling
 from .text import TextStream
+from .view import view
 
 TokenIds = Union[Tokens[int], npt.NDArray[np.int32]]
 
@@ -135,7 +136,7 @@ class Sequence:
         found = lib.loam_logits(m, self.number)
         if found == ffi.NULL:
             raise StateError("the sequence has no logits; prefill or decode first")
-        return self._handle.view(found, (self._vocabulary,))
+        return view(m, found, (self._vocabulary,), np.float32)
 
     # ---- choose ----
 
