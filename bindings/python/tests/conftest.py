@@ -13,6 +13,11 @@ DATA = pathlib.Path(os.environ.get("LOAM_TEST_DATA", "build/tests/data")).resolv
 RAIN = "the rain in the air"
 
 
+def resident_bytes() -> int:
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.fixture(scope="session")
 def path() -> str:
     """A llama with two layers and 298 tokens, which writes gibberish."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import loam
-from conftest import RAIN
+from conftest import RAIN, resident_bytes
 
 WARM = loam.Sampling(temperature=0.9, seed=11)
 
@@ -115,6 +115,36 @@ def test_close__ends_answers_and_the_thread(path: str) -> None:
         with pytest.raises(loam.StateError):
             next(answer)
     assert set(threading.enumerate()) <= before
+
+
+def test_answer__comes_while_another_thread_decodes(slow: loam.Model) -> None:
+    """Steps of a long prompt are longer than a slice, and would begin again after each other call."""
+    done = threading.Event()
+
+    def decode() -> None:
+        with slow.open() as seq:
+            seq.prefill([5])
+            while not done.is_set():
+                seq.truncate(1)
+                seq.decode(6)
+
+    thread = threading.Thread(target=decode)
+    thread.start()
+    try:
+        assert slow.answer([5] * 1200, max_tokens=1, ignore_end=True).read() is not None
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_close__frees_what_kept_answers_had(path: str) -> None:
+    kept = []
+    before = resident_bytes()
+    for _ in range(20):
+        with loam.Model(path, context=60000, kv_type="f32", threads=1) as m:  # some 60 MB each
+            kept.append(m.answer(RAIN, ignore_end=True))
+            next(kept[-1])
+    assert resident_bytes() - before < 200_000_000
 
 
 def test_threads__are_answered_together(wide: loam.Model) -> None:

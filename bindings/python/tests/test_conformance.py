@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import threading
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 import loam
-from conftest import DATA
+from conftest import DATA, resident_bytes
 
 LIST = json.loads((pathlib.Path(__file__).resolve().parents[3] / "tests/bindings/conformance.json").read_text("utf-8"))
 CASES = {case["name"]: case for case in LIST["cases"]}
@@ -181,11 +180,6 @@ def does_callback_throws(case: dict[str, Any]) -> None:
         assert str(caught.value.__cause__) == "mine"
     with load() as m:
         generate(m, CASES[case["then"]])
-
-
-def resident_bytes() -> int:
-    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def does_cycles(case: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ class Answer:
     ArgumentError (the prompt is too long), FullError, StateError (the model was closed), ..."""
 
     def __init__(self, request: Request, cancel: Callable[[Request], None], owner: object) -> None:
-        self._owner = owner  # the model, which is not dropped while an answer of it is read
+        self._owner: Optional[object] = owner  # the model, which is not dropped until the answer ended
         self._request = request
         self._cancel = cancel
         self._error: Optional[BaseException] = None
@@ -144,7 +144,7 @@ class Answer:
 
     def _take(self, item: Item) -> str:
         if isinstance(item, BaseException):
-            self._error = item
+            self._error, self._owner = item, None
             raise item
         self._started = True
         if isinstance(item, Started):
@@ -155,4 +155,6 @@ class Answer:
         if item.error is not None:
             self._error = item.error
         self.finish_reason = item.finish
+        if item.finish is not None:
+            self._owner = None
         return item.text

@@ -114,7 +114,8 @@ class _Job(Generic[Whole, Chunk]):
     def __init__(self, answers: list[Answer], name: str, include_usage: bool) -> None:
         self.answers = answers
         self.include_usage = include_usage
-        self.head: dict[str, Any] = {"id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
+        self.head: dict[str, Any] = {
+            "id": f"{self.prefix}-{secrets.token_hex(12)}", "created": int(time.time()), "model": name}
 
     def usage(self) -> CompletionUsage:
         used = [answer.usage for answer in self.answers if answer.usage is not None]

@@ -14,7 +14,6 @@ from .answer import Answer, Item, Request, Started
 from .errors import Error, FullError, StateError, error
 from .queue import Event, Queue, QueueStats, Usage
 
-
 CLOSED = "the model was closed before the answer was complete"
 
 
@@ -87,6 +86,7 @@ class Driver:
                 self._waiting.append(message)
         self._fail_all(failure)
         self._wake()
+        self._queue.close()  # an answer that is kept has this object, and the queue the model's memory
 
     def _read_mail(self) -> bool:
         """Take all messages, waiting for one where there is nothing else to do; False: stop."""
@@ -145,8 +145,8 @@ class Driver:
         )
 
     def _step(self) -> None:
-        """One step, or a part of one, so that the mail is read in between."""
-        events, failure = self._queue.step_slice()
+        """One step, or a part of one where mail comes."""
+        events, failure = self._queue.step_until(lambda: not self._mail.empty())
         for event in events:
             if event.finish is None:
                 self._give(self._running[event.request], event)

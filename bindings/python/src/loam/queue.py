@@ -73,6 +73,7 @@ class Queue:
         handle.call(lib.loam_queue_open, options, made)
         self._handle = handle
         self._queue: Optional[Any] = ffi.gc(made[0], lib.loam_queue_close)
+        self._in_step = False  # step_until() was interrupted
         self._event = ffi.new("loam_queue_event *")
         lib.loam_queue_event_init(self._event)
 
@@ -141,15 +142,20 @@ class Queue:
         self._handle.finish(lib.loam_queue_step, q)
         return left + list(self._events(q))
 
-    def step_slice(self) -> tuple[list[Event], Optional[Error]]:
-        """A step, or as much of it as goes into a slice: its events, and why it failed. For a thread
-        that takes one after the other."""
-        self._handle.let_others()
-        return self._turn(self._step_slice)
+    def step_until(self, stop: Callable[[], bool]) -> tuple[list[Event], Optional[Error]]:
+        """A step, which stop() may interrupt: the next call goes on with it. Its events, and why it
+        failed. For a thread that takes one step after the other: in between it lets others go first,
+        but not within a step, which would begin again."""
+        if not self._in_step:
+            self._handle.let_others()
+        return self._turn(lambda q: self._step_until(q, stop))
 
-    def _step_slice(self, q: Any) -> tuple[list[Event], Optional[Error]]:
+    def _step_until(self, q: Any, stop: Callable[[], bool]) -> tuple[list[Event], Optional[Error]]:
         events = list(self._events(q))  # of those that were cancelled
         status = lib.loam_queue_step(q)
+        while status == lib.LOAM_ERR_DEADLINE and not stop():
+            status = lib.loam_queue_step(q)
+        self._in_step = status == lib.LOAM_ERR_DEADLINE
         goes_on = status in (lib.LOAM_OK, lib.LOAM_ERR_DEADLINE, lib.LOAM_ERR_CANCELLED)
         failure = None if goes_on else self._handle.failure(status)
         return events + list(self._events(q)), failure
