@@ -366,20 +366,12 @@ static void emit_bytes(loam__encoder *e, const char *p, size_t n)
     }
 }
 
-/* A word, and where the memo keeps it. */
-typedef struct bpe_word {
-    const char *p;
-    size_t n; /* 0: none */
-    loam__memo_slot *slot;
-    uint64_t key[3];
-} bpe_word;
-
-static loam_status encode_word(loam__encoder *e, const bpe_word *w)
+static loam_status encode_word(loam__encoder *e, const loam__word *w)
 {
     const bpe *k = e->v->state;
     const char *word = w->p;
     const size_t n = w->n;
-    if (n == 0 || loam__recall(e, w->slot, w->key)) return LOAM_OK;
+    if (n == 0 || loam__recall(e, w)) return LOAM_OK;
     bool may_be_whole = k->whole_words || (k->characters && word[0] == '\n');
     uint32_t whole = may_be_whole ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
     if (whole != LOAM__NO_ID) {
@@ -402,20 +394,17 @@ static loam_status encode_word(loam__encoder *e, const bpe_word *w)
     return LOAM_OK;
 }
 
-/* A word waits until the next one is found: its place in the memo is on its way meanwhile. */
-typedef struct bpe_words {
+typedef struct words {
     loam__encoder *e;
-    bpe_word waits;
-} bpe_words;
+    loam__word waits; /* until the next one is found */
+} words;
 
 static loam_status add_word(void *ctx, const char *p, size_t n)
 {
-    bpe_words *words = ctx;
-    bpe_word next = {.p = p, .n = n};
-    next.slot = loam__memo_find(&words->e->memo, p, n, next.key);
-    if (next.slot) LOAM__PREFETCH(next.slot);
-    loam_status st = encode_word(words->e, &words->waits);
-    words->waits = next;
+    words *w = ctx;
+    loam__word next = loam__word_at(w->e, p, n);
+    loam_status st = encode_word(w->e, &w->waits);
+    w->waits = next;
     return st;
 }
 
@@ -448,9 +437,9 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
         if (!spell_spaces(e, text, n, &n)) return LOAM_ERR_NOMEM;
         text = e->word.p;
     }
-    bpe_words words = {.e = e};
-    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &words);
-    return st == LOAM_OK ? encode_word(e, &words.waits) : st;
+    words w = {.e = e};
+    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &w);
+    return st == LOAM_OK ? encode_word(e, &w.waits) : st;
 }
 
 const loam__kind loam__kind_bpe = {

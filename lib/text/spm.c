@@ -108,9 +108,8 @@ static loam_status end_word(loam__encoder *e, size_t n_bytes)
     const spm *k = e->v->state;
     const uint8_t *word = e->word.p;
     size_t n_parts;
-    uint64_t memo_key[3];
-    loam__memo_slot *slot = loam__memo_find(&e->memo, e->word.p, n_bytes, memo_key);
-    if (n_bytes == 0 || loam__recall(e, slot, memo_key)) return LOAM_OK;
+    loam__word w = loam__word_at(e, e->word.p, n_bytes);
+    if (n_bytes == 0 || loam__recall(e, &w)) return LOAM_OK;
     loam_status st = cut_word(e, n_bytes, &n_parts);
     if (st == LOAM_OK) st = loam__merge(&e->merger, e->parts.p, &n_parts, (uint32_t)n_bytes);
     if (st != LOAM_OK) return st;

@@ -8,16 +8,16 @@ typedef struct sortable {
     uint32_t id;
 } sortable;
 
-/* n keys have one node each and at most one less that joins them, and there is always a root. */
+/* n keys have one node each and at most one less that joins them. */
 static size_t most_nodes(uint32_t n_keys)
 {
-    return 2 * (size_t)n_keys + 1;
+    return 2 * (size_t)n_keys;
 }
 
 bool loam__trie_bytes(uint32_t n_keys, size_t *n_bytes)
 {
     const size_t each = 2 * (sizeof(loam__trie_node) + 1) + sizeof(uint32_t);
-    return loam__mul_size((size_t)n_keys + 1, each, n_bytes);
+    return loam__mul_size(n_keys, each, n_bytes);
 }
 
 void loam__trie_init(loam__trie *t, void *memory, uint32_t n_keys)
@@ -85,15 +85,11 @@ static void sort(loam__trie *t, const loam__key *keys)
 
 /* ---- the nodes, breadth first: one that waits for its turn holds which keys are its own ---- */
 
-typedef struct range {
-    uint32_t low, high, depth; /* order[low, high) agree in their first depth bytes */
-} range;
-
-static void push(loam__trie *t, range r, uint8_t byte)
+/* order[low, high) agree in their first depth bytes; byte comes next. */
+static void push(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth, uint8_t byte)
 {
     t->bytes[t->n] = byte;
-    t->nodes[t->n++] =
-        (loam__trie_node){.n_label = r.depth, .children = r.low, .n_children = r.high};
+    t->nodes[t->n++] = (loam__trie_node){.n_label = (uint16_t)depth, .id = high, .children = low};
 }
 
 /* The first of order[low, high) whose byte at depth is above that of the first. */
@@ -109,22 +105,37 @@ static uint32_t group_end(const loam__trie *t, const loam__key *keys, uint32_t l
     return low;
 }
 
+/* Give keys[low, high) to nodes by their bytes at depth; how many these are. */
+static uint32_t push_groups(loam__trie *t, const loam__key *keys, uint32_t low, uint32_t high,
+                            uint32_t depth)
+{
+    uint32_t n = t->n;
+    while (low < high) {
+        uint32_t next = group_end(t, keys, low, high, depth);
+        push(t, low, next, depth, (uint8_t)keys[t->order[low]].p[depth]);
+        low = next;
+    }
+    return t->n - n;
+}
+
+static void set_label(loam__trie_node *node, const char *p)
+{
+    if (node->n_label <= LOAM__TRIE_NEAR) memcpy(node->label.near, p, node->n_label);
+    else node->label.far = p;
+}
+
 static void expand(loam__trie *t, const loam__key *keys, loam__trie_node *node)
 {
-    range r = {node->children, node->n_children, node->n_label};
-    loam__key first = keys[t->order[r.low]], last = keys[t->order[r.high - 1]];
-    uint32_t end = r.depth;
+    uint32_t low = node->children, high = node->id, depth = node->n_label, end = depth;
+    loam__key first = keys[t->order[low]], last = keys[t->order[high - 1]];
     while (end < first.n && end < last.n && first.p[end] == last.p[end])
         end++;
-    *node = (loam__trie_node){first.p + r.depth, end - r.depth, LOAM__NO_ID, t->n, 0};
-    while (r.low < r.high && keys[t->order[r.low]].n == end)
-        node->id = t->order[r.low++];
-    while (r.low < r.high) {
-        uint32_t next = group_end(t, keys, r.low, r.high, end);
-        push(t, (range){r.low, next, end}, (uint8_t)keys[t->order[r.low]].p[end]);
-        node->n_children++;
-        r.low = next;
-    }
+    *node = (loam__trie_node){.n_label = (uint16_t)(end - depth), .id = LOAM__NO_ID};
+    set_label(node, first.p + depth);
+    while (low < high && keys[t->order[low]].n == end)
+        node->id = t->order[low++];
+    node->children = t->n;
+    node->n_children = (uint16_t)push_groups(t, keys, low, high, end);
 }
 
 void loam__trie_build(loam__trie *t, const loam__key *keys)
@@ -136,36 +147,16 @@ void loam__trie_build(loam__trie *t, const loam__key *keys)
     t->n = n;
     sort(t, keys);
     t->n = 0;
-    if (n > 0) push(t, (range){0, n, 0}, 0);
+    for (uint32_t c = 0; c < 256; c++)
+        t->first[c] = LOAM__NO_ID;
+    push_groups(t, keys, 0, n, 0);
+    for (uint32_t i = 0; i < t->n; i++)
+        t->first[t->bytes[i]] = i;
     for (uint32_t i = 0; i < t->n; i++)
         expand(t, keys, &t->nodes[i]);
 }
 
 /* ---- looking up ---- */
-
-static uint32_t child_of(const loam__trie *t, const loam__trie_node *node, char c)
-{
-    const uint8_t *first = t->bytes + node->children;
-    const uint8_t *found = node->n_children ? memchr(first, (uint8_t)c, node->n_children) : NULL;
-    return found ? node->children + (uint32_t)(found - first) : LOAM__NO_ID;
-}
-
-uint32_t loam__trie_next(loam__trie_walk *w)
-{
-    while (w->node != LOAM__NO_ID) {
-        const loam__trie_node *node = &w->trie->nodes[w->node];
-        w->node = LOAM__NO_ID;
-        if (node->n_label > w->n - w->at) break;
-        uint32_t same = 0;
-        while (same < node->n_label && node->label[same] == w->text[w->at + same])
-            same++;
-        if (same < node->n_label) break;
-        w->at += same;
-        if (w->at < w->n) w->node = child_of(w->trie, node, w->text[w->at]);
-        if (node->id != LOAM__NO_ID) return node->id;
-    }
-    return LOAM__NO_ID;
-}
 
 uint32_t loam__trie_longest(const loam__trie *t, const char *text, size_t n, size_t *n_key)
 {

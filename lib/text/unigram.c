@@ -19,13 +19,12 @@ typedef struct unigram {
     size_t n_map;
     loam__trie trie;
     loam__charsmap map;
-    float *scores;
     double unknown_score;
     uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
     bool all_bytes;      /* every byte has one, and unknown characters become these */
     bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
     bool before_space[256];
-    bool mapped[256]; /* whether the map replaces something that starts with this byte */
+    bool plain[256]; /* an ASCII character that stays as it is, and no space */
 } unigram;
 
 /* ---- loading ---- */
@@ -49,39 +48,44 @@ static loam_status find_map(loam__base *b, loam__vocab *v)
     return LOAM_OK;
 }
 
-/* The tree, then the scores, then the map. */
+/* The tree, then the map. */
 static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     unigram *k = v->state;
-    size_t n_scores;
     loam_status st = loam__find_scores(b, v, &k->scores_entry);
     if (st == LOAM_OK) st = find_map(b, v);
     if (st != LOAM_OK) return st;
     loam__read_flag(v, "tokenizer.ggml.remove_extra_whitespaces", &k->merge_spaces);
-    if (loam__trie_bytes(v->n, table_bytes) && loam__mul_size(v->n, sizeof *k->scores, &n_scores) &&
-        loam__add_size(*table_bytes, LOAM__ALIGN + n_scores, table_bytes) &&
-        loam__add_size(*table_bytes, k->n_map, table_bytes))
+    if (loam__trie_bytes(v->n, table_bytes) && loam__add_size(*table_bytes, k->n_map, table_bytes))
         return LOAM_OK;
     return loam__fail(b, LOAM_ERR_LIMIT, "the tables of %lu tokens do not fit into any memory",
                       (unsigned long)v->n);
+}
+
+static float score_of(const loam__vocab *v, uint32_t id)
+{
+    const unigram *k = v->state;
+    float score = 0;
+    loam__gguf_f32s(v->gguf, k->scores_entry, id, 1, &score);
+    if (!(score > -SCORE_MAX)) return -SCORE_MAX;
+    return score > SCORE_MAX ? SCORE_MAX : score;
 }
 
 static void read_scores(loam__vocab *v)
 {
     unigram *k = v->state;
     float least = 0;
-    for (uint32_t i = 0, m; i < v->n; i += m) {
-        m = v->n - i < 256 ? v->n - i : 256;
-        loam__gguf_f32s(v->gguf, k->scores_entry, i, m, k->scores + i);
-        for (uint32_t j = i; j < i + m; j++) {
-            float *score = &k->scores[j];
-            if (!(*score > -SCORE_MAX)) *score = -SCORE_MAX;
-            if (*score > SCORE_MAX) *score = SCORE_MAX;
-            if (v->tokens[j].type == LOAM__TOKEN_NORMAL && *score < least) least = *score;
-            if (v->tokens[j].type == LOAM__TOKEN_USER) *score = 0; /* likelier than any other */
-        }
+    for (uint32_t i = 0; i < v->n; i++) {
+        float score = v->tokens[i].type == LOAM__TOKEN_NORMAL ? score_of(v, i) : 0;
+        if (score < least) least = score;
     }
     k->unknown_score = least - UNKNOWN_PENALTY;
+    for (uint32_t i = 0; i < k->trie.n; i++) {
+        loam__trie_node *node = &k->trie.nodes[i];
+        if (node->id == LOAM__NO_ID) continue;
+        bool user = v->tokens[node->id].type == LOAM__TOKEN_USER; /* likelier than any other */
+        node->score = user ? 0 : score_of(v, node->id);
+    }
 }
 
 static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
@@ -99,8 +103,8 @@ static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
                           "'tokenizer.ggml.precompiled_charsmap' of %zu bytes is no normalizer "
                           "map; convert the model again",
                           k->n_map);
-    for (uint32_t c = 0; c < 256; c++)
-        k->mapped[c] = loam__charsmap_starts(&k->map, (uint8_t)c);
+    for (uint32_t c = 0; c < 0x80; c++)
+        k->plain[c] = c != ' ' && !loam__charsmap_starts(&k->map, (uint8_t)c);
     return LOAM_OK;
 }
 
@@ -109,8 +113,6 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     unigram *k = v->state;
     size_t n_trie;
     loam__trie_bytes(v->n, &n_trie);
-    k->scores = (void *)((char *)table + loam__align_up(n_trie));
-    read_scores(v);
     loam__decode_spellings(v, k->bytes);
     k->all_bytes = true;
     for (uint32_t c = 0; c < 256; c++)
@@ -119,8 +121,9 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
         if (v->tokens[i].type == LOAM__TOKEN_BYTE)
             v->tokens[i].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     loam__plant_keys(v, &k->trie, table);
+    read_scores(v);
     loam__find_spaces(v, k->before_space);
-    return read_map(b, v, (uint8_t *)(k->scores + v->n));
+    return read_map(b, v, (uint8_t *)table + n_trie);
 }
 
 /* ---- normalizing ---- */
@@ -141,28 +144,49 @@ static bool put(normalizer *z, const char *p, size_t n)
     return true;
 }
 
-static bool put_normal(normalizer *z, const char *p, size_t n)
+/* Part of a word. */
+static bool put_inside(normalizer *z, const char *p, size_t n)
 {
     const unigram *k = z->e->v->state;
+    bool starts = !z->inside && (z->prefix || k->merge_spaces);
+    if (starts && !put(z, LOAM__SPACE, LOAM__SPACE_BYTES)) return false;
+    z->inside = true;
+    z->prefix = false;
+    return put(z, p, n);
+}
+
+static bool put_space(normalizer *z)
+{
+    const unigram *k = z->e->v->state;
+    z->inside = false;
+    return k->merge_spaces || put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
+}
+
+static bool put_normal(normalizer *z, const char *p, size_t n)
+{
     bool good = true;
-    for (size_t i = 0; good && i < n;) {
-        size_t m = 0;
-        if (p[i] == ' ') {
-            z->inside = false;
-            if (!k->merge_spaces) good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
-            i++;
-            continue;
-        }
-        if (!z->inside && (z->prefix || k->merge_spaces))
-            good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
-        z->inside = true;
-        z->prefix = false;
-        while (i + m < n && p[i + m] != ' ')
+    for (size_t i = 0, m; good && i < n; i += m) {
+        for (m = 0; i + m < n && p[i + m] != ' ';)
             m++;
-        good = good && put(z, p + i, m);
-        i += m;
+        if (m > 0) good = put_inside(z, p + i, m);
+        else good = put_space(z);
+        m += m == 0;
     }
     return good;
+}
+
+/* What stands for the text at p: its length, and of how many bytes. */
+static size_t replacement(const unigram *k, const char **p, size_t n, size_t *taken)
+{
+    size_t n_p = 0;
+    loam__utf8_state state;
+    *taken = loam__charsmap_find(&k->map, *p, n, p, &n_p);
+    if (*taken > 0) return n_p;
+    *taken = loam__utf8_scan(*p, n, &state);
+    if (state == LOAM__UTF8_WHOLE) return *taken;
+    *taken = 1;
+    *p = "\xEF\xBF\xBD";
+    return 3;
 }
 
 /* The text in e->word, *n_word bytes of UTF-8. */
@@ -171,27 +195,16 @@ static loam_status normalize(loam__encoder *e, const char *text, size_t n, size_
     const unigram *k = e->v->state;
     normalizer z = {.e = e, .prefix = e->v->space_prefix};
     bool good = true;
-    for (size_t at = 0; good && at < n;) {
+    for (size_t at = 0, taken; good && at < n; at += taken) {
         const char *p = text + at;
-        loam__utf8_state state;
-        size_t n_p = 0, taken = 0;
-        while (at + taken < n && (uint8_t)p[taken] < 0x80 && !k->mapped[(uint8_t)p[taken]])
+        for (taken = 0; at + taken < n && k->plain[(uint8_t)p[taken]];)
             taken++;
         if (taken > 0) {
-            n_p = taken;
-        } else if (k->mapped[(uint8_t)*p]) {
-            taken = loam__charsmap_find(&k->map, text + at, n - at, &p, &n_p);
+            good = put_inside(&z, p, taken);
+        } else {
+            size_t n_p = replacement(k, &p, n - at, &taken);
+            good = put_normal(&z, p, n_p);
         }
-        if (taken == 0) {
-            taken = n_p = loam__utf8_scan(p, n - at, &state);
-            if (state != LOAM__UTF8_WHOLE) {
-                p = "\xEF\xBF\xBD";
-                n_p = 3;
-                taken = 1;
-            }
-        }
-        good = put_normal(&z, p, n_p);
-        at += taken;
     }
     *n_word = z.n;
     return good ? LOAM_OK : LOAM_ERR_NOMEM;
@@ -209,7 +222,7 @@ typedef struct step {
 typedef struct lattice {
     loam__encoder *e;
     step *steps; /* steps[i]: to the byte i behind where this stretch starts */
-    size_t n;
+    size_t n, room;
     bool unknown; /* the token before was one; neighbours are one token */
 } lattice;
 
@@ -217,16 +230,21 @@ typedef struct lattice {
  * is known. Long enough to be worth it, short enough for the cache. */
 #define STRETCH 48
 
-static bool offer(lattice *l, size_t to, double score, uint32_t id, uint32_t length)
+/* Room for what starts at from, with n_text bytes of text behind it. */
+static bool make_room(lattice *l, size_t from, size_t n_text)
 {
-    if (to >= l->n) {
-        l->steps = loam__scratch_need(&l->e->parts, l->e->base, to + 1, sizeof *l->steps);
-        if (!l->steps) return false;
-        for (; l->n <= to; l->n++)
-            l->steps[l->n] = (step){.score = -HUGE_VAL};
-    }
+    size_t n = from + 1 + (n_text < LOAM__TRIE_KEY_MAX ? n_text : LOAM__TRIE_KEY_MAX);
+    if (n <= l->room) return true;
+    l->steps = loam__scratch_need(&l->e->parts, l->e->base, n, sizeof *l->steps);
+    l->room = l->e->parts.capacity / sizeof *l->steps;
+    return l->steps != NULL;
+}
+
+static inline void offer(lattice *l, size_t to, double score, uint32_t id, uint32_t length)
+{
+    for (; l->n <= to; l->n++)
+        l->steps[l->n].score = -HUGE_VAL;
     if (score > l->steps[to].score) l->steps[to] = (step){score, id, length};
-    return true;
 }
 
 static void emit_unknown(lattice *l, const char *p, uint32_t n)
@@ -261,7 +279,7 @@ static void settle(lattice *l, const char *text)
 }
 
 /* The tokens at text, which a character of n bytes starts, in the lattice. */
-static bool offer_all(lattice *l, size_t from, const char *text, size_t n_text, size_t n)
+static void offer_all(lattice *l, size_t from, const char *text, size_t n_text, size_t n)
 {
     const unigram *k = l->e->v->state;
     loam__trie_walk walk = loam__trie_start(&k->trie, text, n_text);
@@ -269,21 +287,23 @@ static bool offer_all(lattice *l, size_t from, const char *text, size_t n_text, 
     bool single = false;
     for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
         single |= walk.at == n;
-        if (!offer(l, from + walk.at, score + k->scores[id], id, (uint32_t)walk.at)) return false;
+        offer(l, from + walk.at, score + walk.score, id, (uint32_t)walk.at);
     }
-    return single || offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
+    if (!single) offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
 }
 
 /* Cut a word the best way. */
 static loam_status cut(lattice *l, const char *word, size_t n)
 {
     size_t start = 0;
-    l->n = 0;
-    if (!offer(l, 0, 0, LOAM__NO_ID, 0)) return LOAM_ERR_NOMEM;
+    l->n = 1;
+    if (!make_room(l, 0, n)) return LOAM_ERR_NOMEM;
+    l->steps[0] = (step){0, LOAM__NO_ID, 0};
     for (size_t at = 0; at < n;) {
         loam__utf8_state state;
-        size_t n_char = loam__utf8_scan(word + at, n - at, &state);
-        if (!offer_all(l, at - start, word + at, n - at, n_char)) return LOAM_ERR_NOMEM;
+        size_t n_char = (uint8_t)word[at] < 0x80 ? 1 : loam__utf8_scan(word + at, n - at, &state);
+        if (!make_room(l, at - start, n - at)) return LOAM_ERR_NOMEM;
+        offer_all(l, at - start, word + at, n - at, n_char);
         at += n_char;
         if (l->n - 1 != at - start || (l->n <= STRETCH && at < n)) continue;
         settle(l, word + start);
@@ -300,24 +320,31 @@ static size_t word_end(const unigram *k, const char *p, size_t n)
     return i;
 }
 
+static loam_status encode_word(lattice *l, loam__word *w)
+{
+    if (l->unknown) w->slot = NULL; /* its first token may belong to the word before */
+    if (w->n == 0 || loam__recall(l->e, w)) return LOAM_OK;
+    loam_status st = cut(l, w->p, w->n);
+    if (l->unknown) loam__forget(l->e); /* as may its last one to the next */
+    loam__keep(l->e);
+    return st;
+}
+
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
     lattice l = {.e = e};
+    loam__word waits = {0};
     size_t n_words;
     (void)fresh;
     loam_status st = normalize(e, text, n, &n_words);
     const char *words = e->word.p;
     for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
-        uint64_t key[3];
         m = word_end(e->v->state, words + at, n_words - at);
-        loam__memo_slot *slot = loam__memo_find(&e->memo, words + at, m, key);
-        if (l.unknown) slot = NULL; /* its first token may belong to the word before */
-        if (loam__recall(e, slot, key)) continue;
-        st = cut(&l, words + at, m);
-        if (l.unknown) loam__forget(e); /* as may its last one to the next */
-        loam__keep(e);
+        loam__word next = loam__word_at(e, words + at, m);
+        st = encode_word(&l, &waits);
+        waits = next;
     }
-    return st;
+    return st == LOAM_OK ? encode_word(&l, &waits) : st;
 }
 
 const loam__kind loam__kind_unigram = {

@@ -120,19 +120,43 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
     e->writing->n_ids++;
 }
 
-/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). slot and
- * key: of loam__memo_find(). */
-static inline bool loam__recall(loam__encoder *e, loam__memo_slot *slot, const uint64_t key[3])
+/* Take back the tokens from n_tokens on, which are no more than those of the word being kept. */
+static inline void loam__retract(loam__encoder *e, size_t n_tokens)
 {
-    if (!slot) return false;
-    if (loam__memo_has(slot, key)) {
-        for (uint32_t i = 0; i < slot->n_ids; i++)
-            loam__emit(e, slot->ids[i]);
+    if (e->writing) e->writing->n_ids -= (uint32_t)(e->n_tokens - n_tokens);
+    e->n_tokens = n_tokens;
+}
+
+/* A word, and where the memo keeps it. */
+typedef struct loam__word {
+    const char *p;
+    size_t n; /* 0: none */
+    loam__memo_slot *slot;
+    uint64_t key[3];
+} loam__word;
+
+/* The word at p. Its place in the memo is on its way from then on: who has many words finds one
+ * ahead. */
+static inline loam__word loam__word_at(const loam__encoder *e, const char *p, size_t n)
+{
+    loam__word w = {.p = p, .n = n};
+    w.slot = loam__memo_find(&e->memo, p, n, w.key);
+    if (w.slot) LOAM__PREFETCH(w.slot);
+    return w;
+}
+
+/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). */
+static inline bool loam__recall(loam__encoder *e, const loam__word *w)
+{
+    if (!w->slot) return false;
+    if (loam__memo_has(w->slot, w->key)) {
+        for (uint32_t i = 0; i < w->slot->n_ids; i++)
+            loam__emit(e, w->slot->ids[i]);
         return true;
     }
-    memcpy(slot->key, key, sizeof slot->key);
-    slot->n_ids = 0;
-    e->writing = slot;
+    memcpy(w->slot->key, w->key, sizeof w->key);
+    w->slot->n_ids = 0;
+    e->writing = w->slot;
     return false;
 }
 
