@@ -1,7 +1,8 @@
-/* WordPiece, Unigram and RWKV's tokenizer, on small vocabularies. */
+/* WordPiece, Unigram, RWKV's and PLaMo-2's tokenizers, on small vocabularies. */
 #define _POSIX_C_SOURCE 200809L
 #include "lib/text/charsmap.h"
 #include "lib/text/trie.h"
+#include "lib/text/vocab.h"
 #include "vocab_data.h"
 
 /* ---- the tree of keys ---- */
@@ -421,33 +422,188 @@ static void test_rwkv__takes_the_longest_token(void **state)
     check_tokens(&f, "aabab\n", 0, "a|ab|ab|\\n|");
     check_tokens(&f, "abc\nabb", LOAM_TOKENIZE_SPECIAL, "abc\\n|ab|b|");
     check_tokens(&f, "é\\'\t\r", 0, "\\xc3\\xa9|\\\\|\\'|\\t\\r|");
-    assert_string_equal(tokens_of(&f, "\xFF\xC3", 2, NULL, 0), "\\xff|<s>|"); /* unknown */
+    assert_string_equal(tokens_of(&f, "\xFF\xC3", 2, NULL, 0), "\\xff|"); /* one has no token */
     check_tokens(&f, "xc\\", 0, "\\x|c\\|"); /* escapes that are none stand for themselves */
     check_tokens(&f, "<s>a", LOAM_TOKENIZE_CONTROL, "<s>|a|");
     assert_string_equal(text_of(&f, ids, COUNT(ids), 0), "abc\né\\'\t\r");
     close_vocab(&f);
 }
 
+/* ---- PLaMo-2 ---- */
+
+static const token plamo[] = {
+    {"<|plamo:unk|>", 0, UNKNOWN},
+    {"<|plamo:bos|>", 0, CONTROL},
+    {"<|plamo:eos|>", 0, CONTROL},
+    {"<|plamo:pad|>", 0, CONTROL},
+    {"a", -3, 0},
+    {"b", -3, 0},
+    {"ab", -4, 0},
+    {"ba", -4, 0},
+    {"aba", -7, 0},
+    {"bb", -9, 0},
+    {" a", -2.5f, 0},
+    {"é", -2, 0},
+    {"あ", -1, 0},
+    {"あa", -4, 0},
+    {"never", -2000, 0},
+    {"nev", -1500, 0},
+    {" ", -0.00004f, 0},
+    {"bé ab", -5.5f, 0},
+};
+
+static char byte_spellings[256][8];
+
+static void put_plamo(gguf_writer *w)
+{
+    token tokens[COUNT(plamo) + 256];
+    memcpy(tokens, plamo, sizeof plamo);
+    for (size_t c = 0; c < 256; c++) {
+        snprintf(byte_spellings[c], sizeof byte_spellings[c], "<0x%02X>", (unsigned)c);
+        tokens[COUNT(plamo) + c] = (token){byte_spellings[c], 0, BYTE};
+    }
+    put_tokens(w, "plamo2", tokens, COUNT(tokens));
+}
+
+static void open_plamo(fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    put_plamo(&f->w);
+    assert_int_equal(open_vocab(f, NULL), LOAM_OK);
+}
+
+static void test_plamo2__takes_the_cheapest_way(void **state)
+{
+    const loam_token ids[] = {10, 11, COUNT(plamo) + 0xE3};
+    fixture f;
+    (void)state;
+    open_plamo(&f);
+    check_tokens(&f, "aba", 0, "aba|"); /* as ab and a, and as a and ba: the longest first */
+    check_tokens(&f, "abab", 0, "ab|ab|");
+    check_tokens(&f, "bab", 0, "ba|b|"); /* as b and ab */
+    check_tokens(&f, "あa", 0, "あa|");
+    check_tokens(&f, "bé ab", 0, "bé ab|");
+    check_tokens(&f, "bé aa", 0, "b|é| a|a|");
+    check_tokens(&f, "xあ", 0, "<0x78>|あ|");
+    check_tokens(&f, "日\n", 0, "<0xE6>|<0x97>|<0xA5>|<0x0A>|");
+    check_tokens(&f, "never", 0, "nev|<0x65>|<0x72>|");
+    check_tokens(&f, "<0x78>", 0, "<0x3C>|<0x30>|<0x78>|<0x37>|<0x38>|<0x3E>|");
+    assert_string_equal(tokens_of(&f, "a\xE3\x81", 3, NULL, 0), "a|<0xE3>|<0x81>|");
+    check_tokens(&f, "a<|plamo:eos|>", LOAM_TOKENIZE_CONTROL | LOAM_TOKENIZE_SPECIAL,
+                 "a|<|plamo:eos|>|");
+    assert_string_equal(text_of(&f, ids, COUNT(ids), 0), " aé\xE3");
+    close_vocab(&f);
+}
+
+/* What the whole text costs from each place on, and the first token there, by looking at every
+ * token from the end to the start. */
+static size_t plamo_by_looking(const char *text, size_t n, loam_token *ids)
+{
+    static double cost[1001];
+    static size_t first[1000], n_first[1000];
+    size_t n_ids = 0;
+    cost[n] = 0;
+    for (size_t at = n; at-- > 0;) {
+        size_t step = 1;
+        while (at + step < n && (text[at + step] & 0xC0) == 0x80)
+            step++;
+        cost[at] = 1e7 + cost[at + step];
+        first[at] = COUNT(plamo);
+        n_first[at] = step;
+        for (size_t i = 4; i < COUNT(plamo); i++) {
+            size_t m = strlen(plamo[i].text);
+            if (plamo[i].score <= -2000 || m > n - at || memcmp(text + at, plamo[i].text, m) != 0)
+                continue;
+            double c = cost[at + m] - (double)(long)(plamo[i].score * 1e4 - 0.5);
+            if (c > cost[at] || (c == cost[at] && first[at] < COUNT(plamo) && m < n_first[at]))
+                continue;
+            cost[at] = c;
+            first[at] = i;
+            n_first[at] = m;
+        }
+    }
+    for (size_t at = 0; at < n; at += n_first[at]) {
+        if (first[at] < COUNT(plamo)) ids[n_ids++] = (loam_token)first[at];
+        else
+            for (size_t i = 0; i < n_first[at]; i++)
+                ids[n_ids++] = (loam_token)(COUNT(plamo) + (uint8_t)text[at + i]);
+    }
+    return n_ids;
+}
+
+static void test_plamo2__agrees_with_looking_at_every_token(void **state)
+{
+    static const char *const units[] = {"a", "b", "ab", "é", " ", "あ", "日", "n", "nev"};
+    uint32_t random = 7;
+    fixture f;
+    (void)state;
+    open_plamo(&f);
+    for (int round = 0; round < 300; round++) {
+        char text[1000];
+        loam_token want[1000], got[1000];
+        size_t n = 0, n_got;
+        while (n < 3u * (size_t)round) {
+            random = random * 1664525 + 1013904223;
+            const char *unit =
+                units[random >> 24 & (round & 1 ? 1 : 15) ? (random >> 24) % COUNT(units) : 0];
+            memcpy(text + n, unit, strlen(unit));
+            n += strlen(unit);
+        }
+        size_t n_want = plamo_by_looking(text, n, want);
+        assert_int_equal(loam__tokenize(&f.b, f.v, text, n, NULL, 0, got, COUNT(got), &n_got),
+                         LOAM_OK);
+        assert_int_equal(n_got, n_want);
+        assert_memory_equal(got, want, n_want * sizeof *want);
+    }
+    close_vocab(&f);
+}
+
 /* ---- all of them ---- */
+
+/* No token of a text that a user typed frames one; the unknown one does not. */
+static void check_typed(fixture *f, const char *text, size_t n, const uint8_t *typed)
+{
+    loam_token ids[256];
+    size_t n_ids;
+    assert_int_equal(
+        loam__tokenize(&f->b, f->v, text, n, typed, LOAM_TOKENIZE_CONTROL, ids, COUNT(ids), &n_ids),
+        LOAM_OK);
+    for (size_t i = 0; i < n_ids; i++)
+        if (ids[i] != f->v->unknown)
+            assert_int_not_equal(f->v->tokens[ids[i]].type, LOAM__TOKEN_CONTROL);
+}
 
 static void test_special__typed_text_is_never_control(void **state)
 {
-    static const struct {
-        void (*open)(fixture *f);
-        const char *text, *want;
-    } rows[] = {{open_wordpiece, "[SEP]", "[UNK]|[UNK]|[UNK]|"},
-                {open_unigram, "</s>", "▁|<unk>|"},
-                {open_rwkv, "<s>a", "<s>|<s>|<s>|a|"}}; /* there <s> also is the unknown one */
+    static void (*const open[])(fixture *) = {open_wordpiece, open_unigram, open_rwkv, open_plamo};
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        uint8_t typed[8];
+    for (size_t k = 0; k < COUNT(open); k++) {
         fixture f;
-        memset(typed, 1, sizeof typed);
-        rows[i].open(&f);
-        check_tokens(&f, rows[i].text, 0, rows[i].want);
-        assert_string_equal(
-            tokens_of(&f, rows[i].text, strlen(rows[i].text), typed, LOAM_TOKENIZE_CONTROL),
-            rows[i].want);
+        open[k](&f);
+        for (uint32_t id = 0; id < loam__vocab_size(f.v); id++) {
+            char text[64];
+            uint8_t typed[64] = {0};
+            size_t n;
+            const char *p = loam__vocab_spelling(f.v, (loam_token)id, &n);
+            if (f.v->tokens[id].type != LOAM__TOKEN_CONTROL) continue;
+            assert_true(n < sizeof text);
+            memcpy(text, p, n);
+            for (size_t i = 0; i < n; i++) { /* one byte of it is enough, as is the rest of it */
+                memset(typed, 0, n);
+                typed[i] = 1;
+                check_typed(&f, text, n, typed);
+                memset(typed, 1, i);
+                check_typed(&f, text, n, typed);
+            }
+            memset(typed, 1, n);
+            check_typed(&f, text, n, typed);
+            loam_token own;
+            assert_int_equal(
+                loam__tokenize(&f.b, f.v, text, n, NULL, LOAM_TOKENIZE_CONTROL, &own, 1, &n),
+                LOAM_OK);
+            assert_int_equal(n, 1);
+            assert_int_equal(own, id);
+        }
         close_vocab(&f);
     }
 }
@@ -502,6 +658,9 @@ static void test_load__survives_every_failed_allocation(void **state)
     memset(&f, 0, sizeof f);
     put_tokens(&f.w, "rwkv", world, COUNT(world));
     check_faults(&f, 4);
+    memset(&f, 0, sizeof f);
+    put_plamo(&f.w);
+    check_faults(&f, 4);
 }
 
 static void test_tokenize__one_endless_word(void **state)
@@ -538,6 +697,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unigram__normalizes_by_the_files_map),
     cmocka_unit_test(test_charsmap__trusts_nothing),
     cmocka_unit_test(test_rwkv__takes_the_longest_token),
+    cmocka_unit_test(test_plamo2__takes_the_cheapest_way),
+    cmocka_unit_test(test_plamo2__agrees_with_looking_at_every_token),
     cmocka_unit_test(test_special__typed_text_is_never_control),
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__takes_scores_that_are_no_numbers),

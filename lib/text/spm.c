@@ -54,7 +54,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     spm *k = v->state;
     k->order = table;
     read_scores(v);
-    loam__decode_spellings(v, k->bytes);
+    loam__decode_spellings(v, k->bytes, true);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     loam__find_spaces(v, k->before_space);

@@ -22,7 +22,7 @@ typedef struct loam__trie_node {
     uint16_t n_children;
     uint32_t id;       /* of the key that ends here, or LOAM__NO_ID */
     uint32_t children; /* the first one; they lie together, sorted by their first bytes */
-    float score;       /* of the key, for the owner of the tree */
+    double score;      /* of the key, for the owner of the tree */
 } loam__trie_node;
 
 typedef struct loam__trie {
@@ -48,7 +48,7 @@ typedef struct loam__trie_walk {
     const char *text;
     size_t n, at;
     uint32_t node; /* the next one to enter, or LOAM__NO_ID */
-    float score;   /* of the key that was found */
+    double score;  /* of the key that was found */
 } loam__trie_walk;
 
 static inline loam__trie_walk loam__trie_start(const loam__trie *t, const char *text, size_t n)

@@ -113,13 +113,10 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     unigram *k = v->state;
     size_t n_trie;
     loam__trie_bytes(v->n, &n_trie);
-    loam__decode_spellings(v, k->bytes);
+    loam__decode_spellings(v, k->bytes, true);
     k->all_bytes = true;
     for (uint32_t c = 0; c < 256; c++)
         k->all_bytes &= k->bytes[c] != LOAM__NO_ID;
-    for (uint32_t i = 0; i < v->n; i++) /* a byte's token is not found by its spelling */
-        if (v->tokens[i].type == LOAM__TOKEN_BYTE)
-            v->tokens[i].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     loam__plant_keys(v, &k->trie, table);
     read_scores(v);
     loam__find_spaces(v, k->before_space);

@@ -65,7 +65,7 @@ typedef struct loam__kind {
 } loam__kind;
 
 extern const loam__kind loam__kind_bpe, loam__kind_gemma4, loam__kind_spm, loam__kind_unigram,
-    loam__kind_wordpiece, loam__kind_rwkv;
+    loam__kind_wordpiece, loam__kind_rwkv, loam__kind_plamo2, loam__kind_whitespace;
 
 /* Where the tables lie in their one block: what is reported and what is allocated. */
 typedef struct loam__vocab_layout {

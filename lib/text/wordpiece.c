@@ -44,17 +44,10 @@ static loam_status open_wordpiece(loam__base *b, loam__vocab *v, size_t *table_b
 static utf8proc_category_t category_of(int32_t c)
 {
     if (c >= 0x80) return utf8proc_category(c);
-    if (c == ' ' || (c >= '\t' && c <= '\r')) return UTF8PROC_CATEGORY_ZS;
     if (c < 0x20 || c == 0x7F) return UTF8PROC_CATEGORY_CC;
     bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
     if (letter || (c >= '0' && c <= '9')) return UTF8PROC_CATEGORY_LO;
     return UTF8PROC_CATEGORY_PO; /* all of ASCII's symbols */
-}
-
-static bool is_space(int32_t c, utf8proc_category_t category)
-{
-    return c == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-           category == UTF8PROC_CATEGORY_ZP;
 }
 
 /* Control characters, private ones, and what stands for one that was lost. */
@@ -79,9 +72,8 @@ static bool stands_alone(int32_t c, utf8proc_category_t category)
 static uint8_t kind_of(int32_t byte)
 {
     if (byte >= 0x80) return byte >= 0xE5 && byte <= 0xE9 ? HAN : INSIDE;
-    utf8proc_category_t category = category_of(byte);
-    if (is_space(byte, category)) return SPACE;
-    return stands_alone(byte, category) ? ALONE : INSIDE;
+    if (loam__is_white(byte)) return SPACE;
+    return stands_alone(byte, category_of(byte)) ? ALONE : INSIDE;
 }
 
 static loam_status fill(loam__base *b, loam__vocab *v, void *table)
@@ -89,7 +81,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     wordpiece *k = v->state;
     uint32_t bytes[256]; /* there is no byte fallback */
     (void)b;
-    loam__decode_spellings(v, bytes);
+    loam__decode_spellings(v, bytes, true);
     loam__plant_keys(v, &k->trie, table);
     for (int32_t c = 0; c < 256; c++)
         k->kinds[c] = kind_of(c);
@@ -131,11 +123,11 @@ static void end_word(words *w)
 /* One character; a decomposed one if accents go. */
 static void take(words *w, int32_t c)
 {
-    utf8proc_category_t category = category_of(c);
-    if (is_space(c, category)) {
+    if (loam__is_white(c)) {
         end_word(w);
         return;
     }
+    utf8proc_category_t category = category_of(c);
     if (is_dropped(c, category)) return;
     if (w->kind->strip && category == UTF8PROC_CATEGORY_MN) return;
     bool alone = stands_alone(c, category);
