@@ -364,10 +364,22 @@ static void test_special__typed_text_is_never_control(void **state)
 
 static void test_special__control_tokens_are_not_merged_from_text(void **state)
 {
+    static const char *const merges[] = {"< /", "</ s", "</s >"};
+    static const token html = {"<|tool_response>", 0, CONTROL};
     fixture f;
     (void)state;
     open_spm(&f); /* "<" and "s>" would make "<s>" */
     check_tokens(&f, "<s>", 0, "▁|<|s>|");
+    close_vocab(&f);
+    put_bpe(&f.w, "sophia", merges, COUNT(merges), NULL, 0); /* known by its spelling */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "</s>", 0, "</s|>|");
+    check_tokens(&f, "</s>", LOAM_TOKENIZE_CONTROL, "</s>|");
+    close_vocab(&f);
+    put_bpe(&f.w, "sophia", merges, COUNT(merges), &html, 1); /* but with this it is a tag */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "</s>", LOAM_TOKENIZE_CONTROL, "</s>|");
+    check_tokens(&f, "</s>", 0, "</s>|");
     close_vocab(&f);
 }
 
@@ -1034,7 +1046,7 @@ static const struct CMUnitTest tests[] = {
     GOLDEN("phi-3"),
     GOLDEN("gemma-3-270m"),
     GOLDEN("baichuan"),
-    GOLDEN("llama-bpe"),
+    GOLDEN("sophia"),
     GOLDEN("gpt-2"),
     GOLDEN("qwen2"),
     GOLDEN("deepseek-llm"),

@@ -171,12 +171,13 @@ static void spare_inner_ends(loam__vocab *v, const hints *h)
     bool inner = (h->has_call || h->has_calls) && (h->has_return || h->has_flush);
     if (h->end != LOAM__NO_ID && inner) v->tokens[h->end].flags &= (uint8_t)~LOAM__TOKEN_END;
     if (h->text_end == LOAM__NO_ID || !h->has_tool_response) return;
-    v->tokens[h->text_end].flags &= (uint8_t)~LOAM__TOKEN_END;
+    v->tokens[h->text_end].flags = LOAM__TOKEN_MERGED;
     v->tokens[h->text_end].type = LOAM__TOKEN_NORMAL;
 }
 
-/* A token of a known spelling; room: how many more may become special. Only a file that spells
- * several tokens alike needs more than there are spellings. */
+/* A token of a known spelling, which ordinary text does not become any more; room: how many more
+ * may become special. Only a file that spells several tokens alike needs more than there are
+ * spellings. */
 static void make_known(loam__token_info *t, uint8_t what, uint32_t *room)
 {
     if (what == ENDS) t->flags |= LOAM__TOKEN_END;
@@ -185,6 +186,7 @@ static void make_known(loam__token_info *t, uint8_t what, uint32_t *room)
         --*room;
     }
     t->type = LOAM__TOKEN_CONTROL;
+    t->flags &= (uint8_t)~LOAM__TOKEN_MERGED;
 }
 
 uint32_t loam__known_most(void)
