@@ -1046,7 +1046,7 @@ static const struct CMUnitTest tests[] = {
     GOLDEN("phi-3"),
     GOLDEN("gemma-3-270m"),
     GOLDEN("baichuan"),
-    GOLDEN("sophia"),
+    GOLDEN("llama-bpe"),
     GOLDEN("gpt-2"),
     GOLDEN("qwen2"),
     GOLDEN("deepseek-llm"),
