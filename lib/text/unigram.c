@@ -1,9 +1,9 @@
 /* SentencePiece's Unigram (Kudo 2018): text is normalized by the file's map, spaces become U+2581,
  * and of all ways to cut it into tokens the one with the highest sum of scores is taken. */
-#include <math.h>
 #include <string.h>
 
 #include "charsmap.h"
+#include "lattice.h"
 #include "lib/base/utf8.h"
 #include "spelling.h"
 
@@ -207,106 +207,22 @@ static loam_status normalize(loam__encoder *e, const char *text, size_t n, size_
     return good ? LOAM_OK : LOAM_ERR_NOMEM;
 }
 
-/* ---- the best way to cut (Viterbi 1967) ---- */
+/* ---- cutting ---- */
 
-/* The best way to get to a place: the last token and its length. */
-typedef struct step {
-    double score; /* of all tokens up to here */
-    uint32_t id;  /* LOAM__NO_ID: an unknown character */
-    uint32_t length;
-} step;
-
-typedef struct lattice {
-    loam__encoder *e;
-    step *steps; /* steps[i]: to the byte i behind where this stretch starts */
-    size_t n, room;
-    bool unknown; /* the token before was one; neighbours are one token */
-} lattice;
-
-/* Where nothing before reaches beyond a place, all ways lead through it: up to there the best one
- * is known. Long enough to be worth it, short enough for the cache. */
-#define STRETCH 48
-
-/* Room for what starts at from, with n_text bytes of text behind it. */
-static bool make_room(lattice *l, size_t from, size_t n_text)
-{
-    size_t n = from + 1 + (n_text < LOAM__TRIE_KEY_MAX ? n_text : LOAM__TRIE_KEY_MAX);
-    if (n <= l->room) return true;
-    l->steps = loam__scratch_need(&l->e->parts, l->e->base, n, sizeof *l->steps);
-    l->room = l->e->parts.capacity / sizeof *l->steps;
-    return l->steps != NULL;
-}
-
-static inline void offer(lattice *l, size_t to, double score, uint32_t id, uint32_t length)
-{
-    for (; l->n <= to; l->n++)
-        l->steps[l->n].score = -HUGE_VAL;
-    if (score > l->steps[to].score) l->steps[to] = (step){score, id, length};
-}
-
-static void emit_unknown(lattice *l, const char *p, uint32_t n)
+static void emit(loam__lattice *l, uint32_t id, const char *p, size_t n)
 {
     const loam__vocab *v = l->e->v;
     const unigram *k = v->state;
-    for (uint32_t i = 0; k->all_bytes && i < n; i++)
+    bool before = l->was_unknown;
+    l->was_unknown = id == LOAM__NO_ID;
+    if (!l->was_unknown) {
+        loam__emit(l->e, id);
+        return;
+    }
+    for (size_t i = 0; k->all_bytes && i < n; i++)
         loam__emit(l->e, k->bytes[(uint8_t)p[i]]);
-    if (!k->all_bytes && !l->unknown && v->unknown >= 0) loam__emit(l->e, (uint32_t)v->unknown);
-}
-
-/* Give the tokens of the stretch at text and start the next one where it ends. */
-static void settle(lattice *l, const char *text)
-{
-    size_t end = l->n - 1, at = end;
-    step last = l->steps[end], back = last;
-    while (at > 0) { /* each place gets the step that leaves it */
-        step here = back;
-        at -= here.length;
-        back = l->steps[at];
-        l->steps[at] = here;
-    }
-    for (uint32_t length; at < end; at += length) {
-        length = l->steps[at].length;
-        bool unknown = l->steps[at].id == LOAM__NO_ID;
-        if (unknown) emit_unknown(l, text + at, length);
-        else loam__emit(l->e, l->steps[at].id);
-        l->unknown = unknown;
-    }
-    l->steps[0] = last;
-    l->n = 1;
-}
-
-/* The tokens at text, which a character of n bytes starts, in the lattice. */
-static void offer_all(lattice *l, size_t from, const char *text, size_t n_text, size_t n)
-{
-    const unigram *k = l->e->v->state;
-    loam__trie_walk walk = loam__trie_start(&k->trie, text, n_text);
-    double score = l->steps[from].score;
-    bool single = false;
-    for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
-        single |= walk.at == n;
-        offer(l, from + walk.at, score + walk.score, id, (uint32_t)walk.at);
-    }
-    if (!single) offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
-}
-
-/* Cut a word the best way. */
-static loam_status cut(lattice *l, const char *word, size_t n)
-{
-    size_t start = 0;
-    l->n = 1;
-    if (!make_room(l, 0, n)) return LOAM_ERR_NOMEM;
-    l->steps[0] = (step){0, LOAM__NO_ID, 0};
-    for (size_t at = 0; at < n;) {
-        loam__utf8_state state;
-        size_t n_char = (uint8_t)word[at] < 0x80 ? 1 : loam__utf8_scan(word + at, n - at, &state);
-        if (!make_room(l, at - start, n - at)) return LOAM_ERR_NOMEM;
-        offer_all(l, at - start, word + at, n - at, n_char);
-        at += n_char;
-        if (l->n - 1 != at - start || (l->n <= STRETCH && at < n)) continue;
-        settle(l, word + start);
-        start = at;
-    }
-    return LOAM_OK;
+    /* neighbours are one token */
+    if (!k->all_bytes && !before && v->unknown >= 0) loam__emit(l->e, (uint32_t)v->unknown);
 }
 
 static size_t word_end(const unigram *k, const char *p, size_t n)
@@ -317,26 +233,27 @@ static size_t word_end(const unigram *k, const char *p, size_t n)
     return i;
 }
 
-static loam_status encode_word(lattice *l, loam__word *w)
+static loam_status encode_word(loam__lattice *l, loam__word *w)
 {
-    if (l->unknown) w->slot = NULL; /* its first token may belong to the word before */
+    if (l->was_unknown) w->slot = NULL; /* its first token may belong to the word before */
     if (w->n == 0 || loam__recall(l->e, w)) return LOAM_OK;
-    loam_status st = cut(l, w->p, w->n);
-    if (l->unknown) loam__forget(l->e); /* as may its last one to the next */
+    loam_status st = loam__lattice_cut(l, w->p, w->n);
+    if (l->was_unknown) loam__forget(l->e); /* as may its last one to the next */
     loam__keep(l->e);
     return st;
 }
 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
-    lattice l = {.e = e};
+    const unigram *k = e->v->state;
+    loam__lattice l = {.e = e, .trie = &k->trie, .emit = emit, .unknown = k->unknown_score};
     loam__word waits = {0};
     size_t n_words;
     (void)fresh;
     loam_status st = normalize(e, text, n, &n_words);
     const char *words = e->word.p;
     for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
-        m = word_end(e->v->state, words + at, n_words - at);
+        m = word_end(k, words + at, n_words - at);
         loam__word next = loam__word_at(e, words + at, m);
         st = encode_word(&l, &waits);
         waits = next;
