@@ -83,7 +83,7 @@ static void sort(loam__trie *t, const loam__key *keys)
     }
 }
 
-/* ---- the nodes, breadth first: one that waits for its turn holds which keys are its own ---- */
+/* ---- the nodes: one that waits for its turn holds which keys are its own ---- */
 
 /* order[low, high) agree in their first depth bytes; byte comes next. */
 static void push(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth, uint8_t byte)
@@ -138,6 +138,25 @@ static void expand(loam__trie *t, const loam__key *keys, loam__trie_node *node)
     node->n_children = (uint16_t)push_groups(t, keys, low, high, end);
 }
 
+/* Depth first, so that what is below a node lies near it. */
+static void expand_all(loam__trie *t, const loam__key *keys)
+{
+    struct {
+        uint32_t next, end;
+    } waits[LOAM__TRIE_KEY_MAX + 1] = {{0, t->n}}; /* children of one node at each level */
+    for (size_t level = 1; level > 0;) {
+        if (waits[level - 1].next == waits[level - 1].end) {
+            level--;
+            continue;
+        }
+        loam__trie_node *node = &t->nodes[waits[level - 1].next++];
+        expand(t, keys, node);
+        if (node->n_children == 0) continue;
+        waits[level].next = node->children;
+        waits[level++].end = node->children + node->n_children;
+    }
+}
+
 void loam__trie_build(loam__trie *t, const loam__key *keys)
 {
     uint32_t n = 0;
@@ -152,8 +171,7 @@ void loam__trie_build(loam__trie *t, const loam__key *keys)
     push_groups(t, keys, 0, n, 0);
     for (uint32_t i = 0; i < t->n; i++)
         t->first[t->bytes[i]] = i;
-    for (uint32_t i = 0; i < t->n; i++)
-        expand(t, keys, &t->nodes[i]);
+    expand_all(t, keys);
 }
 
 /* ---- looking up ---- */

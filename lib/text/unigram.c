@@ -127,9 +127,11 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
 
 typedef struct normalizer {
     loam__encoder *e;
-    size_t n;    /* bytes in e->word */
-    bool inside; /* a word */
-    bool prefix; /* a space is yet to be put in front of the text */
+    const char *text;
+    size_t n_text, at; /* of the text, and how much of it is done */
+    size_t n;          /* bytes in e->word */
+    bool inside;       /* a word */
+    bool prefix;       /* a space is yet to be put in front of the text */
 } normalizer;
 
 static bool put(normalizer *z, const char *p, size_t n)
@@ -186,25 +188,25 @@ static size_t replacement(const unigram *k, const char **p, size_t n, size_t *ta
     return 3;
 }
 
-/* The text in e->word, *n_word bytes of UTF-8. */
-static loam_status normalize(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+/* More of the text in e->word, in UTF-8, until there are enough bytes. */
+static bool normalize(normalizer *z, size_t enough)
 {
-    const unigram *k = e->v->state;
-    normalizer z = {.e = e, .prefix = e->v->space_prefix};
+    const unigram *k = z->e->v->state;
     bool good = true;
-    for (size_t at = 0, taken; good && at < n; at += taken) {
-        const char *p = text + at;
-        for (taken = 0; at + taken < n && k->plain[(uint8_t)p[taken]];)
+    while (good && z->at < z->n_text && z->n < enough) {
+        const char *p = z->text + z->at;
+        size_t left = z->n_text - z->at, most = left < enough ? left : enough, taken = 0;
+        while (taken < most && k->plain[(uint8_t)p[taken]])
             taken++;
         if (taken > 0) {
-            good = put_inside(&z, p, taken);
+            good = put_inside(z, p, taken);
         } else {
-            size_t n_p = replacement(k, &p, n - at, &taken);
-            good = put_normal(&z, p, n_p);
+            size_t n_p = replacement(k, &p, left, &taken);
+            good = put_normal(z, p, n_p);
         }
+        z->at += taken;
     }
-    *n_word = z.n;
-    return good ? LOAM_OK : LOAM_ERR_NOMEM;
+    return good;
 }
 
 /* ---- cutting ---- */
@@ -243,22 +245,43 @@ static loam_status encode_word(loam__lattice *l, loam__word *w)
     return st;
 }
 
+/* The words of e->word, of which the last one may go on; *n_done: what they have taken. */
+static loam_status encode_words(loam__lattice *l, size_t n, bool goes_on, size_t *n_done)
+{
+    const unigram *k = l->e->v->state;
+    const char *words = l->e->word.p;
+    loam__word waits = {0};
+    loam_status st = LOAM_OK;
+    size_t at = 0;
+    for (size_t m; st == LOAM_OK && at < n; at += m) {
+        m = word_end(k, words + at, n - at);
+        if (goes_on && at + m == n) break;
+        loam__word next = loam__word_at(l->e, words + at, m);
+        st = encode_word(l, &waits);
+        waits = next;
+    }
+    *n_done = at;
+    return st == LOAM_OK ? encode_word(l, &waits) : st;
+}
+
+/* Normalized text to cut at once: it stays in the cache. */
+#define BATCH 32768u
+
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
     const unigram *k = e->v->state;
     loam__lattice l = {.e = e, .trie = &k->trie, .emit = emit, .unknown = k->unknown_score};
-    loam__word waits = {0};
-    size_t n_words;
+    normalizer z = {.e = e, .text = text, .n_text = n, .prefix = e->v->space_prefix};
+    loam_status st = LOAM_OK;
     (void)fresh;
-    loam_status st = normalize(e, text, n, &n_words);
-    const char *words = e->word.p;
-    for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
-        m = word_end(k, words + at, n_words - at);
-        loam__word next = loam__word_at(e, words + at, m);
-        st = encode_word(&l, &waits);
-        waits = next;
+    while (st == LOAM_OK && z.at < n) {
+        size_t n_done;
+        if (!normalize(&z, 2 * z.n + BATCH)) return LOAM_ERR_NOMEM; /* a long word is seen seldom */
+        st = encode_words(&l, z.n, z.at < n, &n_done);
+        z.n -= n_done;
+        memmove(e->word.p, (char *)e->word.p + n_done, z.n);
     }
-    return st == LOAM_OK ? encode_word(&l, &waits) : st;
+    return st;
 }
 
 const loam__kind loam__kind_unigram = {
