@@ -359,7 +359,18 @@ static void test_special__typed_text_is_never_control(void **state)
     memset(typed, 1, sizeof typed);
     assert_string_equal(tokens_of(&f, text, strlen(text), typed, LOAM_TOKENIZE_CONTROL),
                         "<||i|m|_|e|n|d|||>|\n\n|<||i|m|_|e|n|d|||>|");
+    check_prompts(&f);
     close_vocab(&f);
+    open_spm(&f);
+    check_prompts(&f);
+    close_vocab(&f);
+    memset(&f, 0, sizeof f);
+    for (size_t i = 0; i < 2; i++) {
+        put_gemma(&f.w, i ? "whitespace" : "gemma4");
+        assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+        check_prompts(&f);
+        close_vocab(&f);
+    }
 }
 
 static void test_special__control_tokens_are_not_merged_from_text(void **state)
@@ -647,7 +658,8 @@ static void test_tokenize__one_endless_word(void **state)
 {
     static const char *const pres[] = {"gpt-2",      "llama-bpe", "deepseek-llm", "gpt-4o",
                                        "kimi-k2",    "superbpe",  "falcon",       "afmoe",
-                                       "exaone-moe", "jais-2",    "tiny_aya",     "youtu"};
+                                       "exaone-moe", "jais-2",    "tiny_aya",     "youtu",
+                                       "sophia",     "longcat",   "spark2_5",     "k2-horizon"};
     static const char *const units[] = {"x", " ", "1",    "A",     "中", "\n ", "\xF0\x9F\x98\x80",
                                         "<", "'", "\xFF", "\n\n\n"};
     const size_t n = 300000;

@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "lib/text/charsmap.h"
 #include "lib/text/trie.h"
-#include "lib/text/vocab.h"
 #include "vocab_data.h"
 
 /* ---- the tree of keys ---- */
@@ -560,52 +559,28 @@ static void test_plamo2__agrees_with_looking_at_every_token(void **state)
 
 /* ---- all of them ---- */
 
-/* No token of a text that a user typed frames one; the unknown one does not. */
-static void check_typed(fixture *f, const char *text, size_t n, const uint8_t *typed)
-{
-    loam_token ids[256];
-    size_t n_ids;
-    assert_int_equal(
-        loam__tokenize(&f->b, f->v, text, n, typed, LOAM_TOKENIZE_CONTROL, ids, COUNT(ids), &n_ids),
-        LOAM_OK);
-    for (size_t i = 0; i < n_ids; i++)
-        if (ids[i] != f->v->unknown)
-            assert_int_not_equal(f->v->tokens[ids[i]].type, LOAM__TOKEN_CONTROL);
-}
+static void (*const kinds[])(fixture *) = {open_wordpiece, open_unigram, open_rwkv, open_plamo};
 
 static void test_special__typed_text_is_never_control(void **state)
 {
-    static void (*const open[])(fixture *) = {open_wordpiece, open_unigram, open_rwkv, open_plamo};
     (void)state;
-    for (size_t k = 0; k < COUNT(open); k++) {
+    for (size_t k = 0; k < COUNT(kinds); k++) {
         fixture f;
-        open[k](&f);
-        for (uint32_t id = 0; id < loam__vocab_size(f.v); id++) {
-            char text[64];
-            uint8_t typed[64] = {0};
-            size_t n;
-            const char *p = loam__vocab_spelling(f.v, (loam_token)id, &n);
-            if (f.v->tokens[id].type != LOAM__TOKEN_CONTROL) continue;
-            assert_true(n < sizeof text);
-            memcpy(text, p, n);
-            for (size_t i = 0; i < n; i++) { /* one byte of it is enough, as is the rest of it */
-                memset(typed, 0, n);
-                typed[i] = 1;
-                check_typed(&f, text, n, typed);
-                memset(typed, 1, i);
-                check_typed(&f, text, n, typed);
-            }
-            memset(typed, 1, n);
-            check_typed(&f, text, n, typed);
-            loam_token own;
-            assert_int_equal(
-                loam__tokenize(&f.b, f.v, text, n, NULL, LOAM_TOKENIZE_CONTROL, &own, 1, &n),
-                LOAM_OK);
-            assert_int_equal(n, 1);
-            assert_int_equal(own, id);
-        }
+        kinds[k](&f);
+        check_prompts(&f);
         close_vocab(&f);
     }
+}
+
+static void test_special__an_unknown_token_frames_no_text(void **state)
+{
+    fixture f = {0};
+    (void)state;
+    put_tokens(&f.w, "rwkv", world, COUNT(world));
+    put_number(&f.w, "tokenizer.ggml.unknown_token_id", 0); /* which is the end as well */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "<a", 0, "a|");
+    close_vocab(&f);
 }
 
 static void test_load__refuses_with_a_sentence(void **state)
@@ -663,20 +638,48 @@ static void test_load__survives_every_failed_allocation(void **state)
     check_faults(&f, 4);
 }
 
+static void test_tokenize__what_is_made_to_be_slow(void **state)
+{
+    static const char *const units[] = {"a",      "b",  "ab",      "ab ",   " ",    "x",
+                                        "\u0301", "é",  "a\u0301", "中",    "\xFF", "bé",
+                                        "(",      "あ", "\u3000",  "hello", "</s",  "\n"};
+    const size_t n = 300000;
+    char *text = malloc(n);
+    (void)state;
+    assert_non_null(text);
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        fixture f;
+        kinds[k](&f);
+        for (size_t u = 0; u < COUNT(units); u++) {
+            size_t count;
+            fill(text, n, units[u]);
+            assert_int_equal(
+                loam__tokenize(&f.b, f.v, text, n, NULL, LOAM_TOKENIZE_CONTROL, NULL, 0, &count),
+                LOAM_OK);
+        }
+        close_vocab(&f);
+    }
+    free(text);
+}
+
 static void test_tokenize__one_endless_word(void **state)
 {
+    static const struct {
+        void (*open)(fixture *f);
+        const char *unit;
+        size_t n_tokens;
+    } rows[] = {
+        {open_unigram, "b", 3000001}, {open_rwkv, "ab", 1500000}, {open_plamo, "ab", 1500000}};
     static char text[3000000];
-    static loam_token ids[3000000];
     (void)state;
-    for (size_t kind = 0; kind < 2; kind++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         fixture f;
         size_t n;
-        if (kind == 0) open_unigram(&f);
-        else open_rwkv(&f);
-        fill(text, sizeof text, kind ? "ab" : "b");
-        assert_int_equal(loam__tokenize(&f.b, f.v, text, sizeof text, NULL, 0, ids, COUNT(ids), &n),
+        rows[i].open(&f);
+        fill(text, sizeof text, rows[i].unit);
+        assert_int_equal(loam__tokenize(&f.b, f.v, text, sizeof text, NULL, 0, NULL, 0, &n),
                          LOAM_OK);
-        assert_int_equal(n, kind ? 1500000 : 3000001);
+        assert_int_equal(n, rows[i].n_tokens);
         close_vocab(&f);
     }
 }
@@ -700,9 +703,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_plamo2__takes_the_cheapest_way),
     cmocka_unit_test(test_plamo2__agrees_with_looking_at_every_token),
     cmocka_unit_test(test_special__typed_text_is_never_control),
+    cmocka_unit_test(test_special__an_unknown_token_frames_no_text),
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__takes_scores_that_are_no_numbers),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
+    cmocka_unit_test(test_tokenize__what_is_made_to_be_slow),
     cmocka_unit_test(test_tokenize__one_endless_word),
 };
 

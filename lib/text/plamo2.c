@@ -22,9 +22,7 @@ static loam_status open_plamo(loam__base *b, loam__vocab *v, size_t *table_bytes
     plamo *k = v->state;
     loam_status st = loam__find_scores(b, v, &k->scores);
     if (st != LOAM_OK) return st;
-    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, 0, table_bytes);
 }
 
 static loam_status fill(loam__base *b, loam__vocab *v, void *table)

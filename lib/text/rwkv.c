@@ -8,9 +8,7 @@ typedef struct rwkv {
 
 static loam_status open_rwkv(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
-    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, 0, table_bytes);
 }
 
 static int hex(char c)

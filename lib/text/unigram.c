@@ -56,10 +56,7 @@ static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_byt
     if (st == LOAM_OK) st = find_map(b, v);
     if (st != LOAM_OK) return st;
     loam__read_flag(v, "tokenizer.ggml.remove_extra_whitespaces", &k->merge_spaces);
-    if (loam__trie_bytes(v->n, table_bytes) && loam__add_size(*table_bytes, k->n_map, table_bytes))
-        return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the tables of %lu tokens do not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, k->n_map, table_bytes);
 }
 
 static float score_of(const loam__vocab *v, uint32_t id)

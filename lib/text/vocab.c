@@ -300,6 +300,13 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
     return LOAM_OK;
 }
 
+loam_status loam__trie_room(loam__base *b, const loam__vocab *v, size_t extra, size_t *n_bytes)
+{
+    if (loam__trie_bytes(v->n, n_bytes) && loam__add_size(*n_bytes, extra, n_bytes)) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
+                      (unsigned long)v->n);
+}
+
 void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory)
 {
     loam__trie_init(trie, memory, v->n);

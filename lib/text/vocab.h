@@ -179,6 +179,8 @@ int64_t loam__single(const loam__gguf *g, const char *key);
 void loam__read_flag(const loam__vocab *v, const char *key, bool *flag);
 /* The entry of the tokens' scores, which are numbers. */
 loam_status loam__find_scores(loam__base *b, const loam__vocab *v, size_t *entry);
+/* The bytes of a tree for all keys and of extra ones behind it. */
+loam_status loam__trie_room(loam__base *b, const loam__vocab *v, size_t extra, size_t *n_bytes);
 /* Give the keys with LOAM__TOKEN_MERGED to a tree in memory for all of them. */
 void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */

@@ -34,9 +34,7 @@ static loam_status open_wordpiece(loam__base *b, loam__vocab *v, size_t *table_b
     loam__read_flag(v, "tokenizer.ggml.normalizer.lowercase", &k->lower);
     k->strip = k->lower;
     loam__read_flag(v, "tokenizer.ggml.normalizer.strip_accents", &k->strip);
-    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, 0, table_bytes);
 }
 
 /* ---- characters ---- */
