@@ -1,6 +1,7 @@
 /* SentencePiece's Unigram (Kudo 2018): text is normalized by the file's map, spaces become U+2581,
  * and of all ways to cut it into tokens the one with the highest sum of scores is taken. */
 #include <string.h>
+#include <utf8proc.h>
 
 #include "charsmap.h"
 #include "lattice.h"
@@ -24,7 +25,7 @@ typedef struct unigram {
     bool all_bytes;      /* every byte has one, and unknown characters become these */
     bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
     bool before_space[256];
-    bool plain[256]; /* an ASCII character that stays as it is, and no space */
+    uint8_t plain[0x10000 / 8]; /* a bit for each character that stays as it is and is no space */
 } unigram;
 
 /* ---- loading ---- */
@@ -100,8 +101,12 @@ static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
                           "'tokenizer.ggml.precompiled_charsmap' of %zu bytes is no normalizer "
                           "map; convert the model again",
                           k->n_map);
-    for (uint32_t c = 0; c < 0x80; c++)
-        k->plain[c] = c != ' ' && !loam__charsmap_starts(&k->map, (uint8_t)c);
+    for (int32_t c = 0; c < 0x10000; c++) {
+        uint8_t p[4];
+        size_t n = (size_t)utf8proc_encode_char(c, p);
+        if (c != ' ' && !loam__charsmap_starts(&k->map, (char *)p, n))
+            k->plain[c / 8] |= (uint8_t)(1u << c % 8);
+    }
     return LOAM_OK;
 }
 
@@ -185,6 +190,19 @@ static size_t replacement(const unigram *k, const char **p, size_t n, size_t *ta
     return 3;
 }
 
+/* Bytes of the character at p if it stays as it is, else 0. */
+static size_t plain_at(const unigram *k, const char *p, size_t n)
+{
+    const uint8_t *s = (const uint8_t *)p;
+    loam__utf8_state state = LOAM__UTF8_WHOLE;
+    size_t length = s[0] < 0x80 ? 1 : loam__utf8_scan(p, n, &state);
+    if (state != LOAM__UTF8_WHOLE || length > 3) return 0;
+    uint32_t c = s[0];
+    if (length == 2) c = (c & 0x1Fu) << 6 | (s[1] & 0x3Fu);
+    if (length == 3) c = (c & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    return k->plain[c / 8] >> c % 8 & 1 ? length : 0;
+}
+
 /* More of the text in e->word, in UTF-8, until there are enough bytes. */
 static bool normalize(normalizer *z, size_t enough)
 {
@@ -192,9 +210,10 @@ static bool normalize(normalizer *z, size_t enough)
     bool good = true;
     while (good && z->at < z->n_text && z->n < enough) {
         const char *p = z->text + z->at;
-        size_t left = z->n_text - z->at, most = left < enough ? left : enough, taken = 0;
-        while (taken < most && k->plain[(uint8_t)p[taken]])
-            taken++;
+        size_t left = z->n_text - z->at, most = left < enough ? left : enough;
+        size_t taken = 0, length;
+        while (taken < most && (length = plain_at(k, p + taken, most - taken)) > 0)
+            taken += length;
         if (taken > 0) {
             good = put_inside(z, p, taken);
         } else {
