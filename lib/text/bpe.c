@@ -444,32 +444,31 @@ static bool spell_spaces(loam__encoder *e, const char *text, size_t n, size_t *n
 }
 
 /* What stands for the character of n bytes at p, in out: its length. */
-static size_t even(const bpe *k, const char *p, size_t n, char *out)
+static size_t even(const bpe *k, const char *p, size_t n, char out[4])
 {
     int32_t c;
     memcpy(out, p, n);
     if (utf8proc_iterate((const uint8_t *)p, (utf8proc_ssize_t)n, &c) < 0) return n;
-    if (!loam__is_white(c)) {
-        if (!k->lower) return n;
-        return (size_t)utf8proc_encode_char(utf8proc_tolower(c), (uint8_t *)out);
+    if (loam__is_white(c)) {
+        *out = ' ';
+        return 1;
     }
-    *out = ' ';
-    return 1;
+    if (!k->lower) return n;
+    return (size_t)utf8proc_encode_char(utf8proc_tolower(c), (uint8_t *)out);
 }
 
 /* The text with a space for all white space, and in lower case if that is asked, in e->word. */
 static bool even_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_word)
 {
-    size_t n_out = 0;
-    for (size_t at = 0, step; at < n; at += step) {
+    bool good = true;
+    *n_word = 0;
+    for (size_t at = 0, step; good && at < n; at += step) {
         loam__utf8_state state;
+        char out[4];
         step = loam__utf8_scan(text + at, n - at, &state);
-        char *out = loam__scratch_need(&e->word, e->base, n_out + 4, 1);
-        if (!out) return false;
-        n_out += even(e->v->state, text + at, step, out + n_out);
+        good = loam__append(e, n_word, out, even(e->v->state, text + at, step, out));
     }
-    *n_word = n_out;
-    return true;
+    return good;
 }
 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)

@@ -1,6 +1,6 @@
 /* RWKV's tokenizer (Peng et al. 2023, "World"): the longest token that the bytes start with, and so
  * on. Tokens are spelled with escapes as in a Python literal. */
-#include "vocab.h"
+#include "spelling.h"
 
 typedef struct rwkv {
     loam__trie trie;
@@ -9,14 +9,6 @@ typedef struct rwkv {
 static loam_status open_rwkv(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     return loam__trie_room(b, v, 0, table_bytes);
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
 }
 
 /* The bytes that a spelling stands for, in out, which has room for as many as it has. */
@@ -30,8 +22,10 @@ static uint32_t unescape(loam__key key, char *out)
             if (c == 'n') c = '\n';
             if (c == 't') c = '\t';
             if (c == 'r') c = '\r';
-            if (c == 'x' && i + 2 < key.n && hex(key.p[i + 1]) >= 0 && hex(key.p[i + 2]) >= 0) {
-                c = (char)(hex(key.p[i + 1]) * 16 + hex(key.p[i + 2]));
+            int high = i + 2 < key.n ? loam__hex_digit(key.p[i + 1]) : -1;
+            int low = high >= 0 ? loam__hex_digit(key.p[i + 2]) : -1;
+            if (c == 'x' && low >= 0) {
+                c = (char)(high * 16 + low);
                 i += 2;
             }
         }

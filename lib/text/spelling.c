@@ -29,7 +29,7 @@ static uint32_t to_bytes(loam__key key, char *out)
     return n;
 }
 
-static int hex(char c)
+int loam__hex_digit(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -41,7 +41,7 @@ static int hex(char c)
 static int byte_of(loam__key key)
 {
     if (key.n != 6 || memcmp(key.p, "<0x", 3) != 0 || key.p[5] != '>') return -1;
-    int high = hex(key.p[3]), low = hex(key.p[4]);
+    int high = loam__hex_digit(key.p[3]), low = loam__hex_digit(key.p[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

@@ -14,6 +14,9 @@ static inline bool loam__is_space(const char *p, size_t n)
            p[2] == LOAM__SPACE[2];
 }
 
+/* What a hexadecimal digit stands for, or -1. */
+int loam__hex_digit(char c);
+
 /* Unicode's White_Space. */
 bool loam__is_white(int32_t c);
 

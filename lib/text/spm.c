@@ -127,15 +127,6 @@ static loam_status end_word(loam__encoder *e, size_t n_bytes)
     return LOAM_OK;
 }
 
-static bool add_bytes(loam__encoder *e, const char *p, size_t n, size_t *n_bytes)
-{
-    char *word = loam__scratch_need(&e->word, e->base, *n_bytes + n, 1);
-    if (!word) return false;
-    memcpy(word + *n_bytes, p, n);
-    *n_bytes += n;
-    return true;
-}
-
 /* Bytes of the space at p, which has two spellings, or 0. */
 static size_t space_at(const char *p, size_t n)
 {
@@ -160,7 +151,7 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     size_t n_bytes = 0;
     e->merger.pair = find_pair;
     e->merger.ctx = e;
-    if (fresh && e->v->space_prefix && !add_bytes(e, LOAM__SPACE, LOAM__SPACE_BYTES, &n_bytes))
+    if (fresh && e->v->space_prefix && !loam__append(e, &n_bytes, LOAM__SPACE, LOAM__SPACE_BYTES))
         return LOAM_ERR_NOMEM;
     for (size_t at = 0, step; at < n; at += step) {
         step = space_at(text + at, n - at);
@@ -175,8 +166,8 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
             return loam__fail(
                 e->base, LOAM_ERR_LIMIT,
                 "a text of %zu bytes without a break is too long; tokenize it in parts", n_bytes);
-        if (!add_bytes(e, space ? LOAM__SPACE : text + at, space ? LOAM__SPACE_BYTES : step,
-                       &n_bytes))
+        if (!loam__append(e, &n_bytes, space ? LOAM__SPACE : text + at,
+                          space ? LOAM__SPACE_BYTES : step))
             return LOAM_ERR_NOMEM;
     }
     return end_word(e, n_bytes);

@@ -136,31 +136,22 @@ typedef struct normalizer {
     bool prefix;       /* a space is yet to be put in front of the text */
 } normalizer;
 
-static bool put(normalizer *z, const char *p, size_t n)
-{
-    char *word = loam__scratch_need(&z->e->word, z->e->base, z->n + n, 1);
-    if (!word) return false;
-    memcpy(word + z->n, p, n);
-    z->n += n;
-    return true;
-}
-
 /* Part of a word. */
 static bool put_inside(normalizer *z, const char *p, size_t n)
 {
     const unigram *k = z->e->v->state;
     bool starts = !z->inside && (z->prefix || k->merge_spaces);
-    if (starts && !put(z, LOAM__SPACE, LOAM__SPACE_BYTES)) return false;
+    if (starts && !loam__append(z->e, &z->n, LOAM__SPACE, LOAM__SPACE_BYTES)) return false;
     z->inside = true;
     z->prefix = false;
-    return put(z, p, n);
+    return loam__append(z->e, &z->n, p, n);
 }
 
 static bool put_space(normalizer *z)
 {
     const unigram *k = z->e->v->state;
     z->inside = false;
-    return k->merge_spaces || put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
+    return k->merge_spaces || loam__append(z->e, &z->n, LOAM__SPACE, LOAM__SPACE_BYTES);
 }
 
 static bool put_normal(normalizer *z, const char *p, size_t n)

@@ -111,6 +111,16 @@ typedef struct loam__encoder {
     _Alignas(16) loam__part parts_few[LOAM__FEW_PARTS];
 } loam__encoder;
 
+/* Add n bytes to the *n_word in e->word. False: no memory. */
+static inline bool loam__append(loam__encoder *e, size_t *n_word, const char *p, size_t n)
+{
+    char *word = loam__scratch_need(&e->word, e->base, *n_word + n, 1);
+    if (!word) return false;
+    memcpy(word + *n_word, p, n);
+    *n_word += n;
+    return true;
+}
+
 static inline void loam__emit(loam__encoder *e, uint32_t id)
 {
     if (e->n_tokens < e->capacity) e->tokens[e->n_tokens] = (loam_token)id;
