@@ -34,7 +34,7 @@ static void offer_all(loam__lattice *l, size_t from, const char *text, size_t n_
     bool single = false;
     for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
         single |= walk.at == n;
-        offer(l, from + walk.at, score + walk.score, id, walk.at);
+        offer(l, from + walk.at, score + loam__trie_score(&walk), id, walk.at);
     }
     if (!single || l->longest_first) offer(l, from + n, score + l->unknown, LOAM__NO_ID, n);
 }
@@ -74,7 +74,7 @@ static void turn_longest_first(loam__lattice *l, const char *text)
         loam__trie_walk walk = loam__trie_start(l->trie, text + at, n - at);
         s->score = l->steps[at + s->length].score + l->unknown;
         for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
-            double score = l->steps[at + walk.at].score + walk.score;
+            double score = l->steps[at + walk.at].score + loam__trie_score(&walk);
             if (score >= s->score) *s = (loam__step){score, id, (uint32_t)walk.at};
         }
     }

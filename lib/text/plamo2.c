@@ -32,12 +32,12 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     loam__decode_spellings(v, k->bytes, false);
     loam__plant_keys(v, &k->trie, table);
     for (uint32_t i = 0; i < k->trie.n; i++) {
-        loam__trie_node *node = &k->trie.nodes[i];
+        uint32_t id = k->trie.nodes[i].id;
         float score = 0;
-        if (node->id == LOAM__NO_ID) continue;
-        loam__gguf_f32s(v->gguf, k->scores, node->id, 1, &score);
-        node->score = round((double)score * STEPS);
-        if (!(node->score > LEAST && node->score < -LEAST)) node->score = -HUGE_VAL;
+        if (id == LOAM__NO_ID) continue;
+        loam__gguf_f32s(v->gguf, k->scores, id, 1, &score);
+        double steps = round((double)score * STEPS);
+        k->trie.scores[i] = steps > LEAST && steps < -LEAST ? steps : -HUGE_VAL;
     }
     return LOAM_OK;
 }

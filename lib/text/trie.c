@@ -16,7 +16,7 @@ static size_t most_nodes(uint32_t n_keys)
 
 bool loam__trie_bytes(uint32_t n_keys, size_t *n_bytes)
 {
-    const size_t each = 2 * (sizeof(loam__trie_node) + 1) + sizeof(uint32_t);
+    const size_t each = 2 * (sizeof(loam__trie_node) + sizeof(double) + 1) + sizeof(uint32_t);
     return loam__mul_size(n_keys, each, n_bytes);
 }
 
@@ -24,7 +24,8 @@ void loam__trie_init(loam__trie *t, void *memory, uint32_t n_keys)
 {
     _Static_assert(sizeof(sortable) <= 2 * sizeof(loam__trie_node), "keys are sorted in there");
     t->nodes = memory;
-    t->order = (void *)(t->nodes + most_nodes(n_keys));
+    t->scores = (void *)(t->nodes + most_nodes(n_keys));
+    t->order = (void *)(t->scores + most_nodes(n_keys));
     t->bytes = (uint8_t *)(t->order + n_keys);
     t->n = 0;
 }
@@ -68,8 +69,9 @@ static void sift_down(const loam__key *keys, sortable *s, size_t i, size_t n)
 }
 
 /* Heapsort: it needs no memory, and no order of the keys makes it slow. */
-static void sort(loam__trie *t, const loam__key *keys)
+static void sort(loam__trie *t)
 {
+    const loam__key *keys = t->keys;
     sortable *s = (void *)t->nodes;
     for (uint32_t i = 0; i < t->n; i++)
         s[i] = (sortable){start_of(keys[t->order[i]]), t->order[i]};
@@ -89,13 +91,13 @@ static void sort(loam__trie *t, const loam__key *keys)
 static void push(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth, uint8_t byte)
 {
     t->bytes[t->n] = byte;
-    t->nodes[t->n++] = (loam__trie_node){.n_label = (uint16_t)depth, .id = high, .children = low};
+    t->nodes[t->n++] = (loam__trie_node){.id = high, .children = low, .n_label = (uint16_t)depth};
 }
 
 /* The first of order[low, high) whose byte at depth is above that of the first. */
-static uint32_t group_end(const loam__trie *t, const loam__key *keys, uint32_t low, uint32_t high,
-                          uint32_t depth)
+static uint32_t group_end(const loam__trie *t, uint32_t low, uint32_t high, uint32_t depth)
 {
+    const loam__key *keys = t->keys;
     uint8_t c = (uint8_t)keys[t->order[low]].p[depth];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -106,40 +108,35 @@ static uint32_t group_end(const loam__trie *t, const loam__key *keys, uint32_t l
 }
 
 /* Give keys[low, high) to nodes by their bytes at depth; how many these are. */
-static uint32_t push_groups(loam__trie *t, const loam__key *keys, uint32_t low, uint32_t high,
-                            uint32_t depth)
+static uint32_t push_groups(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth)
 {
     uint32_t n = t->n;
     while (low < high) {
-        uint32_t next = group_end(t, keys, low, high, depth);
-        push(t, low, next, depth, (uint8_t)keys[t->order[low]].p[depth]);
+        uint32_t next = group_end(t, low, high, depth);
+        push(t, low, next, depth, (uint8_t)t->keys[t->order[low]].p[depth]);
         low = next;
     }
     return t->n - n;
 }
 
-static void set_label(loam__trie_node *node, const char *p)
+static void expand(loam__trie *t, loam__trie_node *node)
 {
-    if (node->n_label <= LOAM__TRIE_NEAR) memcpy(node->label.near, p, node->n_label);
-    else node->label.far = p;
-}
-
-static void expand(loam__trie *t, const loam__key *keys, loam__trie_node *node)
-{
+    const loam__key *keys = t->keys;
     uint32_t low = node->children, high = node->id, depth = node->n_label, end = depth;
     loam__key first = keys[t->order[low]], last = keys[t->order[high - 1]];
     while (end < first.n && end < last.n && first.p[end] == last.p[end])
         end++;
     *node = (loam__trie_node){.n_label = (uint16_t)(end - depth), .id = LOAM__NO_ID};
-    set_label(node, first.p + depth);
+    if (node->n_label <= LOAM__TRIE_NEAR) memcpy(node->label.near, first.p + depth, node->n_label);
+    else node->label.far = t->order[low];
     while (low < high && keys[t->order[low]].n == end)
         node->id = t->order[low++];
     node->children = t->n;
-    node->n_children = (uint16_t)push_groups(t, keys, low, high, end);
+    node->n_children = (uint16_t)push_groups(t, low, high, end);
 }
 
 /* Depth first, so that what is below a node lies near it. */
-static void expand_all(loam__trie *t, const loam__key *keys)
+static void expand_all(loam__trie *t)
 {
     struct {
         uint32_t next, end;
@@ -150,7 +147,7 @@ static void expand_all(loam__trie *t, const loam__key *keys)
             continue;
         }
         loam__trie_node *node = &t->nodes[waits[level - 1].next++];
-        expand(t, keys, node);
+        expand(t, node);
         if (node->n_children == 0) continue;
         waits[level].next = node->children;
         waits[level++].end = node->children + node->n_children;
@@ -164,14 +161,15 @@ void loam__trie_build(loam__trie *t, const loam__key *keys)
         if (keys[t->order[i]].n > 0 && keys[t->order[i]].n <= LOAM__TRIE_KEY_MAX)
             t->order[n++] = t->order[i];
     t->n = n;
-    sort(t, keys);
+    t->keys = keys;
+    sort(t);
     t->n = 0;
     for (uint32_t c = 0; c < 256; c++)
         t->first[c] = LOAM__NO_ID;
-    push_groups(t, keys, 0, n, 0);
+    push_groups(t, 0, n, 0);
     for (uint32_t i = 0; i < t->n; i++)
         t->first[t->bytes[i]] = i;
-    expand_all(t, keys);
+    expand_all(t);
 }
 
 /* ---- looking up ---- */

@@ -11,24 +11,26 @@
 /* Longer keys are left out, so that no text takes more than this many steps a byte. */
 #define LOAM__TRIE_KEY_MAX 512u
 
-#define LOAM__TRIE_NEAR    8u
+#define LOAM__TRIE_NEAR    4u
 
+/* A quarter of a cache line: large vocabularies are looked up in memory more than anywhere else. */
 typedef struct loam__trie_node {
-    union { /* what comes in front of the node's children */
-        char near[LOAM__TRIE_NEAR];
-        const char *far; /* if it is longer */
-    } label;
-    uint16_t n_label;
-    uint16_t n_children;
     uint32_t id;       /* of the key that ends here, or LOAM__NO_ID */
     uint32_t children; /* the first one; they lie together, sorted by their first bytes */
-    double score;      /* of the key, for the owner of the tree */
+    uint16_t n_label;  /* bytes in front of the children */
+    uint16_t n_children;
+    union {
+        char near[LOAM__TRIE_NEAR]; /* the label */
+        uint32_t far;               /* if it is longer: the id of a key that it is part of */
+    } label;
 } loam__trie_node;
 
 typedef struct loam__trie {
     loam__trie_node *nodes;
-    uint8_t *bytes;      /* the first one of each node's label */
-    uint32_t *order;     /* ids by their keys, while the tree is built */
+    double *scores;  /* of the nodes' keys, for the owner of the tree */
+    uint8_t *bytes;  /* the first one of each node's label */
+    uint32_t *order; /* ids by their keys, while the tree is built */
+    const loam__key *keys;
     uint32_t first[256]; /* the node whose keys start with a byte, or LOAM__NO_ID */
     uint32_t n;
 } loam__trie;
@@ -47,13 +49,18 @@ typedef struct loam__trie_walk {
     const loam__trie *trie;
     const char *text;
     size_t n, at;
-    uint32_t node; /* the next one to enter, or LOAM__NO_ID */
-    double score;  /* of the key that was found */
+    uint32_t node;  /* the next one to enter, or LOAM__NO_ID */
+    uint32_t found; /* the one of the key that was found */
 } loam__trie_walk;
 
 static inline loam__trie_walk loam__trie_start(const loam__trie *t, const char *text, size_t n)
 {
     return (loam__trie_walk){t, text, n, 0, n ? t->first[(uint8_t)*text] : LOAM__NO_ID, 0};
+}
+
+static inline double loam__trie_score(const loam__trie_walk *w)
+{
+    return w->trie->scores[w->found];
 }
 
 /* Most nodes have few children, and a call would take longer than looking at them. */
@@ -74,9 +81,12 @@ static inline uint32_t loam__trie_child(const loam__trie *t, const loam__trie_no
 /* The next key, which is w->at bytes long; LOAM__NO_ID: there are no more. */
 static inline uint32_t loam__trie_next(loam__trie_walk *w)
 {
+    const loam__trie *t = w->trie;
     while (w->node != LOAM__NO_ID) {
-        const loam__trie_node *node = &w->trie->nodes[w->node];
-        const char *label = node->n_label <= LOAM__TRIE_NEAR ? node->label.near : node->label.far;
+        const loam__trie_node *node = &t->nodes[w->node];
+        const char *label = node->label.near;
+        if (node->n_label > LOAM__TRIE_NEAR) label = t->keys[node->label.far].p + w->at;
+        w->found = w->node;
         w->node = LOAM__NO_ID;
         if (node->n_label > w->n - w->at) break;
         uint32_t same = 1; /* the first byte led here */
@@ -84,8 +94,7 @@ static inline uint32_t loam__trie_next(loam__trie_walk *w)
             same++;
         if (same < node->n_label) break;
         w->at += same;
-        if (w->at < w->n) w->node = loam__trie_child(w->trie, node, w->text[w->at]);
-        w->score = node->score;
+        if (w->at < w->n) w->node = loam__trie_child(t, node, w->text[w->at]);
         if (node->id != LOAM__NO_ID) return node->id;
     }
     return LOAM__NO_ID;

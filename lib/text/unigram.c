@@ -79,10 +79,10 @@ static void read_scores(loam__vocab *v)
     }
     k->unknown_score = least - UNKNOWN_PENALTY;
     for (uint32_t i = 0; i < k->trie.n; i++) {
-        loam__trie_node *node = &k->trie.nodes[i];
-        if (node->id == LOAM__NO_ID) continue;
-        bool user = v->tokens[node->id].type == LOAM__TOKEN_USER; /* likelier than any other */
-        node->score = user ? 0 : score_of(v, node->id);
+        uint32_t id = k->trie.nodes[i].id;
+        if (id == LOAM__NO_ID) continue;
+        bool user = v->tokens[id].type == LOAM__TOKEN_USER; /* likelier than any other */
+        k->trie.scores[i] = user ? 0 : score_of(v, id);
     }
 }
 
