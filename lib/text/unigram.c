@@ -14,6 +14,8 @@
 /* Scores beyond this are taken for it, so that every sum is a number. */
 #define SCORE_MAX 1e30f
 
+#define PLAIN_END 0x10000u
+
 typedef struct unigram {
     size_t scores_entry;
     int64_t map_entry; /* -1: there is none */
@@ -25,7 +27,7 @@ typedef struct unigram {
     bool all_bytes;      /* every byte has one, and unknown characters become these */
     bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
     bool before_space[256];
-    uint8_t plain[0x10000 / 8]; /* a bit for each character that stays as it is and is no space */
+    uint8_t *plain; /* of each character below PLAIN_END, when it stays as it is */
 } unigram;
 
 /* ---- loading ---- */
@@ -49,7 +51,7 @@ static loam_status find_map(loam__base *b, loam__vocab *v)
     return LOAM_OK;
 }
 
-/* The tree, then the map. */
+/* The tree, then what is plain, then the map. */
 static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     unigram *k = v->state;
@@ -57,7 +59,7 @@ static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_byt
     if (st == LOAM_OK) st = find_map(b, v);
     if (st != LOAM_OK) return st;
     loam__read_flag(v, "tokenizer.ggml.remove_extra_whitespaces", &k->merge_spaces);
-    return loam__trie_room(b, v, k->n_map, table_bytes);
+    return loam__trie_room(b, v, PLAIN_END + k->n_map, table_bytes);
 }
 
 static float score_of(const loam__vocab *v, uint32_t id)
@@ -86,6 +88,27 @@ static void read_scores(loam__vocab *v)
     }
 }
 
+/* When a character stays as it is. */
+enum {
+    NEVER,        /* the map replaces it; or it is a space */
+    BEFORE_ASCII, /* and at the end of the text: it may be replaced with what comes behind it */
+    ALWAYS
+};
+
+static uint8_t plain_of(const loam__charsmap *map, int32_t c)
+{
+    char p[5];
+    const char *text;
+    size_t n_text, n = (size_t)utf8proc_encode_char(c, (uint8_t *)p);
+    if (c == ' ' || loam__charsmap_find(map, p, n, &text, &n_text) > 0) return NEVER;
+    if (!loam__charsmap_starts(map, p, n)) return ALWAYS;
+    for (int next = 0; next < 0x80; next++) {
+        p[n] = (char)next;
+        if (loam__charsmap_starts(map, p, n + 1)) return NEVER;
+    }
+    return BEFORE_ASCII;
+}
+
 static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
 {
     unigram *k = v->state;
@@ -101,12 +124,8 @@ static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
                           "'tokenizer.ggml.precompiled_charsmap' of %zu bytes is no normalizer "
                           "map; convert the model again",
                           k->n_map);
-    for (int32_t c = 0; c < 0x10000; c++) {
-        uint8_t p[4];
-        size_t n = (size_t)utf8proc_encode_char(c, p);
-        if (c != ' ' && !loam__charsmap_starts(&k->map, (char *)p, n))
-            k->plain[c / 8] |= (uint8_t)(1u << c % 8);
-    }
+    for (uint32_t c = 0; c < PLAIN_END; c++)
+        k->plain[c] = plain_of(&k->map, (int32_t)c);
     return LOAM_OK;
 }
 
@@ -122,7 +141,8 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     loam__plant_keys(v, &k->trie, table);
     read_scores(v);
     loam__find_spaces(v, k->before_space);
-    return read_map(b, v, (uint8_t *)table + n_trie);
+    k->plain = (uint8_t *)table + n_trie;
+    return read_map(b, v, k->plain + PLAIN_END);
 }
 
 /* ---- normalizing ---- */
@@ -187,11 +207,12 @@ static size_t plain_at(const unigram *k, const char *p, size_t n)
     const uint8_t *s = (const uint8_t *)p;
     loam__utf8_state state = LOAM__UTF8_WHOLE;
     size_t length = s[0] < 0x80 ? 1 : loam__utf8_scan(p, n, &state);
-    if (state != LOAM__UTF8_WHOLE || length > 3) return 0;
+    if (state != LOAM__UTF8_WHOLE || length > 3) return 0; /* PLAIN_END is where four bytes start */
     uint32_t c = s[0];
     if (length == 2) c = (c & 0x1Fu) << 6 | (s[1] & 0x3Fu);
     if (length == 3) c = (c & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
-    return k->plain[c / 8] >> c % 8 & 1 ? length : 0;
+    bool stays = k->plain[c] >= (length == n || s[length] < 0x80 ? BEFORE_ASCII : ALWAYS);
+    return stays ? length : 0;
 }
 
 /* More of the text in e->word, in UTF-8, until there are enough bytes. */
@@ -203,7 +224,7 @@ static bool normalize(normalizer *z, size_t enough)
         const char *p = z->text + z->at;
         size_t left = z->n_text - z->at, most = left < enough ? left : enough;
         size_t taken = 0, length;
-        while (taken < most && (length = plain_at(k, p + taken, most - taken)) > 0)
+        while (taken < most && (length = plain_at(k, p + taken, left - taken)) > 0)
             taken += length;
         if (taken > 0) {
             good = put_inside(z, p, taken);
