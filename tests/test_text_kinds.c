@@ -341,6 +341,25 @@ static void map_byte(map_writer *w, uint8_t from, const char *to)
     w->bytes[1] = 4096 >> 8;
 }
 
+/* The only text that is replaced, of three bytes at most: another bit of the places for each. */
+static void map_text(map_writer *w, const char *from, const char *to)
+{
+    uint32_t at = 512;
+    for (uint32_t i = 0; i < 1024; i++)
+        put_unit(w, i, 0x80000000u); /* leads nowhere */
+    put_unit(w, 0, 512u << 10);
+    for (uint32_t i = 0; from[i]; i++) {
+        uint32_t offset = 256u >> i;
+        at ^= (uint8_t)from[i];
+        put_unit(w, at, offset << 10 | (from[i + 1] ? 0 : 1u << 8) | (uint8_t)from[i]);
+        at ^= offset;
+    }
+    put_unit(w, at, 0x80000000u | (uint32_t)w->n_texts);
+    memcpy(w->bytes + 4 + 4 * 1024 + w->n_texts, to, strlen(to) + 1);
+    w->n_texts += strlen(to) + 1;
+    w->bytes[1] = 4096 >> 8;
+}
+
 static size_t map_bytes(const map_writer *w)
 {
     return 4 + 4 * 1024 + w->n_texts;
@@ -369,6 +388,27 @@ static void test_unigram__normalizes_by_the_files_map(void **state)
     check_tokens(&f, "W", 0, "▁ab▁a|");
     check_tokens(&f, "ZZ", 0, "");
     close_vocab(&f);
+}
+
+static void test_unigram__normalizes_several_characters_at_once(void **state)
+{
+    static const struct {
+        const char *from, *to, *text, *want;
+    } rows[] = {
+        {"a\u0301", "b", "aba\u0301aa", "▁|ab|b|a|a|"}, {"a\u0301", "b", "ba", "▁|b|a|"},
+        {"a\u0301", "b", "a\u0302 a", "▁a|<unk>|▁a|"}, {"ba", "b", "bbaab", "▁|b|b|ab|"},
+        {"é", "ab", "bé éa", "▁|b|ab|▁|ab|a|"},         {"éa", "b", "éb éa", "▁|<unk>|b|▁|b|"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        map_writer map = {0};
+        fixture f = {0};
+        map_text(&map, rows[i].from, rows[i].to);
+        put_unigram(&f.w);
+        put_map(&f.w, map.bytes, map_bytes(&map));
+        assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+        check_tokens(&f, rows[i].text, 0, rows[i].want);
+        close_vocab(&f);
+    }
 }
 
 static void test_charsmap__trusts_nothing(void **state)
@@ -698,6 +738,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unigram__spaces_as_the_file_says),
     cmocka_unit_test(test_unigram__falls_back_to_bytes_where_it_has_them),
     cmocka_unit_test(test_unigram__normalizes_by_the_files_map),
+    cmocka_unit_test(test_unigram__normalizes_several_characters_at_once),
     cmocka_unit_test(test_charsmap__trusts_nothing),
     cmocka_unit_test(test_rwkv__takes_the_longest_token),
     cmocka_unit_test(test_plamo2__takes_the_cheapest_way),

@@ -39,6 +39,7 @@ static loam_status open_wordpiece(loam__base *b, loam__vocab *v, size_t *table_b
 
 /* ---- characters ---- */
 
+/* Of a character that is no white space. */
 static utf8proc_category_t category_of(int32_t c)
 {
     if (c >= 0x80) return utf8proc_category(c);
