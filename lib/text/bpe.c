@@ -444,7 +444,7 @@ static bool spell_spaces(loam__encoder *e, const char *text, size_t n, size_t *n
 }
 
 /* What stands for the character of n bytes at p, in out: its length. */
-static size_t even(const bpe *k, const char *p, size_t n, char out[4])
+static size_t even_character(const bpe *k, const char *p, size_t n, char out[4])
 {
     int32_t c;
     memcpy(out, p, n);
@@ -466,7 +466,7 @@ static bool even_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_
         loam__utf8_state state;
         char out[4];
         step = loam__utf8_scan(text + at, n - at, &state);
-        good = loam__append(e, n_word, out, even(e->v->state, text + at, step, out));
+        good = loam__append(e, n_word, out, even_character(e->v->state, text + at, step, out));
     }
     return good;
 }

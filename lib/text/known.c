@@ -150,27 +150,25 @@ static void apply_strips(loam__vocab *v)
 /* Tokens that tell which of the others end a generation. */
 typedef struct hints {
     uint32_t end, text_end; /* the ids of <|end|> and </s> */
-    bool has_return, has_call, has_calls, has_flush, has_tool_response;
+    bool has_call, has_return, has_tag;
 } hints;
 
 static void note_hint(hints *h, loam__key key, uint32_t id)
 {
     if (spelled(key, "<|end|>")) h->end = id;
     if (spelled(key, "</s>")) h->text_end = id;
-    h->has_return |= spelled(key, "<|return|>");
-    h->has_call |= spelled(key, "<|call|>");
-    h->has_calls |= spelled(key, "<|calls|>");
-    h->has_flush |= spelled(key, "<|flush|>");
-    h->has_tool_response |= spelled(key, "<|tool_response>");
+    h->has_call |= spelled(key, "<|call|>") || spelled(key, "<|calls|>");
+    h->has_return |= spelled(key, "<|return|>") || spelled(key, "<|flush|>");
+    h->has_tag |= spelled(key, "<|tool_response>");
 }
 
 /* OpenAI's harmony format writes <|end|> between the messages of one answer, which <|return|> or
- * <|call|> ends, and Solar has its like. Gemma 4 has </s> as a tag of HTML. */
+ * <|call|> ends; Solar does the like. Gemma 4 has </s> as a tag of HTML. */
 static void spare_inner_ends(loam__vocab *v, const hints *h)
 {
-    bool inner = (h->has_call || h->has_calls) && (h->has_return || h->has_flush);
-    if (h->end != LOAM__NO_ID && inner) v->tokens[h->end].flags &= (uint8_t)~LOAM__TOKEN_END;
-    if (h->text_end == LOAM__NO_ID || !h->has_tool_response) return;
+    if (h->end != LOAM__NO_ID && h->has_call && h->has_return)
+        v->tokens[h->end].flags &= (uint8_t)~LOAM__TOKEN_END;
+    if (h->text_end == LOAM__NO_ID || !h->has_tag) return;
     v->tokens[h->text_end].flags = LOAM__TOKEN_MERGED;
     v->tokens[h->text_end].type = LOAM__TOKEN_NORMAL;
 }
