@@ -416,6 +416,10 @@ static void test_ends__by_id_and_by_spelling(void **state)
 {
     const token harmony[] = {
         {"<|end|>", 0, CONTROL}, {"<|return|>", 0, CONTROL}, {"<|call|>", 0, CONTROL}};
+    const token solar[] = {{"<|end|>", 0, CONTROL},
+                           {"<|calls|>", 0, CONTROL},
+                           {"<|flush|>", 0, CONTROL},
+                           {"[e~[", 0, CONTROL}};
     fixture f;
     (void)state;
     open_bpe(&f, "gpt-2");
@@ -437,6 +441,12 @@ static void test_ends__by_id_and_by_spelling(void **state)
     assert_true(loam__vocab_is_end(f.v, 97) && loam__vocab_is_end(f.v, 98));
     assert_false(loam__vocab_is_end(f.v, first)); /* <|end|> only ends a message there */
     assert_true(loam__vocab_is_end(f.v, first + 1) && loam__vocab_is_end(f.v, first + 2));
+    close_vocab(&f);
+    put_bpe(&f.w, "gpt-2", bpe_merges, COUNT(bpe_merges), solar, COUNT(solar));
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    assert_false(loam__vocab_is_end(f.v, first));
+    assert_true(loam__vocab_is_end(f.v, first + 1) && loam__vocab_is_end(f.v, first + 2));
+    assert_true(loam__vocab_is_end(f.v, first + 3));
     close_vocab(&f);
 }
 
