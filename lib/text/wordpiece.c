@@ -149,7 +149,7 @@ static void encode_stretch(words *w, const loam__word *stretch)
     const size_t n = stretch->n;
     if (n == 0 || loam__recall(w->e, stretch)) return;
     for (size_t at = 0, step; at < n; at += step) {
-        int32_t c = (uint8_t)text[at], parts[DECOMPOSED_MAX] = {c};
+        int32_t parts[DECOMPOSED_MAX] = {(uint8_t)text[at]};
         int boundclass = 0;
         loam__utf8_state state;
         utf8proc_ssize_t n_parts = 1;
