@@ -109,7 +109,7 @@
 
 static const loam__pre table[] = {
     {" default ", CLEAN, {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
-    {" llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
+    {" llama-bpe llama3 llama-v3 falcon3 falcon_e falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
      CLEAN | WHOLE | BOS,
      {GPT4("{1,3}")}},
     {" dbrx smaug-bpe chatglm-bpe ", CLEAN, {GPT4("{1,3}")}},
