@@ -396,7 +396,7 @@ static void test_unigram__normalizes_several_characters_at_once(void **state)
         const char *from, *to, *text, *want;
     } rows[] = {
         {"a\u0301", "b", "aba\u0301aa", "▁|ab|b|a|a|"}, {"a\u0301", "b", "ba", "▁|b|a|"},
-        {"a\u0301", "b", "a\u0302 a", "▁a|<unk>|▁a|"}, {"ba", "b", "bbaab", "▁|b|b|ab|"},
+        {"a\u0301", "b", "a\u0302 a", "▁a|<unk>|▁a|"},  {"ba", "b", "bbaab", "▁|b|b|ab|"},
         {"é", "ab", "bé éa", "▁|b|ab|▁|ab|a|"},         {"éa", "b", "éb éa", "▁|<unk>|b|▁|b|"}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
