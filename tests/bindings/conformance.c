@@ -13,7 +13,7 @@
 
 enum { MOST_TOKENS = 512, MOST_BYTES = 4096 };
 
-#define FOLDER LOAM_TEST_TMP "/conformance"
+#define FOLDER LOAM_TEST_TMP "/conformance.files"
 
 static json_t *list;
 static char model[512];
