@@ -150,7 +150,7 @@ static void test_unload__leaves_nothing_after_a_hundred_times(void **state)
     open_use_close(100);
     assert_int_equal(count("/proc/self/task"), tasks);
     assert_int_equal(count("/proc/self/fd"), files);
-    assert_true(mappings() < before + 50); /* not one for every second time */
+    assert_true(mappings() < before + 10); /* a leak is one each time */
 }
 
 static const struct CMUnitTest tests[] = {
