@@ -210,7 +210,9 @@ def rule_the_readme_example_compiles():
         return ["README.md has no example in C"]
     run = subprocess.run(
         ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}",
-         "-fsyntax-only", "-x", "c", "-"], input=example.group(1), text=True, capture_output=True)
+         "-fsyntax-only", "-x", "c", "-"], text=True, capture_output=True,
+        input="#include <loam/loam.h>\n#include <stdio.h>\n"
+              f"int main(void)\n{{\n{example.group(1)}}}\n")
     return [run.stderr] if run.returncode else []
 
 
