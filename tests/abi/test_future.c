@@ -14,15 +14,45 @@
 
 enum { TAIL = 24, MOST = 512 };
 
+static loam *m;
+static loam_queue *q;
+static loam_gguf *gguf;
+static loam_plan *plan; /* that does not fit, so that it has changes too */
+
+static int open_all(void **state)
+{
+    loam_options options;
+    (void)state;
+    m = load_model(MODEL, (model_options){.flags = LOAM_LOAD_PROFILE});
+    assert_int_equal(loam_prefill(m, 0, &(loam_token){1}, 1), LOAM_OK);
+    assert_int_equal(loam_queue_open(m, NULL, &q), LOAM_OK);
+    assert_int_equal(loam_gguf_open(MODEL, NULL, &gguf), LOAM_OK);
+    loam_options_init(&options);
+    options.sequences = 64; /* fewer would fit */
+    options.memory_limit_bytes = 2000000;
+    assert_int_equal(loam_plan_file(MODEL, &options, &plan), LOAM_ERR_NOFIT);
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    loam_plan_free(plan);
+    loam_gguf_close(gguf);
+    loam_queue_close(q);
+    loam_free(m);
+    return 0;
+}
+
 /* Use a struct as one of its kind is used; what the call says of it. */
 typedef loam_status use(void *s);
 typedef void init(void *s);
 
 static loam_status load_with(loam_options *options)
 {
-    loam *m;
-    loam_status st = loam_load(MODEL, options, &m);
-    loam_free(m);
+    loam *other;
+    loam_status st = loam_load(MODEL, options, &other);
+    loam_free(other);
     return st;
 }
 
@@ -54,83 +84,62 @@ static loam_status use_source(void *s)
 {
     loam_source *source = s;
     size_t n;
-    loam *m;
+    loam *other;
     char *bytes = read_file(MODEL, &n);
     source->data = bytes;
     source->size_bytes = n;
-    loam_status st = loam_load_sources(&(const loam_source *){source}, 1, NULL, &m);
-    loam_free(m);
+    loam_status st = loam_load_sources(&(const loam_source *){source}, 1, NULL, &other);
+    loam_free(other);
     free(bytes);
     return st;
 }
 
 static loam_status use_sampling(void *s)
 {
-    loam *m = load_model(MODEL, (model_options){0});
-    loam_status st = loam_seq_sampling(m, 0, s);
-    loam_free(m);
-    return st;
+    return loam_seq_sampling(m, 0, s);
 }
 
 static loam_status use_stream(void *s)
 {
     char text[64];
     size_t n;
-    loam *m = load_model(MODEL, (model_options){0});
-    loam_status st = loam_stream_push(m, s, 20, text, sizeof text, &n);
-    loam_free(m);
-    return st;
-}
-
-/* Open a queue with these options, submit that, and take what one step and a look give. */
-static loam_status use_queue(const loam_queue_options *options, const loam_submission *submission,
-                             loam_queue_event *event, loam_queue_stats *stats)
-{
-    uint64_t request;
-    loam_queue *q = NULL;
-    loam *m = load_model(MODEL, (model_options){0});
-    assert_int_equal(loam_seq_close(m, 0), LOAM_OK);
-    loam_status st = loam_queue_open(m, options, &q);
-    if (st == LOAM_OK && submission) st = loam_queue_submit(q, submission, &request);
-    if (st == LOAM_OK) st = loam_queue_step(q);
-    if (st == LOAM_OK && event) st = loam_queue_next(q, event);
-    if (st == LOAM_OK && stats) st = loam_queue_get_stats(q, stats);
-    loam_queue_close(q);
-    loam_free(m);
-    return st;
+    return loam_stream_push(m, s, 20, text, sizeof text, &n);
 }
 
 static loam_status use_queue_options(void *s)
 {
-    return use_queue(s, NULL, NULL, NULL);
+    loam_queue *other;
+    loam_status st = loam_queue_open(m, s, &other);
+    loam_queue_close(other);
+    return st;
 }
 
 static loam_status use_submission(void *s)
 {
-    static const loam_token tokens[] = {1, 20, 30};
     loam_submission *submission = s;
-    submission->tokens = tokens;
-    submission->n_tokens = 3;
-    return use_queue(NULL, submission, NULL, NULL);
+    uint64_t request;
+    submission->tokens = &(loam_token){1};
+    submission->n_tokens = 1;
+    return loam_queue_submit(q, submission, &request);
 }
 
 static loam_status use_geometry(void *s)
 {
     loam_plan_geometry *geometry = s;
-    loam_plan *plan;
+    loam_plan *other;
     geometry->layers = 2;
     geometry->parameters = 1e6;
     geometry->bits_per_weight = 4;
-    loam_status st = loam_plan_describe(geometry, NULL, &plan);
-    loam_plan_free(plan);
+    loam_status st = loam_plan_describe(geometry, NULL, &other);
+    loam_plan_free(other);
     return st;
 }
 
 static loam_status use_machine(void *s)
 {
-    loam_plan *plan;
-    loam_status st = loam_plan_place_file(MODEL, NULL, s, &plan);
-    loam_plan_free(plan);
+    loam_plan *other;
+    loam_status st = loam_plan_place_file(MODEL, NULL, s, &other);
+    loam_plan_free(other);
     return st;
 }
 
@@ -149,60 +158,37 @@ static loam_status use_target(void *s)
 
 static loam_status use_info(void *s)
 {
-    loam *m = load_model(MODEL, (model_options){0});
-    loam_status st = loam_get_info(m, s);
-    loam_free(m);
-    return st;
+    return loam_get_info(m, s);
 }
 
 static loam_status use_usage(void *s)
 {
-    loam *m = load_model(MODEL, (model_options){0});
-    loam_status st = loam_get_usage(m, s);
-    loam_free(m);
-    return st;
+    return loam_get_usage(m, s);
 }
 
 static loam_status use_profile(void *s)
 {
-    loam *m = load_model(MODEL, (model_options){.flags = LOAM_LOAD_PROFILE});
-    assert_int_equal(loam_prefill(m, 0, &(loam_token){1}, 1), LOAM_OK);
-    loam_status st = loam_profile_get(m, 0, s);
-    loam_free(m);
-    return st;
+    return loam_profile_get(m, 0, s);
 }
 
 static loam_status use_event(void *s)
 {
-    return use_queue(NULL, NULL, s, NULL);
+    return loam_queue_next(q, s);
 }
 
 static loam_status use_stats(void *s)
 {
-    return use_queue(NULL, NULL, NULL, s);
-}
-
-static loam_gguf *open_gguf(void)
-{
-    loam_gguf *g;
-    assert_int_equal(loam_gguf_open(MODEL, NULL, &g), LOAM_OK);
-    return g;
+    return loam_queue_get_stats(q, s);
 }
 
 static loam_status use_meta(void *s)
 {
-    loam_gguf *g = open_gguf();
-    loam_status st = loam_gguf_get_meta(g, 0, s);
-    loam_gguf_close(g);
-    return st;
+    return loam_gguf_get_meta(gguf, 0, s);
 }
 
 static loam_status use_tensor(void *s)
 {
-    loam_gguf *g = open_gguf();
-    loam_status st = loam_gguf_get_tensor(g, 0, s);
-    loam_gguf_close(g);
-    return st;
+    return loam_gguf_get_tensor(gguf, 0, s);
 }
 
 static loam_status use_format_info(void *s)
@@ -215,60 +201,29 @@ static loam_status use_quality(void *s)
     return loam_quality_get(0, s);
 }
 
-/* A plan that does not fit: it has changes too. */
-static loam_plan *open_plan(void)
-{
-    loam_plan_geometry geometry;
-    loam_options options;
-    loam_plan *plan;
-    loam_plan_geometry_init(&geometry);
-    geometry.layers = 2;
-    geometry.parameters = 1e6;
-    geometry.bits_per_weight = 16;
-    loam_options_init(&options);
-    options.memory_limit_bytes = 1000000;
-    assert_int_equal(loam_plan_describe(&geometry, &options, &plan), LOAM_ERR_NOFIT);
-    return plan;
-}
-
 static loam_status use_totals(void *s)
 {
-    loam_plan *plan = open_plan();
-    loam_status st = loam_plan_get_totals(plan, s);
-    loam_plan_free(plan);
-    return st;
+    return loam_plan_get_totals(plan, s);
 }
 
 static loam_status use_plan_device(void *s)
 {
-    loam_plan *plan = open_plan();
-    loam_status st = loam_plan_get_device(plan, 0, s);
-    loam_plan_free(plan);
-    return st;
+    return loam_plan_get_device(plan, 0, s);
 }
 
 static loam_status use_area(void *s)
 {
-    loam_plan *plan = open_plan();
-    loam_status st = loam_plan_get_area(plan, 0, s);
-    loam_plan_free(plan);
-    return st;
+    return loam_plan_get_area(plan, 0, s);
 }
 
 static loam_status use_bound(void *s)
 {
-    loam_plan *plan = open_plan();
-    loam_status st = loam_plan_get_bound(plan, 0, 1e9, s);
-    loam_plan_free(plan);
-    return st;
+    return loam_plan_get_bound(plan, 0, 1e9, s);
 }
 
 static loam_status use_change(void *s)
 {
-    loam_plan *plan = open_plan();
-    loam_status st = loam_plan_get_change(plan, 0, s);
-    loam_plan_free(plan);
-    return st;
+    return loam_plan_get_change(plan, 0, s);
 }
 
 typedef struct row {
@@ -377,4 +332,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_output__tail_becomes_zeros),
 };
 
-RUN(tests)
+int main(void)
+{
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
