@@ -153,8 +153,7 @@ sanitized() {
 threads() {
     configure tests-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
         -DLOAM_SANITIZE_THREAD=ON -DLOAM_COMMAND=OFF
-    test_build tests-tsan test_pool test_process test_determinism test_memory test_errors test_kv test_queue \
-        conformance
+    test_build tests-tsan test_pool test_process test_determinism test_memory test_errors test_kv test_queue
 }
 
 # ---- bindings ----
