@@ -395,12 +395,12 @@ LOAM_API int32_t loam_token_is_end(loam *m, loam_token token);
 
 /* Render messages through the model's own chat template (a Jinja subset).
  *
- * request  borrowed; JSON object of n bytes: {"messages": [{"role": ..., "content": ...}, ...],
- * "tools":
- *          [...] or null, "add_generation_prompt": true, ...}; every member becomes a variable of
- * the template; bos_token and eos_token are added where they are not given text     char[capacity];
- * n_bytes how many there are, also with LOAM_ERR_BUFFER Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with
- * the template's line), LIMIT, NOMEM, BUFFER Since    0.1 */
+ * request  borrowed; n bytes, a JSON object such as {"messages": [{"role": ..., "content": ...}],
+ *          "tools": null, "add_generation_prompt": true}; every member becomes a variable of the
+ *          template; bos_token and eos_token are added where they are not given
+ * text     char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
+ * Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with the template's line), LIMIT, NOMEM, BUFFER
+ * Since    0.1 */
 LOAM_API loam_status loam_chat_render(loam *m, const char *request, size_t n, char *text,
                                       size_t capacity, size_t *n_bytes);
 

@@ -55,6 +55,8 @@ LOAM_API void loam_plan_geometry_init(loam_plan_geometry *geometry);
 LOAM_API loam_status loam_plan_describe(const loam_plan_geometry *geometry,
                                         const loam_options *options, loam_plan **out);
 
+/* Why a plan failed or does not fit, as a sentence, or ""; and its end: NULL is fine in both.
+ * Since    0.1 */
 LOAM_API const char *loam_plan_error(const loam_plan *plan);
 LOAM_API void loam_plan_free(loam_plan *plan);
 
@@ -255,8 +257,9 @@ LOAM_API void loam_plan_change_init(loam_plan_change *change);
 
 /* What would make a plan fit that does not: each change that is enough alone; if none is, those
  * that are enough together, with the least loss of quality. Every one was found by planning again,
- * the format by the bits of all weights. loam_plan_error() says the same as a sentence. Errors
- * LOAM_ERR_ARG (NULL, no such change), LOAM_ERR_NEWER Since    0.1 */
+ * the format by the bits of all weights. loam_plan_error() says the same as a sentence.
+ * Errors   LOAM_ERR_ARG (NULL, no such change), LOAM_ERR_NEWER
+ * Since    0.1 */
 LOAM_API size_t loam_plan_change_count(const loam_plan *plan);
 LOAM_API loam_status loam_plan_get_change(const loam_plan *plan, size_t i,
                                           loam_plan_change *change);

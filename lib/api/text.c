@@ -70,11 +70,15 @@ loam_status loam_token_text(loam *m, loam_token token, char *text, size_t capaci
 loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, char *text,
                              size_t capacity, size_t *n_bytes)
 {
+    loam_stream known;
     loam_status st = check(m, stream, 1, text, capacity, n_bytes);
     if (st != LOAM_OK) return st;
-    if (stream->struct_size < sizeof *stream || stream->n_held >= sizeof stream->held ||
-        (stream->flags & ~(uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL))
-        return loam__fail(&m->base, LOAM_ERR_ARG,
+    st = loam__options_read(&known, sizeof known, LOAM__UP_TO(loam_stream, held), stream);
+    if (st == LOAM_OK && (stream->n_held >= sizeof stream->held ||
+                          (stream->flags & ~(uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL)))
+        st = LOAM_ERR_ARG;
+    if (st != LOAM_OK)
+        return loam__fail(&m->base, st,
                           "the stream is not one of this version; call loam_stream_init() first");
     if ((st = loam__enter(m, false)) != LOAM_OK) return st;
     if (token != -1) st = check_ids(m, &token, 1);
