@@ -423,9 +423,10 @@ LOAM_API loam_status loam_template_render(const char *source, size_t n_source,
                                           const loam_hooks *hooks, char *text, size_t capacity,
                                           size_t *n_bytes, char *error, size_t error_capacity);
 
-/* The way back: a reader takes a model's text, as it streams, apart into content, reasoning and tool
- * calls. How this model writes them is found by asking its chat template to render messages whose
- * parts are known, and, where the template leaves them out, by well-known marks in its source.
+/* The way back: a reader takes a model's text, as it streams, apart into content, reasoning and
+ * tool calls. How this model writes them is found by asking its chat template to render messages
+ * whose parts are known, and, where the template leaves them out, by well-known marks in its
+ * source.
  *
  *     loam_reader_open(m, request, n, &reader);       // the request that was rendered
  *     while (...) {                                   // text of loam_stream_push(), which must not
@@ -462,9 +463,9 @@ LOAM_API loam_status loam_reader_open(loam *m, const char *request, size_t n, lo
  * Threads  any
  * Since    0.1 */
 LOAM_API loam_status loam_reader_open_source(const char *source, size_t n_source,
-                                             const char *request, size_t n,
-                                             const loam_hooks *hooks, loam_reader **reader,
-                                             char *error, size_t error_capacity);
+                                             const char *request, size_t n, const loam_hooks *hooks,
+                                             loam_reader **reader, char *error,
+                                             size_t error_capacity);
 
 /* Free a reader; NULL is fine.
  * Since    0.1 */

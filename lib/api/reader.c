@@ -11,7 +11,8 @@ loam_status loam_reader_open(loam *m, const char *request, size_t n, loam_reader
     if (reader) *reader = NULL;
     if (!m) return LOAM_ERR_ARG;
     if (!reader || (!request && n))
-        return loam__fail(&m->base, LOAM_ERR_ARG, "the request or the place for the reader is NULL");
+        return loam__fail(&m->base, LOAM_ERR_ARG,
+                          "the request or the place for the reader is NULL");
     loam_status st = loam__enter(m, false);
     if (st != LOAM_OK) return st;
     if ((st = loam__chat_template(m, defaults)) == LOAM_OK)
@@ -43,8 +44,7 @@ void loam_reader_close(loam_reader *reader)
 loam_status loam_reader_push(loam_reader *reader, const char *text, size_t n)
 {
     if (!reader) return LOAM_ERR_ARG;
-    if (!text && n)
-        return loam__fail(loam__reader_base(reader), LOAM_ERR_ARG, "the text is NULL");
+    if (!text && n) return loam__fail(loam__reader_base(reader), LOAM_ERR_ARG, "the text is NULL");
     return loam__reader_push(reader, text, n);
 }
 

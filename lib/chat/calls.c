@@ -10,15 +10,15 @@ typedef struct call_pair {
 
 enum { NAME, ID, BODY, BRACKETS, CLOSING, GAP, KEY, VALUE };
 
-void loam__call_start(call_scan *s, const call_style *style, size_t begin)
+void loam__call_start(call_scan *s, const call_style *how, size_t begin)
 {
     loam__buf pairs = s->pairs;
     pairs.n = 0;
-    *s = (call_scan){.style = style, .begin = begin, .at = begin, .pairs = pairs};
-    s->phase = style->kind == CALL_JSON     ? BODY
-               : style->id_end.n            ? ID
-               : style->kind == CALL_PYTHON ? GAP
-                                            : NAME;
+    *s = (call_scan){.style = how, .begin = begin, .at = begin, .pairs = pairs};
+    s->phase = how->kind == CALL_JSON     ? BODY
+               : how->id_end.n            ? ID
+               : how->kind == CALL_PYTHON ? GAP
+                                          : NAME;
 }
 
 void loam__call_arguments(call_scan *s)
@@ -206,30 +206,34 @@ static call_state python(call_scan *s, const char *p, size_t n, bool last)
 
 /* ---- pairs ---- */
 
+/* A mark that may stand here; a style without it has it nowhere. */
+static found here(mark k, const char *p, size_t n, size_t *length)
+{
+    *length = 0;
+    return k.n ? loam__mark_at(k, p, n, length) : FOUND_NO;
+}
+
 static call_state gap(call_scan *s, const char *p, size_t n, bool last)
 {
-    const call_style *c = s->style;
-    size_t length;
+    size_t length, to_end;
     skip_space(s, p, n);
-    found key = loam__mark_at(c->key_open, p + s->at, n - s->at, &length);
-    if (key == FOUND) {
-        s->at += length;
-        s->key = s->at;
-        s->phase = KEY;
-        return CALL_WHOLE;
-    }
-    found end = loam__mark_at(c->close, p + s->at, n - s->at, &length);
-    if (end == FOUND) {
-        s->at += length;
-        s->phase = CLOSING;
-        return CALL_WHOLE;
-    }
     if (s->at == n && last) {
         s->phase = CLOSING;
         return CALL_WHOLE;
     }
-    if (!last && (key == FOUND_MAYBE || end == FOUND_MAYBE)) return CALL_MORE;
-    return CALL_WRONG;
+    found next = here(s->style->key_open, p + s->at, n - s->at, &length);
+    found end = here(s->style->close, p + s->at, n - s->at, &to_end);
+    if (!last && (next == FOUND_MAYBE || end == FOUND_MAYBE)) return CALL_MORE;
+    if (end == FOUND && (next != FOUND || to_end > length)) {
+        s->at += to_end;
+        s->phase = CLOSING;
+        return CALL_WHOLE;
+    }
+    if (next != FOUND) return CALL_WRONG;
+    s->at += length;
+    s->key = s->at;
+    s->phase = KEY;
+    return CALL_WHOLE;
 }
 
 static call_state key(call_scan *s, const char *p, size_t n)
@@ -284,9 +288,9 @@ static found pair_follows(const call_scan *s, const char *p, size_t n, size_t at
     while (at < n && at - from < MAX_GAP && loam__is_space(p[at]))
         at++;
     if (at == n) return last ? FOUND : FOUND_MAYBE;
-    found key = loam__mark_at(s->style->key_open, p + at, n - at, &length);
-    found end = loam__mark_at(s->style->close, p + at, n - at, &length);
-    found best = key > end ? key : end;
+    found next = here(s->style->key_open, p + at, n - at, &length);
+    found end = here(s->style->close, p + at, n - at, &length);
+    found best = next > end ? next : end;
     return best == FOUND_MAYBE && last ? FOUND_NO : best;
 }
 
@@ -410,8 +414,7 @@ static bool take_arguments(vm *m, value *v)
 static bool one_call(vm *m, value v, bool keyed, list *calls)
 {
     static const char *const names[] = {"name", "tool_name", "function_name", "function", NULL};
-    static const char *const given[] = {"arguments", "parameters", "args",
-                                        "params",    "input",      NULL};
+    static const char *const given[] = {"arguments", "parameters", "args", "params", "input", NULL};
     static const char *const ids[] = {"id", "tool_call_id", "call_id", NULL};
     value name, arguments, id, inner;
     if (v.kind != KIND_DICT) return false;
@@ -535,13 +538,13 @@ static bool nested(vm *m, const call_style *c, mark v, value schema, value *out)
     const call_pair *pairs = (const call_pair *)(void *)s.pairs.p;
     for (size_t i = 0; ok && i < s.pairs.n / sizeof *pairs; i++) {
         const call_pair *q = &pairs[i];
-        mark name = {v.p + q->key, q->n_key}, text = {v.p + q->value, q->n_value};
-        if (!loam__mark_same(name, loam__mark("item"))) is_list = false;
-        ok = loam__text_value(m, name.p, name.n, &key);
+        mark word = {v.p + q->key, q->n_key}, inside = {v.p + q->value, q->n_value};
+        if (!loam__mark_same(word, loam__mark("item"))) is_list = false;
+        ok = loam__text_value(m, word.p, word.n, &key);
         part.kind = KIND_ABSENT;
         if (ok && properties.kind == KIND_DICT)
             ok = loam__dict_get_text(m, properties.dict, key.text, &part);
-        ok = ok && pair_value(m, c, text, part.kind == KIND_ABSENT ? item : part, false, &part) &&
+        ok = ok && pair_value(m, c, inside, part.kind == KIND_ABSENT ? item : part, false, &part) &&
              loam__list_add(m, items, part) && loam__dict_set(m, members, key, part);
     }
     if (ok) loam__vm_leave(m);

@@ -26,9 +26,9 @@ static int peek(const reader *r)
 }
 
 /* What comes next is this. */
-static bool ahead(const reader *r, const char *text, size_t n)
+static bool ahead(const reader *r, const char *s, size_t n)
 {
-    return r->n - r->at >= n && memcmp(r->p + r->at, text, n) == 0;
+    return r->n - r->at >= n && memcmp(r->p + r->at, s, n) == 0;
 }
 
 static void skip_space(reader *r)
@@ -219,8 +219,8 @@ static bool read_array(reader *r, char close, value *out)
 
 static bool is_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
 }
 
 /* A name without quotes: a key, or a function. */
@@ -332,7 +332,9 @@ static bool read_value(reader *r, value *out)
                                  "JSON: nested deeper than the limit of %d levels at byte %zu",
                                  MAX_JSON_DEPTH, r->at);
         r->depth++;
-        ok = peek(r) == '[' ? read_array(r, ']', out) : peek(r) == '(' ? read_array(r, ')', out) : read_object(r, out);
+        ok = peek(r) == '['   ? read_array(r, ']', out)
+             : peek(r) == '(' ? read_array(r, ')', out)
+                              : read_object(r, out);
         r->depth--;
         return ok;
     case '-':

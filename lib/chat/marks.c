@@ -8,9 +8,9 @@ bool loam__is_name_char(char c)
            (c && strchr("_.:/-", c));
 }
 
-mark loam__mark(const char *text)
+mark loam__mark(const char *s)
 {
-    return (mark){text, strlen(text)};
+    return (mark){s, strlen(s)};
 }
 
 mark loam__mark_trim(mark k)

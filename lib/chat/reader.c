@@ -42,10 +42,10 @@ struct loam_reader {
     style style;
     value tools;
     mode mode;
-    loam__buf text;   /* what has come and is not decided */
-    size_t at;        /* up to here it is */
-    size_t given;     /* bytes at its start that are the prompt's: they are nowhere shown */
-    size_t n_text;    /* that have come */
+    loam__buf text; /* what has come and is not decided */
+    size_t at;      /* up to here it is */
+    size_t given;   /* bytes at its start that are the prompt's: they are nowhere shown */
+    size_t n_text;  /* that have come */
     uint32_t first_id;
     bool fresh;       /* nothing but white space since the start or a mark */
     bool trim;        /* white space is left out until something else comes */
@@ -54,7 +54,7 @@ struct loam_reader {
     bool ended;
     call_scan scan;
     loam__buf content, thought, words, calls, events;
-    size_t taken; /* events */
+    size_t taken;        /* events */
     char name[MAX_NAME]; /* of the header */
     size_t n_name;
 };
@@ -108,8 +108,8 @@ loam_status loam__reader_new(loam__base *b, const char *source, size_t n_source,
                              const loam__chat_default *defaults, loam_reader **out)
 {
     loam_reader *r = loam__alloc(b, sizeof *r);
-    loam__buf *bufs[] = {&r->text, &r->content, &r->thought, &r->words,
-                         &r->calls, &r->events, &r->scan.pairs};
+    loam__buf *bufs[] = {&r->text,  &r->content, &r->thought,   &r->words,
+                         &r->calls, &r->events,  &r->scan.pairs};
     mark prompt = {0};
     if (!r) return LOAM_ERR_NOMEM;
     loam_status st = loam__base_init(&r->base, &b->hooks);
@@ -117,8 +117,7 @@ loam_status loam__reader_new(loam__base *b, const char *source, size_t n_source,
         loam__buf_init(bufs[i], &r->base, 0);
     loam__vm_init(&r->m, &r->base);
     r->fresh = true;
-    if (st == LOAM_OK &&
-        !read_request(r, source, n_source, request, n_request, defaults, &prompt))
+    if (st == LOAM_OK && !read_request(r, source, n_source, request, n_request, defaults, &prompt))
         st = r->m.status;
     if (st == LOAM_OK) r->trim = r->style.space_first;
     if (st == LOAM_OK) st = read_prompt(r, prompt);
@@ -136,8 +135,8 @@ void loam__reader_free(loam_reader *r)
 {
     if (!r) return;
     loam__base b = r->base;
-    loam__buf *bufs[] = {&r->text, &r->content, &r->thought, &r->words,
-                         &r->calls, &r->events, &r->scan.pairs};
+    loam__buf *bufs[] = {&r->text,  &r->content, &r->thought,   &r->words,
+                         &r->calls, &r->events,  &r->scan.pairs};
     for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
         loam__buf_free(bufs[i]);
     loam__vm_free(&r->m);
@@ -151,12 +150,12 @@ loam__base *loam__reader_base(const loam_reader *r)
 
 /* ---- what comes out ---- */
 
-static void tell(loam_reader *r, int32_t kind, uint32_t call, size_t from, size_t n)
+static void tell(loam_reader *r, int32_t kind, uint32_t index, size_t from, size_t n)
 {
-    const event e = {kind, call, from, n};
+    const event e = {kind, index, from, n};
     if (r->events.n) {
         event *last = (event *)(void *)(r->events.p + r->events.n - sizeof e);
-        if (last->kind == kind && last->call == call && last->from + last->n == from) {
+        if (last->kind == kind && last->call == index && last->from + last->n == from) {
             last->n += n; /* it goes on */
             return;
         }
@@ -170,7 +169,7 @@ static void say(loam_reader *r, size_t to)
     bool thought = r->mode == THOUGHT;
     loam__buf *b = thought ? &r->thought : &r->content;
     size_t from = r->at > r->given ? r->at : r->given;
-    if (to > r->at) r->fresh = r->trim = r->after_call = false;
+    if (to > from) r->fresh = r->trim = r->after_call = false;
     if (to > from) {
         tell(r, thought ? LOAM_READ_REASONING : LOAM_READ_CONTENT, 0, b->n, to - from);
         loam__buf_add(b, r->text.p + from, to - from);
@@ -272,8 +271,9 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
     } else {
         if (r->fresh) try_mark(s->think_open, p, n, (hit){.what = OPEN_THOUGHT}, best, &maybe);
         if (r->fresh) try_mark(s->think_close, p, n, (hit){.what = IGNORE}, best, &maybe);
-        for (uint32_t i = 0; r->after_call && i < s->n_after; i++)
-            try_mark(s->after[i], p, n, (hit){.what = IGNORE}, best, &maybe);
+        for (uint32_t i = 0; r->calls.n && i < s->n_after; i++)
+            if (r->after_call || s->after[i].p[0] == '<')
+                try_mark(s->after[i], p, n, (hit){.what = IGNORE}, best, &maybe);
         if (r->calls.n / sizeof(call) < MAX_CALLS) try_calls(r, p, n, best, &maybe);
         if (r->after_call && !best->length && (*p == ',' || *p == ';'))
             *best = (hit){.what = IGNORE, .length = 1};
@@ -284,11 +284,11 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
 
 /* ---- text and reasoning ---- */
 
-static void start_call(loam_reader *r, uint32_t style, size_t length)
+static void start_call(loam_reader *r, uint32_t which, size_t length)
 {
     r->mode = CALL;
     r->call_header = false;
-    loam__call_start(&r->scan, &r->style.calls[style], length);
+    loam__call_start(&r->scan, &r->style.calls[which], length);
 }
 
 static void take_mark(loam_reader *r, const hit *h)
@@ -333,10 +333,10 @@ static bool read_text(loam_reader *r, bool last)
     r->at = said = i;
     for (; i < n; i++) {
         if (loam__is_space(p[i])) continue;
-        if (held_from(said, i) > said) r->fresh = r->after_call = false;
+        if (i >= r->given && held_from(said, i) > said) r->fresh = r->after_call = false;
         if ((f = find_mark(r, p + i, n - i, last, &h)) != FOUND_NO) break;
         said = i + 1;
-        r->fresh = r->after_call = false;
+        if (i >= r->given) r->fresh = r->after_call = false;
     }
     if (f == FOUND || last) {
         say(r, drops_space(r, f == FOUND ? &h : NULL) ? held_from(said, i) : i);
@@ -421,9 +421,9 @@ static size_t word(mark k, size_t from)
     return from;
 }
 
-static bool starts_with(mark k, const char *text)
+static bool starts_with(mark k, const char *s)
 {
-    return k.n >= strlen(text) && memcmp(k.p, text, strlen(text)) == 0;
+    return k.n >= strlen(s) && memcmp(k.p, s, strlen(s)) == 0;
 }
 
 /* What a header says of its body: whom it is for, or which channel it is. */
@@ -436,14 +436,14 @@ static void take_header(loam_reader *r, mark header)
     if (at != NOT_FOUND) whom = loam__mark_cut(header, at + 3, word(header, at + 3));
     if ((at = loam__mark_find(header, "<|channel|>", 0)) != NOT_FOUND)
         channel = loam__mark_cut(header, at + 11, word(header, at + 11));
-    bool call = whom.n && whom.n <= MAX_NAME && !r->style.n_calls;
+    bool calls = whom.n && whom.n <= MAX_NAME && !r->style.n_calls;
     if (loam__mark_same(whom, loam__mark("user")) || loam__mark_same(whom, loam__mark("all")) ||
         loam__mark_same(whom, loam__mark("assistant")))
-        call = false;
+        calls = false;
     if (loam__mark_same(whom, loam__mark("self")) ||
         (!whom.n && loam__mark_same(channel, loam__mark("analysis"))))
         r->mode = THOUGHT;
-    else if (call) {
+    else if (calls) {
         if (starts_with(whom, "functions.")) whom = loam__mark_cut(whom, 10, whom.n);
         memcpy(r->name, whom.p, whom.n);
         r->n_name = whom.n;
@@ -504,7 +504,7 @@ static void drop_events(loam_reader *r)
     r->events.n = r->taken = 0;
 }
 
-loam_status loam__reader_push(loam_reader *r, const char *text, size_t n)
+loam_status loam__reader_push(loam_reader *r, const char *p, size_t n)
 {
     if (r->m.status != LOAM_OK) return r->m.status;
     if (r->ended)
@@ -514,7 +514,7 @@ loam_status loam__reader_push(loam_reader *r, const char *text, size_t n)
                           "a message of more than %d bytes is not read; end it", MAX_TEXT);
     drop_events(r);
     r->n_text += n;
-    loam__buf_add(&r->text, text, n);
+    loam__buf_add(&r->text, p, n);
     if (r->text.status != LOAM_OK) return r->m.status = r->text.status;
     return run(r, false);
 }

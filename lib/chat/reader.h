@@ -1,4 +1,5 @@
-/* From a model's text back to a message: content, reasoning and tool calls, as the text comes in. */
+/* From a model's text back to a message: content, reasoning and tool calls, as the text comes in.
+ */
 #ifndef LOAM__CHAT_READER_H
 #define LOAM__CHAT_READER_H
 

@@ -1,38 +1,40 @@
-/* How models write calls whose templates do not show it: what such a model would write for the calls
- * of a probe, by marks that its template has in the description of tools or elsewhere. */
+/* How models write calls whose templates do not show it: what such a model would write for the
+ * calls of a probe, by marks that its template has in the description of tools or elsewhere. */
 #include <string.h>
 
 #include "style.h"
 
-#define ARGS_1 "{\"" PROBE_KEY_1 "\": \"" PROBE_VALUE_1 "\", \"" PROBE_KEY_2 "\": " PROBE_VALUE_2 "}"
-#define JSON_1 "{\"name\": \"" PROBE_NAME_1 "\", \"arguments\": " ARGS_1 "}"
-#define JSON_2 "{\"name\": \"" PROBE_NAME_2 "\", \"arguments\": " ARGS_1 "}"
-#define JSON_LIST "[" JSON_1 ", " JSON_2 "]"
-#define PYTHON_ARGS "(" PROBE_KEY_1 "=\"" PROBE_VALUE_1 "\", " PROBE_KEY_2 "=" PROBE_VALUE_2 ")"
-#define PYTHON_LIST "[" PROBE_NAME_1 PYTHON_ARGS ", " PROBE_NAME_2 PYTHON_ARGS "]"
+#define ARGS_1                                                                                     \
+    "{\"" PROBE_KEY_1 "\": \"" PROBE_VALUE_1 "\", \"" PROBE_KEY_2 "\": " PROBE_VALUE_2 "}"
+#define JSON_1        "{\"name\": \"" PROBE_NAME_1 "\", \"arguments\": " ARGS_1 "}"
+#define JSON_2        "{\"name\": \"" PROBE_NAME_2 "\", \"arguments\": " ARGS_1 "}"
+#define JSON_LIST     "[" JSON_1 ", " JSON_2 "]"
+#define PYTHON_ARGS   "(" PROBE_KEY_1 "=\"" PROBE_VALUE_1 "\", " PROBE_KEY_2 "=" PROBE_VALUE_2 ")"
+#define PYTHON_LIST   "[" PROBE_NAME_1 PYTHON_ARGS ", " PROBE_NAME_2 PYTHON_ARGS "]"
 #define LOOSE_ARGS(q) "{" PROBE_KEY_1 ":" q PROBE_VALUE_1 q "," PROBE_KEY_2 ":" PROBE_VALUE_2 "}"
-#define BOTH(f) f(PROBE_NAME_1) f(PROBE_NAME_2)
+#define BOTH(f)       f(PROBE_NAME_1) f(PROBE_NAME_2)
 #define PAIR(open, middle, close)                                                                  \
     open PROBE_KEY_1 middle PROBE_VALUE_1 close open PROBE_KEY_2 middle PROBE_VALUE_2 close
 
 #define QWEN_XML(name)                                                                             \
-    "<tool_call>\n<function=" name ">\n"                                                           \
-    PAIR("<parameter=", ">\n", "\n</parameter>\n") "</function>\n</tool_call>\n"
+    "<tool_call>\n<function=" name                                                                 \
+    ">\n" PAIR("<parameter=", ">\n", "\n</parameter>\n") "</function>\n</tool_call>\n"
 #define GLM(name)                                                                                  \
-    "<tool_call>" name "\n" PAIR("<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n")         \
-    "</tool_call>\n"
+    "<tool_call>" name                                                                             \
+    "\n" PAIR("<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n") "</tool_call>\n"
 #define INVOKE(name)                                                                               \
-    "<invoke name=\"" name "\">\n" PAIR("<parameter name=\"", "\">", "</parameter>\n") "</invoke>\n"
+    "<invoke name=\"" name "\">\n" PAIR("<parameter name=\"", "\">", "</parameter>\n") "</"        \
+                                                                                       "invoke>\n"
 #define KIMI(name)                                                                                 \
-    "<|tool_call_begin|>functions." name ":0<|tool_call_argument_begin|>" ARGS_1 "<|tool_call_end|>"
+    "<|tool_call_begin|>functions." name ":0<|tool_call_argument_begin|>" ARGS_1 "<|tool_call_"    \
+                                                                                 "end|>"
 #define MISTRAL(name) "[TOOL_CALLS]" name "[ARGS]" ARGS_1
 #define DEEPSEEK_R1(name)                                                                          \
     "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" name "\n```json\n" ARGS_1                        \
     "\n```<｜tool▁call▁end｜>"
-#define DEEPSEEK_V3(name)                                                                          \
-    "<｜tool▁call▁begin｜>" name "<｜tool▁sep｜>" ARGS_1 "<｜tool▁call▁end｜>"
-#define FUNCTION(name) "<function=" name ">" ARGS_1 "</function>"
-#define GEMMA(name) "<|tool_call>call:" name LOOSE_ARGS("<|\"|>") "<tool_call|>"
+#define DEEPSEEK_V3(name) "<｜tool▁call▁begin｜>" name "<｜tool▁sep｜>" ARGS_1 "<｜tool▁call▁end｜>"
+#define FUNCTION(name)    "<function=" name ">" ARGS_1 "</function>"
+#define GEMMA(name)       "<|tool_call>call:" name LOOSE_ARGS("<|\"|>") "<tool_call|>"
 #define FUNCTION_GEMMA(name)                                                                       \
     "<start_function_call>call:" name LOOSE_ARGS("<escape>") "<end_function_call>"
 
@@ -80,12 +82,12 @@ static bool has(mark source, const char *what)
 
 bool loam__style_samples(vm *m, mark source, style *s)
 {
-    bool found = true;
+    bool good = true;
     for (size_t i = 0; s->n_calls == 0 && i < sizeof samples / sizeof *samples; i++) {
         if (!has(source, samples[i].marks[0]) || !has(source, samples[i].marks[1])) continue;
-        if (!loam__style_calls(m, loam__mark(samples[i].text), &s->calls[0], s, &found))
+        if (!loam__style_calls(m, loam__mark(samples[i].text), &s->calls[0], s, &good))
             return false;
-        s->n_calls = found;
+        s->n_calls = good;
     }
     if (s->n_calls == 0 || !has(source, "<|python_tag|>")) return true;
     /* Calls of built-in tools are written beside those of the request. */

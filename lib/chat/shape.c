@@ -19,19 +19,19 @@ static bool has_args(vm *m, value v, bool *out)
 }
 
 /* Whether the style reads the call that begins there, and where it ends. */
-static bool reads(vm *m, const call_style *c, mark text, size_t begin, size_t *end, bool *good)
+static bool reads(vm *m, const call_style *c, mark k, size_t begin, size_t *end, bool *good)
 {
     call_scan s = {.pairs = {.base = m->base}};
     list *calls = loam__list_new(m, 0);
     *good = false;
     if (!calls) return false;
     loam__call_start(&s, c, begin);
-    if (loam__call_scan(&s, text.p, text.n, true) == CALL_WHOLE &&
-        loam__call_read(m, &s, text.p, loam__none(), calls) && calls->n > 0) {
+    if (loam__call_scan(&s, k.p, k.n, true) == CALL_WHOLE &&
+        loam__call_read(m, &s, k.p, loam__none(), calls) && calls->n > 0) {
         value name = calls->items[0];
         *end = s.at;
-        *good = name.kind == KIND_STRING && (loam__text_is(name.text, PROBE_NAME_1) ||
-                                             loam__text_is(name.text, PROBE_NAME_2));
+        *good = name.kind == KIND_STRING &&
+                (loam__text_is(name.text, PROBE_NAME_1) || loam__text_is(name.text, PROBE_NAME_2));
         if (*good && !has_args(m, calls->items[2], good)) *good = false;
     }
     loam__buf_free(&s.pairs);
@@ -73,8 +73,8 @@ static void note_after(style *s, mark k)
     s->after[s->n_after++] = k;
 }
 
-/* What stands in front of calls and behind them. before: the text up to the first one; between: from
- * the end of the first to the second, or none. */
+/* What stands in front of calls and behind them. before: the text up to the first one; between:
+ * from the end of the first to the second, or none. */
 static void note_marks(call_style *c, mark before, mark between)
 {
     static const char prefix[] = "functions.";
@@ -99,11 +99,14 @@ static void shorten_close(call_style *c, style *s)
         if (loam__is_space(c->close.p[i])) c->close.n = i;
 }
 
-/* Tags behind the last call. */
-static void note_tail(style *s, mark text, size_t end)
+/* What is behind the last call, and the tags in it. */
+static void note_tail(style *s, mark k, size_t end)
 {
-    mark tag;
-    for (size_t at = end; s->n_after < MAX_IGNORED && loam__mark_tag(text, &at, &tag);)
+    mark tail = loam__mark_trim(loam__mark_cut(k, end, k.n)), tag;
+    size_t at = 0;
+    note_after(s, tail);
+    if (!tail.n || (tail.p[0] != '<' && tail.p[0] != '[')) return;
+    while (s->n_after < MAX_IGNORED && loam__mark_tag(tail, &at, &tag))
         note_after(s, tag);
 }
 
@@ -157,8 +160,7 @@ static bool shape_json(vm *m, const places *at, call_style *c, style *s, bool *g
                         ? NOT_FOUND
                         : loam__mark_find(at->text, "{", end);
     mark between = {0};
-    if (second != NOT_FOUND && second < at->second)
-        between = loam__mark_cut(at->text, end, second);
+    if (second != NOT_FOUND && second < at->second) between = loam__mark_cut(at->text, end, second);
     note_marks(c, loam__mark_cut(at->text, 0, begin), between);
     if (between.p) {
         bool ok;
@@ -227,9 +229,9 @@ static bool shape_named(vm *m, places *at, call_style *c, style *s, bool *good)
     *c = (call_style){.kind = CALL_LOOSE};
     if (brace != at->name_end || loam__mark_find(at->text, ":", at->key_end) != at->key_end)
         return true;
-    size_t value = loam__mark_find(at->text, PROBE_VALUE_1, at->key_end);
-    if (value == NOT_FOUND) return true;
-    c->quote = loam__mark_trim(loam__mark_cut(at->text, at->key_end + 1, value));
+    size_t content = loam__mark_find(at->text, PROBE_VALUE_1, at->key_end);
+    if (content == NOT_FOUND) return true;
+    c->quote = loam__mark_trim(loam__mark_cut(at->text, at->key_end + 1, content));
     if (loam__mark_same(c->quote, loam__mark("\""))) c->quote.n = 0;
     return finish_named(m, at, c, s, good);
 }
@@ -257,11 +259,11 @@ static bool shape_python(vm *m, const places *at, call_style *c, style *s, bool 
 /* ---- pairs ---- */
 
 /* What stands between a key and its value; strings in CDATA are known as such elsewhere. */
-static mark key_mark(mark text, size_t from, size_t to)
+static mark key_mark(mark whole, size_t from, size_t to)
 {
     static const char data[] = "<![CDATA[";
     const size_t n = sizeof data - 1;
-    mark k = loam__mark_cut(text, from, to);
+    mark k = loam__mark_cut(whole, from, to);
     if (k.n >= n && memcmp(k.p + k.n - n, data, n) == 0) k.n -= n;
     return k;
 }
@@ -282,30 +284,30 @@ static void note_value_end(call_style *c, mark k)
 static bool shape_pairs(vm *m, places *at, call_style *c, style *s, bool *good)
 {
     const mark t = at->text;
-    size_t value, key, key_end, value_2;
+    size_t first, first_end, second, second_end, number;
     *good = false;
     *c = (call_style){.kind = CALL_PAIRS};
-    value = loam__mark_find(t, PROBE_VALUE_1, at->key_end);
-    if (value == NOT_FOUND) return true;
-    size_t value_end = value + strlen(PROBE_VALUE_1);
-    if ((key = loam__mark_find(t, PROBE_KEY_2, value_end)) == NOT_FOUND) return true;
-    key_end = key + strlen(PROBE_KEY_2);
-    if ((value_2 = loam__mark_find(t, PROBE_VALUE_2, key_end)) == NOT_FOUND) return true;
+    first = loam__mark_find(t, PROBE_VALUE_1, at->key_end);
+    if (first == NOT_FOUND) return true;
+    first_end = first + strlen(PROBE_VALUE_1);
+    if ((second = loam__mark_find(t, PROBE_KEY_2, first_end)) == NOT_FOUND) return true;
+    second_end = second + strlen(PROBE_KEY_2);
+    if ((number = loam__mark_find(t, PROBE_VALUE_2, second_end)) == NOT_FOUND) return true;
 
-    mark first = loam__mark_cut(t, at->name_end, at->key);
-    mark next = loam__mark_cut(t, value_end, key);
-    mark text = key_mark(t, at->key_end, value), other = key_mark(t, key_end, value_2);
-    c->key_open = common_end(first, next);
-    c->name_end = loam__mark_trim(loam__mark_cut(first, 0, first.n - c->key_open.n));
-    c->value_lines = text.n && text.p[text.n - 1] == '\n';
-    note_value_end(c, loam__mark_cut(next, 0, next.n - c->key_open.n));
-    c->key_end[0] = loam__mark_trim(text);
-    if (!loam__mark_same(text, other)) c->key_end[1] = loam__mark_trim(other);
+    const mark to_key = loam__mark_cut(t, at->name_end, at->key);
+    const mark between_pairs = loam__mark_cut(t, first_end, second);
+    const mark string = key_mark(t, at->key_end, first), other = key_mark(t, second_end, number);
+    c->key_open = common_end(to_key, between_pairs);
+    c->name_end = loam__mark_trim(loam__mark_cut(to_key, 0, to_key.n - c->key_open.n));
+    c->value_lines = string.n && string.p[string.n - 1] == '\n';
+    note_value_end(c, loam__mark_cut(between_pairs, 0, between_pairs.n - c->key_open.n));
+    c->key_end[0] = loam__mark_trim(string);
+    if (!loam__mark_same(string, other)) c->key_end[1] = loam__mark_trim(other);
     c->key_open = loam__mark_trim(c->key_open);
     if (!c->key_open.n || !c->key_end[0].n || !c->value_end.n) return true;
 
     /* The closing mark is not known yet: it is what is behind the last pair. */
-    size_t end = value_2 + strlen(PROBE_VALUE_2), length;
+    size_t end = number + strlen(PROBE_VALUE_2), length;
     const mark repeated = c->repeats_key ? loam__mark(PROBE_KEY_2) : (mark){0};
     const mark parts[] = {c->value_end, repeated, c->value_end_2};
     while (end < t.n && loam__is_space(t.p[end]))
@@ -326,22 +328,22 @@ static bool shape_pairs(vm *m, places *at, call_style *c, style *s, bool *good)
 
 /* ---- any ---- */
 
-bool loam__style_calls(vm *m, mark text, call_style *c, style *s, bool *found)
+bool loam__style_calls(vm *m, mark k, call_style *c, style *s, bool *good)
 {
-    places at = {.text = text};
-    *found = false;
-    at.key = loam__mark_find(text, PROBE_KEY_1, 0);
-    if (at.key == NOT_FOUND || loam__mark_find(text, PROBE_NAME_1, 0) == NOT_FOUND) return true;
-    at.name = loam__mark_find_last(text, PROBE_NAME_1, at.key);
-    if (at.name == NOT_FOUND) at.name = loam__mark_find(text, PROBE_NAME_1, 0);
+    places at = {.text = k};
+    *good = false;
+    at.key = loam__mark_find(k, PROBE_KEY_1, 0);
+    if (at.key == NOT_FOUND || loam__mark_find(k, PROBE_NAME_1, 0) == NOT_FOUND) return true;
+    at.name = loam__mark_find_last(k, PROBE_NAME_1, at.key);
+    if (at.name == NOT_FOUND) at.name = loam__mark_find(k, PROBE_NAME_1, 0);
     at.name_end = at.name + strlen(PROBE_NAME_1);
     at.key_end = at.key + strlen(PROBE_KEY_1);
-    at.second = loam__mark_find_last(text, PROBE_NAME_2, text.n);
+    at.second = loam__mark_find_last(k, PROBE_NAME_2, k.n);
     if (at.second != NOT_FOUND && at.second < at.key) at.second = NOT_FOUND;
-    if (!shape_json(m, &at, c, s, found)) return false;
-    if (*found || at.name > at.key) return true;
-    if (!shape_named(m, &at, c, s, found)) return false;
-    if (*found) return true;
-    if (!shape_python(m, &at, c, s, found)) return false;
-    return *found || shape_pairs(m, &at, c, s, found);
+    if (!shape_json(m, &at, c, s, good)) return false;
+    if (!*good && at.name < at.key && !shape_named(m, &at, c, s, good)) return false;
+    if (!*good && at.name < at.key && !shape_python(m, &at, c, s, good)) return false;
+    if (!*good && at.name < at.key && !shape_pairs(m, &at, c, s, good)) return false;
+    if (!*good) s->n_after = 0;
+    return true;
 }

@@ -12,7 +12,8 @@ typedef struct prober {
     const style_request *from;
     const char *members; /* the request's other variables, as JSON members */
     size_t n_members;
-    bool tired; /* the template ran into a limit: no more of this */
+    bool no_tools; /* the template fails when it gets any */
+    bool tired;    /* it ran into a limit: no more of this */
 } prober;
 
 static const char tools[] =
@@ -26,13 +27,13 @@ static const char tools[] =
     "\":{\"type\":\"integer\",\"description\":\"d\"}},\"required\":[\"" PROBE_KEY_1 "\"]}}}]";
 
 /* Variables that templates ask for, in front of the request's own. */
-static const char before[] =
-    "\"documents\":null,\"functions\":\"[]\",\"datetime\":\"2025-01-01\"";
+static const char before[] = "\"documents\":null,\"functions\":\"[]\",\"datetime\":\"2025-01-01\"";
 static const char no_tokens[] = ",\"bos_token\":\"\",\"eos_token\":\"\"";
 static const char user[] = "{\"role\":\"user\",\"content\":\"" PROBE_USER "\"}";
 
 #define ANSWER "{\"role\":\"assistant\",\"content\":\"" PROBE_TEXT "\""
-#define ARGUMENTS "{\"" PROBE_KEY_1 "\":\"" PROBE_VALUE_1 "\",\"" PROBE_KEY_2 "\":" PROBE_VALUE_2 "}"
+#define ARGUMENTS                                                                                  \
+    "{\"" PROBE_KEY_1 "\":\"" PROBE_VALUE_1 "\",\"" PROBE_KEY_2 "\":" PROBE_VALUE_2 "}"
 #define STRING_ARGUMENTS                                                                           \
     "\"{\\\"" PROBE_KEY_1 "\\\": \\\"" PROBE_VALUE_1 "\\\", \\\"" PROBE_KEY_2                      \
     "\\\": " PROBE_VALUE_2 "}\""
@@ -41,8 +42,8 @@ static const char user[] = "{\"role\":\"user\",\"content\":\"" PROBE_USER "\"}";
     "\",\"arguments\":" arguments "}}"
 #define CALLING(content, calls)                                                                    \
     "{\"role\":\"assistant\",\"content\":" content ",\"tool_calls\":[" calls "]"
-#define TWO(a) CALL(PROBE_NAME_1, PROBE_ID_1, a) "," CALL(PROBE_NAME_2, PROBE_ID_2, a)
-#define ONE(a) CALL(PROBE_NAME_1, PROBE_ID_1, a)
+#define TWO(a)          CALL(PROBE_NAME_1, PROBE_ID_1, a) "," CALL(PROBE_NAME_2, PROBE_ID_2, a)
+#define ONE(a)          CALL(PROBE_NAME_1, PROBE_ID_1, a)
 #define THOUGHT(member) ",\"" member "\":\"" PROBE_THOUGHT "\""
 
 static const char plain[] = ANSWER "}";
@@ -54,8 +55,8 @@ static const char *const thoughts[] = {
     "\",\"text\":\"" PROBE_THOUGHT "\"},{\"type\":\"text\",\"text\":\"" PROBE_TEXT "\"}]}",
     CALLING("\"\"", ONE(ARGUMENTS)) THOUGHT("reasoning_content") THOUGHT("reasoning") "}",
     CALLING("\"\"", ONE(ARGUMENTS)) THOUGHT("thinking") "}",
-    "{\"role\":\"assistant\",\"content\":{\"blocks\":[{\"type\":\"thoughts\",\"text\":\""
-    PROBE_THOUGHT "\"},{\"type\":\"response\",\"text\":\"" PROBE_TEXT "\"}]}}",
+    "{\"role\":\"assistant\",\"content\":{\"blocks\":[{\"type\":\"thoughts\",\"text\":"
+    "\"" PROBE_THOUGHT "\"},{\"type\":\"response\",\"text\":\"" PROBE_TEXT "\"}]}}",
 };
 /* The first whose calls are rendered is read. */
 static const struct calling {
@@ -73,9 +74,9 @@ static const struct calling {
 
 /* ---- rendering ---- */
 
-static void add(loam__buf *b, const char *text)
+static void add(loam__buf *b, const char *s)
 {
-    loam__buf_add(b, text, strlen(text));
+    loam__buf_add(b, s, strlen(s));
 }
 
 /* Copy a text into the vm's memory. */
@@ -92,17 +93,17 @@ static bool keep(vm *m, mark k, mark *out)
 static bool render(prober *p, const char *json, size_t n_json, mark *out)
 {
     vm *m = p->m;
-    loam__buf text;
+    loam__buf written;
     bool ok = true;
     *out = (mark){0};
     if (p->tired) return true;
-    loam__buf_init(&text, m->base, 0);
+    loam__buf_init(&written, m->base, 0);
     loam_status st = loam__template_render(m->base, p->from->source, p->from->n_source, json,
-                                           n_json, p->from->defaults, &text, NULL);
+                                           n_json, p->from->defaults, &written, NULL);
     p->tired = st == LOAM_ERR_LIMIT;
     if (st == LOAM_ERR_NOMEM) ok = loam__vm_fail(m, st, "out of memory");
-    if (st == LOAM_OK) ok = keep(m, (mark){text.p, text.n}, out);
-    loam__buf_free(&text);
+    if (st == LOAM_OK) ok = keep(m, (mark){written.p, written.n}, out);
+    loam__buf_free(&written);
     return ok;
 }
 
@@ -120,7 +121,7 @@ static bool probe(prober *p, const char *message, bool with_tools, bool prompt, 
     add(&json, user);
     if (message) add(&json, ","), add(&json, message);
     add(&json, "],\"tools\":");
-    add(&json, with_tools ? tools : "null");
+    add(&json, with_tools && !p->no_tools ? tools : "null");
     add(&json, ",\"add_generation_prompt\":");
     add(&json, prompt ? "true}" : "false}");
     bool ok = json.status == LOAM_OK ? render(p, json.p, json.n, &all)
@@ -189,16 +190,29 @@ typedef struct probes {
     size_t header; /* bytes that the prompt and every answer begin with */
 } probes;
 
+/* Whether there is a thought, and then an answer or a call. */
+static bool shows_thought(mark k)
+{
+    size_t at = loam__mark_find(k, PROBE_THOUGHT, 0);
+    if (at == NOT_FOUND || loam__mark_find(k, "'type': 'th", 0) != NOT_FOUND ||
+        loam__mark_find(k, "\"type\": \"th", 0) != NOT_FOUND)
+        return false; /* or the list of parts was printed as it is */
+    return loam__mark_find(k, PROBE_TEXT, at) != NOT_FOUND ||
+           loam__mark_find(k, PROBE_NAME_1, at) != NOT_FOUND;
+}
+
 static bool all_probes(prober *p, probes *all)
 {
     memset(all, 0, sizeof *all);
-    if (!probe(p, NULL, true, true, &all->prompt) ||
-        !probe(p, NULL, true, false, &all->without) || !probe(p, plain, true, false, &all->plain))
+    if (!probe(p, NULL, true, true, &all->prompt)) return false;
+    p->no_tools = !all->prompt.p;
+    if (p->no_tools && !probe(p, NULL, false, true, &all->prompt)) return false;
+    if (!probe(p, NULL, true, false, &all->without) || !probe(p, plain, true, false, &all->plain))
         return false;
     if (loam__mark_find(all->plain, PROBE_TEXT, 0) == NOT_FOUND) all->plain.n = 0;
     for (size_t i = 0; !all->thought.n && i < sizeof thoughts / sizeof *thoughts; i++) {
         if (!probe(p, thoughts[i], true, false, &all->thought)) return false;
-        if (loam__mark_find(all->thought, PROBE_THOUGHT, 0) == NOT_FOUND) all->thought.n = 0;
+        if (!shows_thought(all->thought)) all->thought.n = 0;
     }
     for (size_t i = 0; !all->calls.n && i < sizeof callings / sizeof *callings; i++) {
         if (!probe(p, callings[i].message, callings[i].with_tools, false, &all->calls))
@@ -271,8 +285,7 @@ static void think_open(style *s, probes *all, mark in_front)
         s->think_open = last;
         all->header = (size_t)(last.p - header.p);
     } else { /* only prompts have it */
-        s->think_open =
-            loam__mark_trim(loam__mark_cut(all->prompt, all->header, all->prompt.n));
+        s->think_open = loam__mark_trim(loam__mark_cut(all->prompt, all->header, all->prompt.n));
     }
 }
 
@@ -286,8 +299,9 @@ static void think_marks(style *s, probes *all)
     after = loam__mark_trim(loam__mark_cut(t, behind, next == NOT_FOUND ? t.n : next));
     s->think_close = after;
     if (loam__mark_tag(after, &at, &tag))
-        s->think_close =
-            tag.p == after.p ? tag : loam__mark_trim(loam__mark_cut(after, 0, tag.p - after.p));
+        s->think_close = tag.p == after.p
+                             ? tag
+                             : loam__mark_trim(loam__mark_cut(after, 0, (size_t)(tag.p - after.p)));
     if (!s->think_close.n || s->think_close.n > MAX_MARK) {
         s->think_close.n = 0;
         return;
@@ -357,6 +371,11 @@ static mark calls_text(const style *s, const probes *all)
     if (!t.n) return t;
     for (size_t i = from; s->think_close.n && i < name; i++)
         if (loam__mark_at(s->think_close, t.p + i, t.n - i, &length) == FOUND) from = i + length;
+    size_t end = loam__mark_find(all->plain, PROBE_TEXT, 0);
+    if (end != NOT_FOUND) { /* the end of the turn is no part of the calls */
+        mark tail = loam__mark_cut(all->plain, end + strlen(PROBE_TEXT), all->plain.n);
+        if (loam__mark_suffix(t, tail) == tail.n) t.n -= tail.n;
+    }
     return loam__mark_cut(t, from < name ? from : 0, t.n);
 }
 
@@ -385,7 +404,8 @@ static void channel_marks(style *s, const probes *all)
     if (!s->n_calls) return;
     call_style *c = &s->calls[0];
     size_t at = loam__mark_find_last(c->open, start.p, c->open.n);
-    if (at != NOT_FOUND) c->open = loam__mark_trim(loam__mark_cut(c->open, at + start.n, c->open.n));
+    if (at != NOT_FOUND)
+        c->open = loam__mark_trim(loam__mark_cut(c->open, at + start.n, c->open.n));
     c->section.n = 0;
     if (c->kind != CALL_PAIRS || !c->open.n) s->n_calls = 0; /* the header has the name */
 }
@@ -411,13 +431,13 @@ static bool find_prompt(prober *p, const style *s, mark *prompt)
 
 bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt)
 {
-    static const char *const without[] = {"messages", "tools",    "add_generation_prompt",
+    static const char *const without[] = {"messages", "tools",     "add_generation_prompt",
                                           "thinking", "documents", "enable_thinking",
                                           NULL};
     prober p = {.m = m, .from = from};
     mark source = {from->source, from->n_source}, members;
     probes all;
-    bool found = false;
+    bool shown = false;
     memset(s, 0, sizeof *s);
     if (!other_members(m, from->variables.dict, without, &members)) return false;
     p.members = members.p;
@@ -428,8 +448,8 @@ bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt)
     if (!s->channels && all.thought.n) think_marks(s, &all);
     if (!s->channels && !think_in_source(m, source, s)) return false;
     mark calls = calls_text(s, &all);
-    if (calls.n && !loam__style_calls(m, calls, &s->calls[0], s, &found)) return false;
-    s->n_calls = found;
+    if (calls.n && !loam__style_calls(m, calls, &s->calls[0], s, &shown)) return false;
+    s->n_calls = shown;
     if (s->channels) {
         channel_marks(s, &all);
     } else {

@@ -30,14 +30,14 @@ static inline bool loam__is_space(char c)
 }
 bool loam__is_name_char(char c); /* of functions: letters, digits, and some of _ . : / - */
 
-mark loam__mark(const char *text);
+mark loam__mark(const char *s);
 mark loam__mark_trim(mark k);
 mark loam__mark_cut(mark k, size_t from, size_t to);
 bool loam__mark_same(mark a, mark b);
 found loam__mark_at(mark k, const char *p, size_t n, size_t *length);
-size_t loam__mark_find(mark k, const char *needle, size_t from);      /* NOT_FOUND */
-size_t loam__mark_find_last(mark k, const char *needle, size_t to);   /* ends by `to` */
-size_t loam__mark_prefix(mark a, mark b);                             /* bytes that both begin with */
+size_t loam__mark_find(mark k, const char *needle, size_t from);    /* NOT_FOUND */
+size_t loam__mark_find_last(mark k, const char *needle, size_t to); /* ends by `to` */
+size_t loam__mark_prefix(mark a, mark b);                           /* bytes that both begin with */
 size_t loam__mark_suffix(mark a, mark b);
 size_t loam__mark_whole(mark k, size_t n); /* at most n, so that no tag is cut */
 /* The next thing in brackets at or behind *at, which goes on to its end. */
@@ -93,20 +93,20 @@ typedef struct style_request {
 bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt);
 
 /* What probes ask a template to write, and the samples show (samples.c). */
-#define PROBE_USER "probe_question"
-#define PROBE_TEXT "probe_answer"
+#define PROBE_USER    "probe_question"
+#define PROBE_TEXT    "probe_answer"
 #define PROBE_THOUGHT "probe_thought"
-#define PROBE_NAME_1 "probe_first"
-#define PROBE_NAME_2 "probe_second"
-#define PROBE_KEY_1 "probe_key"
+#define PROBE_NAME_1  "probe_first"
+#define PROBE_NAME_2  "probe_second"
+#define PROBE_KEY_1   "probe_key"
 #define PROBE_VALUE_1 "probe value"
-#define PROBE_KEY_2 "probe_size"
+#define PROBE_KEY_2   "probe_size"
 #define PROBE_VALUE_2 "7351"
-#define PROBE_ID_1 "probeid01"
-#define PROBE_ID_2 "probeid02"
+#define PROBE_ID_1    "probeid01"
+#define PROBE_ID_2    "probeid02"
 
 /* Read off how the calls in a text are written; false if they are not there as a reader wants. */
-bool loam__style_calls(vm *m, mark text, call_style *c, style *s, bool *found);
+bool loam__style_calls(vm *m, mark k, call_style *c, style *s, bool *good);
 /* Styles of templates that do not write calls themselves, by marks in the source (samples.c). */
 bool loam__style_samples(vm *m, mark source, style *s);
 
@@ -115,21 +115,21 @@ bool loam__style_samples(vm *m, mark source, style *s);
 /* A call that comes in piece by piece. Offsets count from where its text begins. */
 typedef struct call_scan {
     const call_style *style;
-    size_t begin;      /* behind the opening mark */
-    size_t at;         /* how far it has been looked at */
-    uint32_t phase;    /* of its kind */
-    uint32_t depth;    /* brackets */
-    char quote;        /* of the string it is in; 0: none, 'm': the style's mark */
-    bool escaped;      /* behind a \ */
-    bool data;         /* inside CDATA */
-    bool list;         /* Python calls in brackets */
+    size_t begin;   /* behind the opening mark */
+    size_t at;      /* how far it has been looked at */
+    uint32_t phase; /* of its kind */
+    uint32_t depth; /* brackets */
+    char quote;     /* of the string it is in; 0: none, 'm': the style's mark */
+    bool escaped;   /* behind a \ */
+    bool data;      /* inside CDATA */
+    bool list;      /* Python calls in brackets */
     size_t name, n_name, id, n_id, body, key;
-    loam__buf pairs;   /* call_pair[] */
+    loam__buf pairs; /* call_pair[] */
 } call_scan;
 
 typedef enum call_state { CALL_MORE, CALL_WHOLE, CALL_WRONG } call_state;
 
-void loam__call_start(call_scan *s, const call_style *style, size_t begin);
+void loam__call_start(call_scan *s, const call_style *how, size_t begin);
 void loam__call_arguments(call_scan *s); /* the name is known: they are all that comes */
 /* Look at the text from the last time on, of which n bytes are there; last: no more will come.
  * CALL_WHOLE and CALL_WRONG: s->at is where the rest begins. */
