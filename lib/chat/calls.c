@@ -160,7 +160,10 @@ static call_state name(call_scan *s, const char *p, size_t n, bool last)
     size_t back = s->at;
     if ((st = name_run(s, p, n, last, &s->name, &s->n_name)) == CALL_WHOLE)
         st = name_end(s, p, n, last);
-    if (st == CALL_MORE) s->at = back; /* names are short: they are looked at again */
+    if (st == CALL_MORE) { /* names are short: they are looked at again */
+        s->at = back;
+        if (c->id_open.n) s->n_id = 0;
+    }
     if (st == CALL_WHOLE) s->phase = c->kind == CALL_PAIRS ? GAP : BODY;
     return st;
 }

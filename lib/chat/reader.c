@@ -51,6 +51,7 @@ struct loam_reader {
     bool trim;        /* white space is left out until something else comes */
     bool after_call;  /* closing marks of calls are expected */
     bool call_header; /* a header named the function; the body is its arguments */
+    bool bare;        /* the call has no mark in front */
     bool ended;
     call_scan scan;
     loam__buf content, thought, words, calls, events;
@@ -259,6 +260,8 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
     const style *s = &r->style;
     bool maybe = false;
     *best = (hit){0};
+    if (r->mode == THOUGHT)
+        try_mark(s->think_close, p, n, (hit){.what = CLOSE_THOUGHT}, best, &maybe);
     for (uint32_t i = 0; i < s->n_ignored; i++)
         try_mark(s->ignored[i], p, n, (hit){.what = IGNORE}, best, &maybe);
     if (s->channels) {
@@ -266,7 +269,6 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
         try_mark(loam__mark("<|channel|>"), p, n, (hit){.what = OPEN_HEADER}, best, &maybe);
     }
     if (r->mode == THOUGHT) {
-        try_mark(s->think_close, p, n, (hit){.what = CLOSE_THOUGHT}, best, &maybe);
         if (r->fresh) try_mark(s->think_open, p, n, (hit){.what = IGNORE}, best, &maybe);
     } else {
         if (r->fresh) try_mark(s->think_open, p, n, (hit){.what = OPEN_THOUGHT}, best, &maybe);
@@ -284,27 +286,23 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
 
 /* ---- text and reasoning ---- */
 
-static void start_call(loam_reader *r, uint32_t which, size_t length)
-{
-    r->mode = CALL;
-    r->call_header = false;
-    loam__call_start(&r->scan, &r->style.calls[which], length);
-}
-
-static void take_mark(loam_reader *r, const hit *h)
+/* Go on behind a mark, or with the call that it opens: gap bytes of white space and the mark stay in
+ * front of that, for it may yet be content. */
+static void take_mark(loam_reader *r, const hit *h, size_t gap)
 {
     if (h->what == OPEN_CALL) {
-        start_call(r, h->style, h->length);
+        r->mode = CALL;
+        r->call_header = false;
+        r->bare = h->length == 0;
+        loam__call_start(&r->scan, &r->style.calls[h->style], gap + h->length);
         return;
     }
-    r->at += h->length;
     r->trim = r->fresh = true;
+    r->at += gap;
+    if (h->what == OPEN_HEADER) r->mode = HEADER; /* which begins with the mark */
+    else r->at += h->length;
     if (h->what == OPEN_THOUGHT) r->mode = THOUGHT;
     if (h->what == CLOSE_THOUGHT) r->mode = TEXT;
-    if (h->what == OPEN_HEADER) {
-        r->at -= h->length; /* the header's first mark says something, too */
-        r->mode = HEADER;
-    }
 }
 
 /* White space that is held back: more than this is said. */
@@ -338,11 +336,15 @@ static bool read_text(loam_reader *r, bool last)
         said = i + 1;
         if (i >= r->given) r->fresh = r->after_call = false;
     }
-    if (f == FOUND || last) {
-        say(r, drops_space(r, f == FOUND ? &h : NULL) ? held_from(said, i) : i);
+    if (f == FOUND) {
+        say(r, drops_space(r, &h) ? held_from(said, i) : i);
+        take_mark(r, &h, i - r->at);
+        return true;
+    }
+    if (last) {
+        say(r, drops_space(r, NULL) ? held_from(said, i) : i);
         r->at = i;
-        if (f == FOUND) take_mark(r, &h);
-        return f == FOUND;
+        return false;
     }
     say(r, held_from(said, i));
     return false;
@@ -356,7 +358,6 @@ static bool take_calls(loam_reader *r, vm *m)
     const char *p = r->text.p + r->at;
     list *calls = loam__list_new(m, 0);
     value function;
-    bool bare = r->scan.begin == 0 && !r->call_header;
     if (!calls || !(m->names = loam__dict_new(m))) return false;
     if (!loam__call_read(m, &r->scan, p, r->tools, calls) || calls->n == 0) return false;
     if (calls->n / 3 + r->calls.n / sizeof(call) > MAX_CALLS) return false;
@@ -365,7 +366,7 @@ static bool take_calls(loam_reader *r, vm *m)
             return false;
         if (calls->items[i].kind != KIND_STRING) return false;
         if (!loam__tool_named(m, r->tools, calls->items[i].text, &function)) return false;
-        if (bare && function.kind == KIND_ABSENT) return false; /* some other JSON */
+        if (r->bare && function.kind == KIND_ABSENT) return false; /* some other JSON */
     }
     for (size_t i = 0; i < calls->n; i += 3)
         if (!add_call(r, m, &calls->items[i])) return false;
@@ -448,6 +449,7 @@ static void take_header(loam_reader *r, mark header)
         memcpy(r->name, whom.p, whom.n);
         r->n_name = whom.n;
         r->call_header = true;
+        r->bare = false;
         r->mode = CALL;
         loam__call_start(&r->scan, &arguments, 0);
         loam__call_arguments(&r->scan);

@@ -239,7 +239,7 @@ static void ignore(style *s, mark k)
     if (words || k.n > MAX_MARK || s->n_ignored == MAX_IGNORED) return;
     for (uint32_t i = 0; i < s->n_ignored; i++)
         if (loam__mark_same(s->ignored[i], k)) return;
-    if (loam__mark_same(k, s->think_open) || loam__mark_same(k, s->think_close)) return;
+    if (loam__mark_same(k, s->think_open)) return;
     for (uint32_t i = 0; i < s->n_calls; i++)
         if (loam__mark_same(k, s->calls[i].open) || loam__mark_same(k, s->calls[i].section)) return;
     s->ignored[s->n_ignored++] = k;
@@ -379,14 +379,14 @@ static mark calls_text(const style *s, const probes *all)
     return loam__mark_cut(t, from < name ? from : 0, t.n);
 }
 
-/* A prompt may end with what stands in front of a call or of the content, as >>> does. */
+/* A prompt may end with a mark that says something, as <think> and >>> do. */
 static void shorten_header(const style *s, probes *all)
 {
-    mark header = loam__mark_cut(all->prompt, 0, all->header);
-    for (uint32_t i = 0; i < s->n_calls; i++) {
-        const mark open = s->calls[i].open;
+    mark header = loam__mark_trim(loam__mark_cut(all->prompt, 0, all->header));
+    for (uint32_t i = 0; i <= s->n_calls; i++) {
+        const mark open = i < s->n_calls ? s->calls[i].open : s->think_open;
         if (!open.n || header.n < open.n || loam__mark_suffix(header, open) < open.n) continue;
-        all->header -= open.n;
+        all->header = (size_t)(header.p - all->prompt.p) + header.n - open.n;
         return;
     }
 }
