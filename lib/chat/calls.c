@@ -303,7 +303,7 @@ static call_state value_run(call_scan *s, const char *p, size_t n, bool last)
 {
     call_pair *pair = (call_pair *)(void *)(s->pairs.p + s->pairs.n) - 1;
     const mark open = {data_open, sizeof data_open - 1}, close = {data_close, 3};
-    size_t length, end;
+    size_t length, end = 0;
     for (; s->at < n; s->at++) {
         found f = FOUND_NO;
         if (s->data || p[s->at] == '<') {

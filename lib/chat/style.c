@@ -165,16 +165,23 @@ static bool other_members(vm *m, const dict *d, const char *const *without, mark
     return ok;
 }
 
-/* Render the request itself, with or without what asks for an answer. */
+/* Render the request itself, with or without what asks for an answer. A request without messages is
+ * one with the probe's question. */
 static bool render_request(prober *p, bool prompt, mark *out)
 {
-    static const char *const without[] = {"add_generation_prompt", NULL};
+    static const char *const with[] = {"add_generation_prompt", NULL};
+    static const char *const without[] = {"add_generation_prompt", "messages", NULL};
     loam__buf json;
     mark members;
-    if (!other_members(p->m, p->from->variables.dict, without, &members)) return false;
+    value messages;
+    if (!loam__member(p->m, p->from->variables, "messages", &messages)) return false;
+    bool asked = messages.kind == KIND_LIST;
+    if (!other_members(p->m, p->from->variables.dict, asked ? with : without, &members))
+        return false;
     loam__buf_init(&json, p->m->base, 0);
     add(&json, prompt ? "{\"add_generation_prompt\":true" : "{\"add_generation_prompt\":false");
     loam__buf_add(&json, members.p, members.n);
+    if (!asked) add(&json, ",\"messages\":["), add(&json, user), add(&json, "]");
     add(&json, "}");
     bool ok = json.status == LOAM_OK ? render(p, json.p, json.n, out)
                                      : loam__vm_fail(p->m, json.status, "out of memory");
