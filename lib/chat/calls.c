@@ -258,6 +258,7 @@ static call_state key(call_scan *s, const char *p, size_t n)
                           .string = which == 0 && s->style->key_end[1].n};
         s->at += length;
         loam__buf_add(&s->pairs, &pair, sizeof pair);
+        if (s->pairs.status != LOAM_OK) return CALL_WRONG; /* and the caller looks there */
         s->phase = VALUE;
         return CALL_WHOLE;
     }
@@ -504,6 +505,7 @@ static bool plain_text(vm *m, mark v, value *out)
 
 static bool nested(vm *m, const call_style *c, mark v, value schema, value *out);
 
+/* string: the marks say that it is one. */
 static bool pair_value(vm *m, const call_style *c, mark v, value schema, bool string, value *out)
 {
     const literal_style how = {.python = true};
@@ -519,40 +521,49 @@ static bool pair_value(vm *m, const call_style *c, mark v, value schema, bool st
     return plain_text(m, v, out);
 }
 
-/* Marks of an object's members or of a list's items, written as pairs are. */
-static bool nested(vm *m, const call_style *c, mark v, value schema, value *out)
+/* What is in the marks of an object's members or of a list's items. */
+static bool nested_pairs(vm *m, const call_scan *s, mark v, value schema, value *out)
 {
-    call_scan s = {.pairs = {.base = m->base}};
-    value properties, part, item, key;
+    const call_pair *pairs = (const call_pair *)(void *)s->pairs.p;
+    value properties, item, key, part;
     list *items = loam__list_new(m, 0);
     dict *members = loam__dict_new(m);
-    bool is_list = true, ok = items && members && loam__vm_enter(m);
+    bool is_list = true;
+    if (!items || !members || !loam__member(m, schema, "properties", &properties) ||
+        !loam__member(m, schema, "items", &item))
+        return false;
+    for (size_t i = 0; i < s->pairs.n / sizeof *pairs; i++) {
+        const mark word = {v.p + pairs[i].key, pairs[i].n_key};
+        const mark inside = {v.p + pairs[i].value, pairs[i].n_value};
+        is_list = is_list && loam__mark_same(word, loam__mark("item"));
+        part.kind = KIND_ABSENT;
+        if (!loam__text_value(m, word.p, word.n, &key)) return false;
+        if (properties.kind == KIND_DICT &&
+            !loam__dict_get_text(m, properties.dict, key.text, &part))
+            return false;
+        if (part.kind == KIND_ABSENT) part = item;
+        if (!pair_value(m, s->style, inside, part, false, &part) ||
+            !loam__list_add(m, items, part) || !loam__dict_set(m, members, key, part))
+            return false;
+    }
+    *out = is_list ? loam__list_value(items) : loam__dict_value(members);
+    return true;
+}
+
+/* A value that begins as a pair does: pairs up to its end, or text after all. */
+static bool nested(vm *m, const call_style *c, mark v, value schema, value *out)
+{
     call_style inner = *c;
+    call_scan s = {.pairs = {.base = m->base}};
     inner.close = (mark){0};
     loam__call_start(&s, &inner, 0);
     s.phase = GAP;
-    ok = ok && loam__member(m, schema, "properties", &properties) &&
-         loam__member(m, schema, "items", &item);
-    if (ok && loam__call_scan(&s, v.p, v.n, true) != CALL_WHOLE) {
-        loam__vm_leave(m);
-        loam__buf_free(&s.pairs);
-        return plain_text(m, v, out);
-    }
-    const call_pair *pairs = (const call_pair *)(void *)s.pairs.p;
-    for (size_t i = 0; ok && i < s.pairs.n / sizeof *pairs; i++) {
-        const call_pair *q = &pairs[i];
-        mark word = {v.p + q->key, q->n_key}, inside = {v.p + q->value, q->n_value};
-        if (!loam__mark_same(word, loam__mark("item"))) is_list = false;
-        ok = loam__text_value(m, word.p, word.n, &key);
-        part.kind = KIND_ABSENT;
-        if (ok && properties.kind == KIND_DICT)
-            ok = loam__dict_get_text(m, properties.dict, key.text, &part);
-        ok = ok && pair_value(m, c, inside, part.kind == KIND_ABSENT ? item : part, false, &part) &&
-             loam__list_add(m, items, part) && loam__dict_set(m, members, key, part);
-    }
-    if (ok) loam__vm_leave(m);
+    bool pairs = loam__call_scan(&s, v.p, v.n, true) == CALL_WHOLE, ok;
+    if (s.pairs.status != LOAM_OK) m->status = s.pairs.status;
+    ok = m->status == LOAM_OK && loam__vm_enter(m);
+    ok = ok && (pairs ? nested_pairs(m, &s, v, schema, out) : plain_text(m, v, out));
+    loam__vm_leave(m);
     loam__buf_free(&s.pairs);
-    *out = is_list ? loam__list_value(items) : loam__dict_value(members);
     return ok;
 }
 

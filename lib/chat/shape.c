@@ -34,6 +34,7 @@ static bool reads(vm *m, const call_style *c, mark k, size_t begin, size_t *end,
                 (loam__text_is(name.text, PROBE_NAME_1) || loam__text_is(name.text, PROBE_NAME_2));
         if (*good && !has_args(m, calls->items[2], good)) *good = false;
     }
+    if (s.pairs.status != LOAM_OK) m->status = s.pairs.status;
     loam__buf_free(&s.pairs);
     return m->status == LOAM_OK;
 }
@@ -105,7 +106,10 @@ static void note_tail(style *s, mark k, size_t end)
     mark tail = loam__mark_trim(loam__mark_cut(k, end, k.n)), tag;
     size_t at = 0;
     note_after(s, tail);
-    if (!tail.n || (tail.p[0] != '<' && tail.p[0] != '[')) return;
+    if (!tail.n || (tail.p[0] != '<' && tail.p[0] != '[' && tail.n <= MAX_MARK)) return;
+    if (loam__mark_tag(tail, &at, &tag))
+        note_after(s, loam__mark_trim(loam__mark_cut(tail, 0, (size_t)(tag.p - tail.p))));
+    at = 0;
     while (s->n_after < MAX_IGNORED && loam__mark_tag(tail, &at, &tag))
         note_after(s, tag);
 }

@@ -359,23 +359,26 @@ static void content_marks(style *s, probes *all)
     if (from == NOT_FOUND) return;
     lead = loam__mark_cut(t, all->header < from ? all->header : from, from);
     tail = loam__mark_cut(t, from + strlen(PROBE_TEXT), t.n);
-    s->space_first = lead.n && loam__is_space(lead.p[0]) && !loam__mark_trim(lead).n;
+    s->space_first = from > 0 && loam__is_space(t.p[from - 1]);
     s->space_last = tail.n && loam__is_space(tail.p[0]);
     at = 0;
     mark tag;
     if (loam__mark_tag(lead, &at, &tag)) ignore_tags(s, lead);
     else ignore(s, loam__mark_trim(lead));
     at = 0;
+    ignore(s, loam__mark_trim(tail));
     while (loam__mark_tag(tail, &at, &tag))
         ignore(s, tag);
 }
 
-/* Where the calls begin: behind an empty thought. */
+/* Where the calls begin: behind what all answers begin with, and behind an empty thought. */
 static mark calls_text(const style *s, const probes *all)
 {
     mark t = all->calls;
-    size_t name = loam__mark_find(t, PROBE_NAME_1, 0), from = all->header, length;
+    size_t name = loam__mark_find(t, PROBE_NAME_1, 0), from = all->header, both, length;
     if (!t.n) return t;
+    both = loam__mark_whole(t, loam__mark_prefix(t, all->plain));
+    if (both > from && both < name) from = both;
     for (size_t i = from; s->think_close.n && i < name; i++)
         if (loam__mark_at(s->think_close, t.p + i, t.n - i, &length) == FOUND) from = i + length;
     size_t end = loam__mark_find(all->plain, PROBE_TEXT, 0);
@@ -419,7 +422,7 @@ static void channel_marks(style *s, const probes *all)
 
 /* ---- all together ---- */
 
-static bool find_prompt(prober *p, const style *s, mark *prompt)
+static bool find_prompt(prober *p, style *s, mark *prompt)
 {
     mark with, without;
     value asked;
@@ -430,6 +433,7 @@ static bool find_prompt(prober *p, const style *s, mark *prompt)
     size_t n = loam__mark_whole(with, loam__mark_prefix(with, without));
     *prompt = loam__mark_cut(with, n, with.n);
     if (prompt->n > MAX_PROBE) prompt->n = 0;
+    if (with.n && loam__is_space(with.p[with.n - 1])) s->space_first = false; /* it is there */
     mark end = loam__mark_trim(with);
     if (!prompt->n && s->think_open.n && loam__mark_suffix(end, s->think_open) == s->think_open.n)
         *prompt = s->think_open;
