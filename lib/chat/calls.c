@@ -553,8 +553,10 @@ static bool nested_pairs(vm *m, const call_scan *s, mark v, value schema, value 
 /* A value that begins as a pair does: pairs up to its end, or text after all. */
 static bool nested(vm *m, const call_style *c, mark v, value schema, value *out)
 {
+    enum { MAX_NESTED = 64 }; /* each level is scanned again, and takes a kilobyte of stack */
     call_style inner = *c;
     call_scan s = {.pairs = {.base = m->base}};
+    if (m->depth >= MAX_NESTED) return plain_text(m, v, out);
     inner.close = (mark){0};
     loam__call_start(&s, &inner, 0);
     s.phase = GAP;

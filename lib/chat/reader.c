@@ -41,6 +41,7 @@ struct loam_reader {
     vm m; /* holds the request and the marks */
     style style;
     value tools;
+    bool starts[256]; /* bytes that a mark may begin with */
     mode mode;
     loam__buf text; /* what has come and is not decided */
     size_t at;      /* up to here it is */
@@ -89,6 +90,31 @@ static bool read_request(loam_reader *r, const char *source, size_t n_source, co
     return loam__style_find(m, &from, &r->style, prompt);
 }
 
+static void note_start(loam_reader *r, mark k)
+{
+    if (k.n) r->starts[(unsigned char)k.p[0]] = true;
+}
+
+/* Most bytes begin no mark, and are not looked at twice. */
+static void note_starts(loam_reader *r)
+{
+    static const char bare[] = "{[,;";
+    const style *s = &r->style;
+    for (size_t i = 0; i < sizeof bare - 1; i++)
+        r->starts[(unsigned char)bare[i]] = true;
+    if (s->channels) r->starts['<'] = true;
+    note_start(r, s->think_open);
+    note_start(r, s->think_close);
+    for (uint32_t i = 0; i < s->n_ignored; i++)
+        note_start(r, s->ignored[i]);
+    for (uint32_t i = 0; i < s->n_after; i++)
+        note_start(r, s->after[i]);
+    for (uint32_t i = 0; i < s->n_calls; i++) {
+        note_start(r, s->calls[i].open);
+        note_start(r, s->calls[i].section);
+    }
+}
+
 static loam_status run(loam_reader *r, bool last);
 
 /* Read what the prompt ends with, as if the model had written it: that decides what state it leaves
@@ -120,6 +146,7 @@ loam_status loam__reader_new(loam__base *b, const char *source, size_t n_source,
     r->fresh = true;
     if (st == LOAM_OK && !read_request(r, source, n_source, request, n_request, defaults, &prompt))
         st = r->m.status;
+    if (st == LOAM_OK) note_starts(r);
     if (st == LOAM_OK) r->trim = r->style.space_first;
     if (st == LOAM_OK) st = read_prompt(r, prompt);
     if (st == LOAM_OK) {
@@ -332,7 +359,9 @@ static bool read_text(loam_reader *r, bool last)
     for (; i < n; i++) {
         if (loam__is_space(p[i])) continue;
         if (i >= r->given && held_from(said, i) > said) r->fresh = r->after_call = false;
-        if ((f = find_mark(r, p + i, n - i, last, &h)) != FOUND_NO) break;
+        if (r->starts[(unsigned char)p[i]] &&
+            (f = find_mark(r, p + i, n - i, last, &h)) != FOUND_NO)
+            break;
         said = i + 1;
         if (i >= r->given) r->fresh = r->after_call = false;
     }
