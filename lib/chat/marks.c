@@ -24,6 +24,7 @@ mark loam__mark_trim(mark k)
 
 mark loam__mark_cut(mark k, size_t from, size_t to)
 {
+    if (!k.p) return k;
     return (mark){k.p + from, to > from ? to - from : 0};
 }
 

@@ -48,11 +48,12 @@ struct loam_reader {
     size_t given;   /* bytes at its start that are the prompt's: they are nowhere shown */
     size_t n_text;  /* that have come */
     uint32_t first_id;
-    bool fresh;       /* nothing but white space since the start or a mark */
-    bool trim;        /* white space is left out until something else comes */
-    bool after_call;  /* closing marks of calls are expected */
-    bool call_header; /* a header named the function; the body is its arguments */
-    bool bare;        /* the call has no mark in front */
+    bool fresh;                  /* nothing but white space since the start or a mark */
+    bool trim;                   /* white space is left out until something else comes */
+    bool after_call;             /* closing marks of calls are expected */
+    bool call_header;            /* a header named the function; the body is its arguments */
+    bool bare;                   /* the call has no mark in front */
+    bool parted, parted_thought; /* something else came in between: more of it begins a line */
     bool ended;
     call_scan scan;
     loam__buf content, thought, words, calls, events;
@@ -191,16 +192,23 @@ static void tell(loam_reader *r, int32_t kind, uint32_t index, size_t from, size
     loam__buf_add(&r->events, &e, sizeof e);
 }
 
-/* Text up to `to` is content, or reasoning. */
-static void say(loam_reader *r, size_t to)
+static void speak(loam_reader *r, const char *p, size_t n)
 {
     bool thought = r->mode == THOUGHT;
     loam__buf *b = thought ? &r->thought : &r->content;
+    tell(r, thought ? LOAM_READ_REASONING : LOAM_READ_CONTENT, 0, b->n, n);
+    loam__buf_add(b, p, n);
+}
+
+/* Text up to `to` is content, or reasoning. */
+static void say(loam_reader *r, size_t to)
+{
+    bool *parted = r->mode == THOUGHT ? &r->parted_thought : &r->parted;
     size_t from = r->at > r->given ? r->at : r->given;
-    if (to > from) r->fresh = r->trim = r->after_call = false;
     if (to > from) {
-        tell(r, thought ? LOAM_READ_REASONING : LOAM_READ_CONTENT, 0, b->n, to - from);
-        loam__buf_add(b, r->text.p + from, to - from);
+        if (*parted && (r->mode == THOUGHT ? r->thought.n : r->content.n)) speak(r, "\n", 1);
+        speak(r, r->text.p + from, to - from);
+        *parted = r->fresh = r->trim = r->after_call = false;
     }
     r->at = to;
 }
@@ -313,8 +321,8 @@ static found find_mark(const loam_reader *r, const char *p, size_t n, bool last,
 
 /* ---- text and reasoning ---- */
 
-/* Go on behind a mark, or with the call that it opens: gap bytes of white space and the mark stay in
- * front of that, for it may yet be content. */
+/* Go on behind a mark, or with the call that it opens: gap bytes of white space and the mark stay
+ * in front of that, for it may yet be content. */
 static void take_mark(loam_reader *r, const hit *h, size_t gap)
 {
     if (h->what == OPEN_CALL) {
@@ -328,6 +336,7 @@ static void take_mark(loam_reader *r, const hit *h, size_t gap)
     r->at += gap;
     if (h->what == OPEN_HEADER) r->mode = HEADER; /* which begins with the mark */
     else r->at += h->length;
+    if (h->what == OPEN_THOUGHT || h->what == OPEN_HEADER) r->parted = r->parted_thought = true;
     if (h->what == OPEN_THOUGHT) r->mode = THOUGHT;
     if (h->what == CLOSE_THOUGHT) r->mode = TEXT;
 }
@@ -434,7 +443,7 @@ static bool read_call(loam_reader *r, bool last)
     r->mode = TEXT;
     if (good) {
         r->at += r->scan.at;
-        r->trim = r->fresh = r->after_call = true;
+        r->trim = r->fresh = r->after_call = r->parted = r->parted_thought = true;
     } else { /* all of it is content; none of it is read again */
         size_t end = r->scan.at > r->scan.begin ? r->scan.at : r->scan.begin;
         say(r, r->at + (end ? end : 1));
@@ -561,10 +570,9 @@ loam_status loam__reader_end(loam_reader *r)
 
 void loam__reader_next(loam_reader *r, loam_read_event *out)
 {
-    const event *e = (const event *)(void *)r->events.p + r->taken;
     const call *calls = (const call *)(void *)r->calls.p;
-    if (r->taken == r->events.n / sizeof *e) return;
-    r->taken++;
+    if (r->taken == r->events.n / sizeof(event)) return;
+    const event *e = (const event *)(void *)r->events.p + r->taken++;
     out->kind = e->kind;
     out->call = e->call;
     out->text_bytes = e->n;

@@ -27,7 +27,7 @@
                                                                                        "invoke>\n"
 #define KIMI(name)                                                                                 \
     "<|tool_call_begin|>functions." name ":0<|tool_call_argument_begin|>" ARGS_1 "<|tool_call_"    \
-                                                                                 "end|>"
+    "end|>"
 #define MISTRAL(name) "[TOOL_CALLS]" name "[ARGS]" ARGS_1
 #define DEEPSEEK_R1(name)                                                                          \
     "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" name "\n```json\n" ARGS_1                        \

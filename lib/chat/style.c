@@ -160,7 +160,7 @@ static bool other_members(vm *m, const dict *d, const char *const *without, mark
         if (!loam__put_json(m, d->entries[i].value, &compact)) return false;
     }
     if (!loam__put_ok(m)) return false;
-    bool ok = keep(m, (mark){m->out.p + begin, m->out.n - begin}, out);
+    bool ok = keep(m, loam__mark_cut((mark){m->out.p, m->out.n}, begin, m->out.n), out);
     loam__put_drop(m, begin);
     return ok;
 }
