@@ -1,6 +1,4 @@
 /* Readers of models' text: check the arguments, call, set the error. */
-#include "lib/chat/reader.h"
-
 #include <string.h>
 
 #include "handle.h"

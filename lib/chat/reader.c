@@ -1,7 +1,5 @@
 /* The machine that reads a model's text. It looks at each place once: what stands there is text, or
  * a mark, or it is not clear yet and waits for more. So cuts in the text change nothing. */
-#include "reader.h"
-
 #include <stdio.h>
 #include <string.h>
 
