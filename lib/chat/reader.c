@@ -129,25 +129,36 @@ static loam_status read_prompt(loam_reader *r, mark prompt)
     return st;
 }
 
+enum { BUFS = 7 };
+
+static void list_bufs(loam_reader *r, loam__buf *bufs[BUFS])
+{
+    loam__buf *const all[BUFS] = {&r->text,  &r->content, &r->thought,   &r->words,
+                                  &r->calls, &r->events,  &r->scan.pairs};
+    memcpy(bufs, all, sizeof all);
+}
+
 loam_status loam__reader_new(loam__base *b, const char *source, size_t n_source,
                              const char *request, size_t n_request,
                              const loam__chat_default *defaults, loam_reader **out)
 {
     loam_reader *r = loam__alloc(b, sizeof *r);
-    loam__buf *bufs[] = {&r->text,  &r->content, &r->thought,   &r->words,
-                         &r->calls, &r->events,  &r->scan.pairs};
+    loam__buf *bufs[BUFS];
     mark prompt = {0};
     if (!r) return LOAM_ERR_NOMEM;
     loam_status st = loam__base_init(&r->base, &b->hooks);
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+    list_bufs(r, bufs);
+    for (int i = 0; i < BUFS; i++)
         loam__buf_init(bufs[i], &r->base, 0);
     loam__vm_init(&r->m, &r->base);
     r->fresh = true;
     if (st == LOAM_OK && !read_request(r, source, n_source, request, n_request, defaults, &prompt))
         st = r->m.status;
-    if (st == LOAM_OK) note_starts(r);
-    if (st == LOAM_OK) r->trim = r->style.space_first;
-    if (st == LOAM_OK) st = read_prompt(r, prompt);
+    if (st == LOAM_OK) {
+        note_starts(r);
+        r->trim = r->style.space_first;
+        st = read_prompt(r, prompt);
+    }
     if (st == LOAM_OK) {
         r->base.error[0] = 0; /* of probes */
         *out = r;
@@ -162,9 +173,9 @@ void loam__reader_free(loam_reader *r)
 {
     if (!r) return;
     loam__base b = r->base;
-    loam__buf *bufs[] = {&r->text,  &r->content, &r->thought,   &r->words,
-                         &r->calls, &r->events,  &r->scan.pairs};
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+    loam__buf *bufs[BUFS];
+    list_bufs(r, bufs);
+    for (int i = 0; i < BUFS; i++)
         loam__buf_free(bufs[i]);
     loam__vm_free(&r->m);
     loam__free(&b, r);

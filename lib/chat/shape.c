@@ -123,53 +123,37 @@ static mark up_to_second(const places *at, size_t end)
 
 /* ---- JSON ---- */
 
-static bool shape_json(vm *m, const places *at, call_style *c, style *s, bool *good)
+/* The first place from which the style reads the call, and where it ends. */
+static bool leftmost_json(vm *m, const places *at, const call_style *c, size_t *begin, size_t *end)
 {
     enum { MOST_TRIES = 64 };
-    size_t begin = NOT_FOUND, end = 0, tries = 0;
-    size_t from = at->name < at->key ? at->name : at->key;
-    *good = false;
-    *c = (call_style){.kind = CALL_JSON};
+    size_t from = at->name < at->key ? at->name : at->key, tries = 0, e = 0;
+    bool good;
+    *begin = NOT_FOUND;
     for (size_t i = from; i-- > 0 && tries < MOST_TRIES;) {
-        bool ok = false;
-        size_t e = 0;
         if (at->text.p[i] != '{' && at->text.p[i] != '[') continue;
         tries++;
-        c->keyed = false;
-        if (!reads(m, c, at->text, i, &e, &ok)) return false;
-        if (!ok) {
-            c->keyed = true;
-            if (!reads(m, c, at->text, i, &e, &ok)) return false;
-        }
-        if (!ok || e <= at->key || e <= at->name) continue;
-        begin = i;
-        end = e;
-        if (c->keyed) break;
+        if (!reads(m, c, at->text, i, &e, &good)) return false;
+        if (good && e > at->key && e > at->name) *begin = i, *end = e;
     }
-    if (begin == NOT_FOUND) return true;
-    *good = true;
-    c->keyed = false;
-    bool plain;
-    size_t ignored;
-    if (!reads(m, c, at->text, begin, &ignored, &plain)) return false;
-    c->keyed = !plain;
-    while (c->keyed && begin > 0 && at->text.p[begin - 1] == '[')
-        begin--; /* [{"f": {...}}, {"g": {...}}] */
-    if (c->keyed) {
-        bool ok;
-        if (!reads(m, c, at->text, begin, &end, &ok)) return false;
-        if (!ok) return *good = false, true;
-    }
-    size_t second = at->second == NOT_FOUND || at->second < end
-                        ? NOT_FOUND
-                        : loam__mark_find(at->text, "{", end);
+    return true;
+}
+
+static bool shape_json(vm *m, const places *at, call_style *c, style *s, bool *good)
+{
+    size_t begin, end = 0, second = NOT_FOUND;
     mark between = {0};
+    bool again;
+    *c = (call_style){.kind = CALL_JSON};
+    if (!leftmost_json(m, at, c, &begin, &end)) return false;
+    c->keyed = begin == NOT_FOUND;
+    if (c->keyed && !leftmost_json(m, at, c, &begin, &end)) return false;
+    *good = begin != NOT_FOUND;
+    if (!*good) return true;
+    if (at->second != NOT_FOUND && at->second > end) second = loam__mark_find(at->text, "{", end);
     if (second != NOT_FOUND && second < at->second) between = loam__mark_cut(at->text, end, second);
     note_marks(c, loam__mark_cut(at->text, 0, begin), between);
-    if (between.p) {
-        bool ok;
-        if (!reads(m, c, at->text, second, &end, &ok)) return false;
-    }
+    if (between.p && !reads(m, c, at->text, second, &end, &again)) return false;
     note_after(s, c->close);
     note_tail(s, at->text, end);
     return true;

@@ -319,7 +319,7 @@ static void think_marks(style *s, probes *all)
 }
 
 /* Reasoning marks in the source of a template that renders no reasoning. */
-static bool think_in_source(vm *m, mark source, style *s)
+static void think_in_source(mark source, style *s)
 {
     static const char *const pairs[][2] = {
         {"<think>", "</think>"},
@@ -337,14 +337,12 @@ static bool think_in_source(vm *m, mark source, style *s)
         {"Here's my thought process:", "Here's my response:"},
         {"Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"},
     };
-    (void)m;
     for (size_t i = 0; !s->think_close.n && i < sizeof pairs / sizeof *pairs; i++)
         if (loam__mark_find(source, pairs[i][0], 0) != NOT_FOUND ||
             loam__mark_find(source, pairs[i][1], 0) != NOT_FOUND) {
             s->think_open = loam__mark(pairs[i][0]);
             s->think_close = loam__mark(pairs[i][1]);
         }
-    return true;
 }
 
 /* What is around the content: white space, and marks that say nothing. */
@@ -403,14 +401,13 @@ static void shorten_header(const style *s, probes *all)
 
 /* ---- messages with headers ---- */
 
-static void channel_marks(style *s, const probes *all)
+static void channel_marks(style *s)
 {
     static const char *const ends[] = {"<|end|>", "<|return|>", "<|call|>", "<|eom|>", "<|eot|>"};
     mark start = loam__mark("<|message|>");
     s->channels = true;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         ignore(s, loam__mark(ends[i]));
-    (void)all;
     if (!s->n_calls) return;
     call_style *c = &s->calls[0];
     size_t at = loam__mark_find_last(c->open, start.p, c->open.n);
@@ -457,12 +454,12 @@ bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt)
     s->channels = loam__mark_find(source, "<|message|>", 0) != NOT_FOUND &&
                   loam__mark_find(source, "<|start|>", 0) != NOT_FOUND;
     if (!s->channels && all.thought.n) think_marks(s, &all);
-    if (!s->channels && !think_in_source(m, source, s)) return false;
+    if (!s->channels) think_in_source(source, s);
     mark calls = calls_text(s, &all);
     if (calls.n && !loam__style_calls(m, calls, &s->calls[0], s, &shown)) return false;
     s->n_calls = shown;
     if (s->channels) {
-        channel_marks(s, &all);
+        channel_marks(s);
     } else {
         if (!loam__style_samples(m, source, s)) return false;
         shorten_header(s, &all);

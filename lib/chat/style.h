@@ -82,14 +82,15 @@ typedef struct style {
     bool space_last;           /* and behind it */
 } style;
 
-/* Work out the style. The marks live as long as the vm. prompt: what the request's own rendering
- * ends with, that a message of the model would come after. */
 typedef struct style_request {
-    const char *source;
+    const char *source; /* of the template */
     size_t n_source;
     value variables; /* a dict */
     const loam__chat_default *defaults;
 } style_request;
+
+/* Work out the style. The marks live as long as the vm. prompt: what the request's own rendering
+ * ends with when it asks for an answer; empty if it does not. */
 bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt);
 
 /* What probes ask a template to write, and the samples show (samples.c). */
@@ -105,7 +106,7 @@ bool loam__style_find(vm *m, const style_request *from, style *s, mark *prompt);
 #define PROBE_ID_1    "probeid01"
 #define PROBE_ID_2    "probeid02"
 
-/* Read off how the calls in a text are written; false if they are not there as a reader wants. */
+/* Read off how the calls in a text are written; *good: what was found reads them (shape.c). */
 bool loam__style_calls(vm *m, mark k, call_style *c, style *s, bool *good);
 /* Styles of templates that do not write calls themselves, by marks in the source (samples.c). */
 bool loam__style_samples(vm *m, mark source, style *s);
