@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "lib/base/os.h"
+#include "lib/chat/chat.h"
 #include "lib/run/run.h"
 #include "lib/text/text.h"
 
@@ -62,6 +63,12 @@ const void *loam__cache_find(const loam_options *o, const char *name, uint64_t *
 
 /* Unload, and give back the handle itself. */
 void loam__handle_free(loam *m);
+
+/* text.c: whether there is a chat template, and the tokens that it may write by name; a list that
+ * ends with a NULL name. */
+loam_status loam__chat_template(loam *m, loam__chat_default defaults[3]);
+/* The sentence of a failure for a caller without a handle, cut to fit; "" if there was none. */
+void loam__tell(const loam__base *b, loam_status st, char *error, size_t capacity);
 
 /* compute.c: read and check a caller's sampling of any age; NULL: greedy. */
 loam_status loam__read_sampling(loam *m, const loam_sampling *sampling, loam__sampler *sampler);

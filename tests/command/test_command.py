@@ -394,6 +394,26 @@ class Render(Case):
                                                         "add_generation_prompt": True}])
         self.assertTrue(got[0]["text"].endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"))
 
+    def test_parse__reads_text_back(self):
+        template = self.folder / "calls.jinja"
+        template.write_text("{% for m in messages %}{% if m.tool_calls %}<call>{{ m.tool_calls[0].function|tojson }}</call>"
+                            "{% else %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}"
+                            "{% if add_generation_prompt %}<assistant><think>{% endif %}")
+        call = '<call>{"name": "add", "arguments": {"a": 1}}</call>'
+        rows = [{"text": "Hm</think>Ok " + call}, {"text": "Ok", "add_generation_prompt": False}, {"text": 1}]
+        got = self.lines("render", "--parse", "--template", template, rows=rows, status=FAILED)
+        self.assertEqual(got[0]["message"], {
+            "role": "assistant", "content": "Ok", "reasoning_content": "Hm", "tool_calls": [
+                {"id": "call00000", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]})
+        self.assertEqual(got[1], {"message": {"role": "assistant", "content": "Ok"}})
+        self.assertIn("text", got[2]["error"])
+        row = dict(rows[0], template_source=template.read_text())
+        self.assertEqual(self.lines("render", "--parse", rows=[row]), got[:1])
+
+    def test_parse__takes_the_models_own_template(self):
+        got = self.lines("render", self.smollm(), "--parse", rows=[{"text": "Hi <b>you</b><|im_end|>\n"}])
+        self.assertEqual(got, [{"message": {"role": "assistant", "content": "Hi <b>you</b>"}}])
+
 
 class Logits(Case):
     def logits(self, path, tokens, *more):
