@@ -59,12 +59,6 @@ void loam__options_forget(loam_options *o);
  * host alone, and the handle is as loam__handle_new() made it. */
 bool loam__handle_retry(loam *m, loam_options *o, loam_status st);
 
-/* Whether a model is placed on the devices, even if it is one, with limits of their own. */
-static inline bool loam__is_spread(const loam_options *o, const loam__sites *sites)
-{
-    return o->n_devices || sites->n > 1;
-}
-
 /* backends.c: whether the accelerators that are found are to be used. */
 bool loam__wants_auto(const loam_options *o);
 /* Open the backends of the options' devices, each once, and list the devices. all is

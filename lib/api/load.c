@@ -107,18 +107,18 @@ static loam_status check_vocabulary(loam *m)
                       rows);
 }
 
-/* With one device the plan is whole, and not yet held against any limit. */
+/* On the host the plan is whole, and not yet held against any limit. */
 static loam_status make_plan(loam *m, const loam_options *o, const loam__sites *sites)
 {
     const loam__spread s = {.gguf = m->gguf,
                             .sites = sites,
                             .records = {sizeof(loam__sequence), sizeof(loam__item)},
                             .held = &m->account,
-                            .scale = 1,
-                            .excess = true};
+                            .scale = 1};
     loam__plan_free(&m->plan);
-    if (loam__is_spread(o, sites)) return loam__plan_spread(&m->base, &s, o, &m->plan);
-    return loam__plan_make(&m->base, m->gguf, o, sites, NULL, s.records, &m->plan);
+    if (loam__sites_are_host(sites))
+        return loam__plan_make(&m->base, m->gguf, o, sites, NULL, s.records, &m->plan);
+    return loam__plan_spread(&m->base, &s, o, &m->plan);
 }
 
 /* Hold the plan against the limits, now that all is known which the handle holds. Where it does not
@@ -129,7 +129,7 @@ static loam_status fit_plan(loam *m, const loam_options *o, const loam__sites *s
     loam_options other = *o;
     loam_status st = loam__plan_total(&m->plan, o, &m->account);
     if (st != LOAM_ERR_NOFIT) return st;
-    if (loam__is_spread(o, sites)) return make_plan(m, o, sites);
+    if (!loam__sites_are_host(sites)) return make_plan(m, o, sites);
     if (o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP) || !loam__plan_could_map(&m->plan)) return st;
     other.flags |= LOAM_LOAD_MAP;
     st = make_plan(m, &other, sites);

@@ -58,7 +58,7 @@ static loam_status answer(loam_plan *p)
     return answered(p, loam__plan_answer_case(&p->at, &p->m->base, NULL, true, &p->answer));
 }
 
-/* The handle's plan is the case; where it is placed on devices that are there, it is the answer. */
+/* The handle's plan is the case; where no machine is described, it is the answer too. */
 static void take_handle(loam_plan *p, bool spread)
 {
     const loam *m = p->m;
@@ -77,7 +77,7 @@ static loam_status plan_opened(loam_plan *p, const loam_plan_machine *machine)
     loam *m = p->m;
     loam_status st = loam__handle_plan(m, &p->at.options);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
-    take_handle(p, loam__is_spread(&p->at.options, &m->plan.sites));
+    take_handle(p, !loam__sites_are_host(&m->plan.sites));
     p->at.available_bytes = loam__memory_available();
     loam_status read =
         loam__plan_machine_read(&m->base, machine, p->at.available_bytes, &p->at.machine);
@@ -206,6 +206,12 @@ loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals
                                &plan->answer.totals, sizeof plan->answer.totals);
 }
 
+/* Over devices that are there. */
+static bool is_spread(const loam_plan *plan)
+{
+    return plan->at.file && !loam__sites_are_host(&plan->at.file->sites);
+}
+
 /* What no device of the plan's has is listed as one more. */
 static bool has_rest(const loam__plan *p)
 {
@@ -216,7 +222,7 @@ size_t loam_plan_device_count(const loam_plan *plan)
 {
     if (!plan || !plan->ready) return 0;
     if (is_placed(plan)) return plan->at.machine.n;
-    if (!plan->at.spread) return 1;
+    if (!is_spread(plan)) return 1;
     return plan->at.file->sites.n + has_rest(plan->at.file);
 }
 
@@ -287,7 +293,7 @@ loam_status loam_plan_get_device(const loam_plan *plan, size_t i, loam_plan_devi
         .name = plan->at.file ? plan->at.file->sites.site[0].info.name : "memory",
     };
     if (is_placed(plan)) d = target_at(plan, (uint32_t)i);
-    else if (plan->at.spread) d = site_at(plan, (uint32_t)i);
+    else if (is_spread(plan)) d = site_at(plan, (uint32_t)i);
     return loam__options_write(device, LOAM__UP_TO(loam_plan_device, reserved), &d, sizeof d);
 }
 

@@ -465,6 +465,11 @@ uint32_t loam__sites_host(const loam__sites *sites)
     return i;
 }
 
+bool loam__sites_are_host(const loam__sites *sites)
+{
+    return sites->n == 1 && sites->site[0].info.host_memory && !sites->site[0].limited;
+}
+
 static void give_rest_to_host(loam__plan *p)
 {
     const uint32_t host = loam__sites_host(&p->sites);
@@ -599,10 +604,10 @@ static loam_status judge_sites(loam__plan *p, const loam_options *o)
 
 loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
 {
-    const loam__site *only = &p->sites.site[0];
+    const loam__site *first = &p->sites.site[0];
     sum_up(p, held);
-    if (p->sites.n > 1 || !only->info.host_memory || only->limited) return judge_sites(p, o);
-    return loam__plan_judge(p->base, o, only->available_bytes, only->fill, &p->totals);
+    if (!loam__sites_are_host(&p->sites)) return judge_sites(p, o);
+    return loam__plan_judge(p->base, o, first->available_bytes, first->fill, &p->totals);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)

@@ -101,15 +101,17 @@ typedef struct loam__spread {
     loam__plan_records records;
     const loam__account *held;
     double scale; /* of all weights: 1, or what other formats would make of them */
-    bool excess;  /* give a whole plan also where none fits */
 } loam__spread;
 
 /* The same, where the planner chooses (sites.c). Weights of the host stay in the map where only
- * that makes it fit and the options leave it open. LOAM_ERR_NOFIT: no choice fits. */
+ * that makes it fit and the options leave it open. LOAM_ERR_NOFIT: no choice fits; the plan is
+ * whole all the same. */
 loam_status loam__plan_spread(loam__base *b, const loam__spread *s, const loam_options *o,
                               loam__plan *plan);
 /* The first site whose memory is the host's; n: none is. */
 uint32_t loam__sites_host(const loam__sites *sites);
+/* Whether all is on the host as it is: no placement, and no limit but the options'. */
+bool loam__sites_are_host(const loam__sites *sites);
 /* The arena of a site's scratch, which may have no bytes. */
 uint32_t loam__plan_scratch(const loam__plan *plan, uint32_t site);
 /* Which of the units of place.h a node belongs to. */

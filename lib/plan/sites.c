@@ -104,8 +104,8 @@ static loam_status choose(loam__plan_case *c, loam__base *b, const loam__spread 
 {
     for (int i = 0; i < TRIES; i++) {
         loam__plan_free(plan);
-        loam_status placed = loam__plan_answer_case(c, b, NULL, s->excess, answer);
-        if (placed != LOAM_OK && (placed != LOAM_ERR_NOFIT || !s->excess)) return placed;
+        loam_status placed = loam__plan_answer_case(c, b, NULL, true, answer);
+        if (placed != LOAM_OK && placed != LOAM_ERR_NOFIT) return placed;
         loam_status st = loam__plan_make(b, s->gguf, &c->options, s->sites,
                                          answer->placement.device, s->records, plan);
         if (st != LOAM_OK) return st;

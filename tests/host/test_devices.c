@@ -532,11 +532,20 @@ static void read_report(const loam_plan *plan, report *r)
     }
 }
 
+/* What the system leaves is never the same, and is what the host may use where no device is it. */
+static void forget_rest(report *r)
+{
+    loam_plan_device *last = &r->device[r->n_devices - 1];
+    if (strcmp(last->name, "host") == 0) last->limit_bytes = r->totals.limit_bytes = 0;
+}
+
 /* Names are compared apart: they lie elsewhere in another plan. */
 static void expect_same_report(report *a, report *b)
 {
     assert_int_equal(a->n_devices, b->n_devices);
     assert_int_equal(a->n_areas, b->n_areas);
+    forget_rest(a);
+    forget_rest(b);
     for (size_t i = 0; i < a->n_devices; i++) {
         assert_string_equal(a->device[i].name, b->device[i].name);
         a->device[i].name = b->device[i].name = NULL;
@@ -721,7 +730,7 @@ static loam_status plan_total(const spread *s, uint64_t *total)
     for (uint32_t i = 0; i < own.n; i++)
         own.pointers[i] = &own.device[i];
     own.options.devices = own.pointers;
-    loam_status st = loam_plan_file(OWN("tiny-gemma3.gguf"), &own.options, &plan);
+    loam_status st = loam_plan_file(OWN("tiny-llama.gguf"), &own.options, &plan);
     loam_plan_totals_init(&totals);
     if (loam_plan_get_totals(plan, &totals) == LOAM_OK) *total = totals.total_bytes;
     loam_plan_free(plan);
@@ -760,7 +769,7 @@ static uint32_t check_changes(const spread *s)
 {
     loam_plan *plan = NULL;
     uint32_t kinds = 0;
-    assert_int_equal(loam_plan_file(OWN("tiny-gemma3.gguf"), &s->options, &plan), LOAM_ERR_NOFIT);
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &s->options, &plan), LOAM_ERR_NOFIT);
     assert_true(loam_plan_change_count(plan) > 0);
     assert_non_null(strstr(loam_plan_error(plan), "it would fit with"));
     for (size_t i = 0; i < loam_plan_change_count(plan); i++) {
@@ -787,6 +796,8 @@ static void test_advice__over_devices_is_enough_and_the_smallest(void **state)
     (void)state;
     init_crowded(&s);
     kinds |= check_changes(&s); /* too many layers, or too little memory, on the first */
+    s.options.sequences = 32;
+    s.options.kv_type = LOAM_KV_F32;
     s.device[0].layers = -1;
     s.device[0].memory_limit_bytes = 1 << 20;
     s.device[1].memory_limit_bytes = 2 << 20;
@@ -806,7 +817,7 @@ static void test_advice__counts_the_sequences_that_devices_hold(void **state)
     (void)state;
     init_crowded(&s);
     s.options.sequences = 2;
-    assert_int_equal(loam_plan_file(OWN("tiny-gemma3.gguf"), &s.options, &plan), LOAM_OK);
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &s.options, &plan), LOAM_OK);
     assert_int_equal(loam_plan_sequences_fit(plan, 0, &n), LOAM_OK);
     loam_plan_free(plan);
     assert_true(n >= 2);
@@ -819,7 +830,7 @@ static void test_advice__counts_the_sequences_that_devices_hold(void **state)
 static void expect_too_full(const spread *s, const char *words)
 {
     loam *m = NULL;
-    assert_int_equal(loam_load(OWN("tiny-gemma3.gguf"), &s->options, &m), LOAM_ERR_NOFIT);
+    assert_int_equal(loam_load(OWN("tiny-llama.gguf"), &s->options, &m), LOAM_ERR_NOFIT);
     if (!strstr(loam_error(m), words)) fail_msg("\"%s\" lacks \"%s\"", loam_error(m), words);
     loam_free(m);
 }
@@ -829,13 +840,13 @@ static void test_plan__says_which_device_is_too_full(void **state)
     spread s;
     (void)state;
     init_spread(&s);
-    add(&s, "tally", 0, 6);
+    add(&s, "tally", 0, 2);
     add(&s, "cpu", 0, -1);
     s.device[0].memory_limit_bytes = 4096;
     expect_too_full(&s, "tally 0 would hold ");
     expect_too_full(&s, " bytes and its limit is 4096");
     init_spread(&s);
-    add(&s, "cpu", 0, 6);
+    add(&s, "cpu", 0, 2);
     add(&s, "tally", 1, -1);
     s.device[0].memory_limit_bytes = 4095;
     expect_too_full(&s, "cpu would hold ");
@@ -909,7 +920,7 @@ static void test_auto__takes_an_accelerator_where_it_is_faster(void **state)
     assert_int_equal(auto_layers(FOUND, &said), layers);
     assert_true(*c.runs > 0);
     assert_int_equal(said.n, 0);
-    *c.memory_bytes = 9 << 20; /* two devices that have room for one layer each */
+    *c.memory_bytes = 12 << 20; /* two devices that have room for one layer each */
     assert_int_equal(auto_layers(FOUND, &said), 1);
     assert_int_equal(*c.open, 0);
     dlclose(c.library);
