@@ -796,7 +796,7 @@ static void test_advice__over_devices_is_enough_and_the_smallest(void **state)
     (void)state;
     init_crowded(&s);
     kinds |= check_changes(&s); /* too many layers, or too little memory, on the first */
-    s.options.sequences = 32;
+    s.options.sequences = 24;
     s.options.kv_type = LOAM_KV_F32;
     s.device[0].layers = -1;
     s.device[0].memory_limit_bytes = 1 << 20;
