@@ -79,6 +79,11 @@ static loam_status open_module(loam__base *b, const loam_options *o, const char 
     char path[4096 + 64];
     loam_backend_module_fn *module;
     void (*function)(void);
+    for (const loam__linked *l = loam__linked_modules; l->name; l++)
+        if (strcmp(l->name, name) == 0) {
+            out->backend = l->module(&core);
+            return check_module(b, name, name, out->backend);
+        }
     loam_status st = find_module(b, o, name, path, sizeof path);
     if (st != LOAM_OK || (st = loam__library_open(b, path, &out->library)) != LOAM_OK) return st;
     if (!loam__library_function(out->library, LOAM_BACKEND_MODULE, &function))

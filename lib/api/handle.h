@@ -16,6 +16,14 @@ typedef struct loam__opened {
     loam_backend_host host;
 } loam__opened;
 
+/* A module that is linked into the library (LOAM_STATIC_MODULES); the build writes the list, whose
+ * last has no name. */
+typedef struct loam__linked {
+    const char *name;
+    loam_backend_module_fn *module;
+} loam__linked;
+extern const loam__linked loam__linked_modules[];
+
 typedef struct loam__backends {
     uint32_t n;
     loam__opened opened[LOAM__PLACE_DEVICES];

@@ -335,7 +335,7 @@ static size_t together(advisor *a, bool leave_context, loam__plan_change *change
     if (!fits(a, &w)) return 0;
     for (i = 0; i < LEVERS; i++)
         if (pulled[i])
-            changes[n++] = (loam__plan_change){levers[i].kind, 0, 0, levers[i].value(&w),
+            changes[n++] = (loam__plan_change){levers[i].kind, 0,       0, levers[i].value(&w),
                                                a->total_bytes, names[i]};
     return n;
 }

@@ -482,8 +482,7 @@ static void give_rest_to_host(loam__plan *p)
     }
     const uint64_t available = loam__memory_available();
     p->rest_bytes = rest;
-    p->rest_limit_bytes =
-        available ? (uint64_t)((double)available * LOAM__PLAN_FILL) : UINT64_MAX;
+    p->rest_limit_bytes = available ? (uint64_t)((double)available * LOAM__PLAN_FILL) : UINT64_MAX;
 }
 
 static void sum_up(loam__plan *p, const loam__account *a)

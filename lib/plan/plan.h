@@ -80,7 +80,7 @@ typedef struct loam__plan {
     loam__host_layout host;
     loam__plan_records records;
     loam__plan_area beside[LOAM__PLAN_BESIDE]; /* with the arenas, all that there is */
-    uint64_t rest_bytes, rest_limit_bytes; /* on the host, where no site is; else 0 */
+    uint64_t rest_bytes, rest_limit_bytes;     /* on the host, where no site is; else 0 */
     loam_plan_totals totals;
 } loam__plan;
 
