@@ -248,6 +248,8 @@ static void print_plan(const planning *p)
     print_size("overhead", t->overhead_bytes, "(activations, logits, vocabulary, tables)");
     print_size("total", t->total_bytes, t->fits ? "fits" : "does not fit");
     snprintf(remark, sizeof remark, "(%.0f %% of the memory available)", t->fill * 100);
+    if (loam_plan_device_count(p->plan) > 1)
+        snprintf(remark, sizeof remark, "(of all devices together)");
     print_size("limit", t->limit_bytes, p->shared.memory_limit ? "(--memory-limit)" : remark);
     print_size("private", t->private_bytes, "");
     print_size("shared", t->shared_bytes, "(with all who map the file)");

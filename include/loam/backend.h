@@ -16,8 +16,8 @@
  * Errors     a status; a sentence first goes to host->fail(). After LOAM_ERR_DEVICE only *_free and
  *            close are called.
  * Growth     structs begin with struct_size, and a backend fills no more of one than that; values
- *            and nodes are read with the strides in loam_graph, so that both may grow; a core takes
- * backends of LOAM_BACKEND_ABI_OLDEST to LOAM_BACKEND_ABI
+ *            and nodes are read with the strides in loam_graph, so that both may grow
+ * Versions   a core takes backends of LOAM_BACKEND_ABI_OLDEST to LOAM_BACKEND_ABI
  *
  * The CPU backend is built in. Others are modules: shared objects that the core opens at run time,
  * see the end of this file. */

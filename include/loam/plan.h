@@ -202,7 +202,9 @@ LOAM_API void loam_plan_device_init(loam_plan_device *device);
 LOAM_API void loam_plan_area_init(loam_plan_area *area);
 LOAM_API void loam_plan_bound_init(loam_plan_bound *bound);
 
-/* Read a plan. Errors: LOAM_ERR_ARG (NULL, no such device or area), LOAM_ERR_NEWER. */
+/* Read a plan. What the host holds where none of the devices is the host comes behind them, as one
+ * more of the name "host" and without layers. Errors: LOAM_ERR_ARG (NULL, no such device or area),
+ * LOAM_ERR_NEWER. */
 LOAM_API loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals);
 LOAM_API size_t loam_plan_device_count(const loam_plan *plan);
 LOAM_API loam_status loam_plan_get_device(const loam_plan *plan, size_t i,

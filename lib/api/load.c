@@ -129,10 +129,13 @@ static loam_status fit_plan(loam *m, const loam_options *o, const loam__sites *s
     loam_options other = *o;
     loam_status st = loam__plan_total(&m->plan, o, &m->account);
     if (st != LOAM_ERR_NOFIT) return st;
-    if (!loam__sites_are_host(sites)) return make_plan(m, o, sites);
-    if (o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP) || !loam__plan_could_map(&m->plan)) return st;
-    other.flags |= LOAM_LOAD_MAP;
+    if (loam__sites_are_host(sites)) {
+        if (o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP) || !loam__plan_could_map(&m->plan))
+            return st;
+        other.flags |= LOAM_LOAD_MAP;
+    }
     st = make_plan(m, &other, sites);
+    loam__account_note(&m->account, LOAM__HELD_GRAPH);
     return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
 }
 

@@ -853,6 +853,34 @@ static void test_plan__says_which_device_is_too_full(void **state)
     expect_too_full(&s, " bytes and its limit is 4095");
 }
 
+/* The host may have the less of its own, the more of the model can stay in the file's map. */
+static void test_plan__leaves_weights_in_the_map_where_only_that_fits(void **state)
+{
+    loam_plan *plan = NULL;
+    report packed, mapped;
+    spread s;
+    (void)state;
+    init_spread(&s);
+    add(&s, "cpu", 0, -1);
+    add(&s, "tally", 0, -1);
+    s.device[1].memory_limit_bytes = 4096; /* too little for any layer */
+    s.options.flags = LOAM_LOAD_PACK;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &s.options, &plan), LOAM_OK);
+    read_report(plan, &packed);
+    loam_plan_free(plan);
+    s.device[0].memory_limit_bytes = packed.device[0].bytes - 1;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &s.options, &plan), LOAM_ERR_NOFIT);
+    loam_plan_free(plan);
+    s.options.flags = 0;
+    assert_int_equal(loam_plan_file(OWN("tiny-llama.gguf"), &s.options, &plan), LOAM_OK);
+    read_report(plan, &mapped);
+    check_sums(&mapped);
+    assert_true(mapped.totals.weights_mapped_bytes > 0);
+    assert_true(mapped.totals.private_bytes < s.device[0].memory_limit_bytes);
+    loam_plan_free(plan);
+    loam_free(load_spread(OWN("tiny-llama.gguf"), &s));
+}
+
 /* ---- "auto" ---- */
 
 typedef struct lines {
@@ -1035,6 +1063,7 @@ int main(void)
         cmocka_unit_test(test_advice__over_devices_is_enough_and_the_smallest),
         cmocka_unit_test(test_advice__counts_the_sequences_that_devices_hold),
         cmocka_unit_test(test_plan__says_which_device_is_too_full),
+        cmocka_unit_test(test_plan__leaves_weights_in_the_map_where_only_that_fits),
         cmocka_unit_test(test_host__opens_no_module_unasked),
         cmocka_unit_test(test_auto__takes_an_accelerator_where_it_is_faster),
         cmocka_unit_test(test_auto__falls_back_to_the_host_with_a_line),
