@@ -122,8 +122,8 @@ static loam_status make_plan(loam *m, const loam_options *o, const loam__sites *
 }
 
 /* Hold the plan against the limits, now that all is known which the handle holds. Where it does not
- * fit, several devices may share it otherwise; and where the caller left the choice open, weights
- * may stay in the map. */
+ * fit, devices may share it otherwise; and on the host, where the caller left the choice open,
+ * weights may stay in the map. */
 static loam_status fit_plan(loam *m, const loam_options *o, const loam__sites *sites)
 {
     loam_options other = *o;
@@ -147,8 +147,7 @@ static loam_status open_and_place(loam *m, const loam_options *o, loam__sites *s
     return make_plan(m, o, sites);
 }
 
-/* With "auto", backends that get nothing are closed again: the host alone is not slower for them.
- */
+/* With "auto", backends that get nothing are closed again: they cost the host nothing. */
 static loam_status place(loam *m, const loam_options *o, loam__sites *sites)
 {
     loam_options host = *o;

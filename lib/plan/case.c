@@ -211,7 +211,7 @@ static loam_status spread(const loam__plan_case *c, loam__base *b, const loam__p
     return st;
 }
 
-/* ---- */
+/* ---- the answer ---- */
 
 loam_status loam__plan_answer_case(const loam__plan_case *c, loam__base *b,
                                    const loam__plan_wish *wish, bool excess, loam__plan_answer *a)

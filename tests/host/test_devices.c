@@ -422,6 +422,7 @@ static void test_plan__has_the_devices_and_their_parts(void **state)
         assert_int_equal(loam_plan_get_device(plan, i, &d), LOAM_OK);
         assert_string_equal(d.name, i ? "cpu" : "tally 0");
         assert_int_equal(d.layers, i ? layers - 1 : 1);
+        if (i == 0) assert_int_equal(d.limit_bytes, (uint64_t)(0.9 * (1ull << 40)));
         assert_int_equal(d.first_layer, i);
         assert_int_equal(!!(d.flags & LOAM_PLAN_OUTPUT), i);
         for (size_t j = 0; j < loam_plan_area_count(plan); j++) {
