@@ -51,7 +51,9 @@ LOAM_API extern atomic_bool tally_fails; /* the devices are gone */
 atomic_bool tally_fails;
 LOAM_API extern atomic_bool tally_is_full; /* whatever they say they have */
 atomic_bool tally_is_full;
-LOAM_API extern double tally_read_bytes_s; /* not 0: accelerators that read so fast */
+LOAM_API extern atomic_bool tally_accelerates; /* says that the devices are hardware */
+atomic_bool tally_accelerates;
+LOAM_API extern double tally_read_bytes_s; /* that they say they read */
 double tally_read_bytes_s;
 LOAM_API extern uint64_t tally_memory_bytes; /* that each device says it has; 0: 2^40 */
 uint64_t tally_memory_bytes;
@@ -105,7 +107,7 @@ static loam_status device_info(void *self, uint32_t device, loam_device_info *in
     info->host_memory = 0;
     info->memory_bytes = info->available_bytes = t->memory_bytes;
     info->read_bytes_s = tally_read_bytes_s;
-    info->accelerator = tally_read_bytes_s > 0;
+    info->accelerator = tally_accelerates;
     snprintf(info->name, sizeof info->name, TALLY_NAME " %u", device);
     return st;
 }
