@@ -133,8 +133,8 @@ int verb_run(int argc, char **argv)
         if (r.places[1] && strcmp(r.places[1], "-") != 0)
             text_add(&prompt, r.places[1], strlen(r.places[1]));
         else if (!r.tokens.n) read_input(&prompt);
-        if (!r.shared.json) placement_announce(r.places[0], &options);
         m = model_open(r.places[0], &options);
+        if (m && !r.shared.json) placement_announce(m, &options);
         status = m ? run_prompt(m, &r, &prompt) : EXIT_FAILED;
     }
     loam_reader_close(r.how.reader);

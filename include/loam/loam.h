@@ -225,7 +225,10 @@ typedef struct loam_options {
      * "blas:" and one of these: it multiplies all it can */
     const char *isa;
     /* borrowed: "cpu", which is built in, or the name of a module, whose first device gets all
-     * layers that fit there and the host the rest; NULL or "": "cpu" */
+     * layers that fit there and the host the rest. "auto": the accelerators that are found take
+     * layers where the plan's bound says that this is faster than the host alone, and else the
+     * host; a device that is not there or fails is no error, but a line of the log, and the bits of
+     * the results depend on what is found. NULL or "": "cpu", whatever is found */
     const char *backend;
     const loam_hooks *hooks;           /* borrowed: its members are kept; NULL: none */
     const loam_device *const *devices; /* borrowed: where the model may lie, instead of backend */

@@ -17,6 +17,14 @@ typedef struct loam__opened {
     loam_backend_host host;
 } loam__opened;
 
+/* A module that is linked into the library (LOAM_STATIC_MODULES); the build writes the list, whose
+ * last has no name. */
+typedef struct loam__linked {
+    const char *name;
+    loam_backend_module_fn *module;
+} loam__linked;
+extern const loam__linked loam__linked_modules[];
+
 typedef struct loam__backends {
     uint32_t n;
     loam__opened opened[LOAM__PLACE_DEVICES];
@@ -31,6 +39,7 @@ struct loam {
     loam__gguf *gguf;
     loam__vocab *vocab;
     loam__backends backends;
+    loam_options options; /* checked; what they pointed to is gone */
     loam__plan plan;
     loam__run run;
     uint32_t queues; /* open: the handle stays until they are closed */
@@ -53,7 +62,15 @@ loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status
  * same. */
 loam_status loam__handle_plan(loam *m, const loam_options *o);
 
-/* backends.c: open the backends of the options' devices, each once, and list the devices. all is
+/* What options point to is the caller's, for the call only. */
+void loam__options_forget(loam_options *o);
+/* load.c: whether a load or plan with "auto" that failed should be made again: then *o names the
+ * host alone, and the handle is as loam__handle_new() made it. */
+bool loam__handle_retry(loam *m, loam_options *o, loam_status st);
+
+/* backends.c: whether the accelerators that are found are to be used. */
+bool loam__wants_auto(const loam_options *o);
+/* Open the backends of the options' devices, each once, and list the devices. all is
  * kept in its place; close it in any case. */
 loam_status loam__backends_open(loam__base *b, const loam_options *o, loam__backends *all,
                                 loam__sites *sites);
