@@ -57,7 +57,10 @@ VkResult loam__vk_cache_new(loam__vk_device *d)
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                       .initialDataSize = bytes ? (size_t)n : 0,
                                       .pInitialData = bytes};
-    return d->f.CreatePipelineCache(d->device, &info, NULL, &d->cache);
+    VkPipelineCache cache;
+    VkResult r = d->f.CreatePipelineCache(d->device, &info, NULL, &cache);
+    if (r == VK_SUCCESS) d->cache = cache;
+    return r;
 }
 
 loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n)

@@ -33,8 +33,8 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
         .layout = d->layout,
     };
     VkResult r = d->f.CreateShaderModule(d->device, &code, NULL, &info.stage.module);
-    if (r == VK_SUCCESS)
-        r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
+    if (r != VK_SUCCESS) return r;
+    r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
     d->f.DestroyShaderModule(d->device, info.stage.module, NULL);
     return r;
 }

@@ -46,8 +46,10 @@ static bool fits_cells(const loam_value *v, uint32_t values, bool transposed)
 static bool fits_weight(loam__vk_device *d, const loam_value *w)
 {
     const loam__vk_format_kernels *k;
-    return loam__vk_format_kernels_get(d, w->type, &k) == LOAM_OK && k->works &&
-           w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
+    loam_status st = loam__vk_format_kernels_get(d, w->type, &k);
+    if (st == LOAM_ERR_TENSOR_TYPE || (st == LOAM_OK && !k->works)) return false;
+    /* any other failure is met again, and told, by whom uses the weight */
+    return w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
            w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
