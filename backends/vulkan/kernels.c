@@ -126,6 +126,7 @@ loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
     loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats];
     *kernels = k;
     if (k->checked) return LOAM_OK;
+    if (d->lost) return LOAM_ERR_DEVICE; /* as its sentence says, which stays */
     loam_status st = check_format(d, f, k);
     k->checked = st == LOAM_OK;
     return st;

@@ -48,7 +48,7 @@ static bool fits_weight(loam__vk_device *d, const loam_value *w)
     const loam__vk_format_kernels *k;
     loam_status st = loam__vk_format_kernels_get(d, w->type, &k);
     if (st == LOAM_ERR_TENSOR_TYPE || (st == LOAM_OK && !k->works)) return false;
-    /* any other failure is met again, and told, by whom uses the weight */
+    /* any other failure is met again, and told, while measuring */
     return w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
            w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
@@ -402,7 +402,10 @@ static emit_fn *const emitters[] = {
 /* While measuring no arena is there: a weight counts with as many ops as it can have. */
 static void count_weight(emitter *e, const loam_node *node)
 {
-    e->n_ops += most_chunks(e, value_of(e->g, node->src[0]));
+    const loam_value *w = value_of(e->g, node->src[0]);
+    const loam__vk_format_kernels *k;
+    e->n_ops += most_chunks(e, w);
+    e->status = loam__vk_format_kernels_get(e->d, w->type, &k);
 }
 
 static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)

@@ -8,11 +8,11 @@
 
 #include "test.h"
 
-typedef enum fault {
-    RUNS_OUT, /* the n-th call that can fail finds no memory */
+typedef enum fault_kind {
+    RUNS_OUT, /* from the n-th call that can fail on none finds memory */
     IS_LOST,  /* from the n-th submission or wait on the device is lost */
     HANGS     /* from the n-th wait on no work ends */
-} fault;
+} fault_kind;
 
 enum { BUFFERS, MEMORIES, POOLS, COMMANDS, SEMAPHORES, MODULES, PIPELINES, LAYOUTS, CACHES, KINDS };
 
@@ -31,10 +31,11 @@ typedef struct made_pipeline {
 } made_pipeline;
 
 static struct {
-    fault fault;
+    fault_kind kind;
     unsigned at; /* 0: never */
     unsigned calls;
     bool happened;
+    bool fatal;                /* and loam cannot go on */
     unsigned asked_after_loss; /* for something new */
     unsigned forbidden;        /* what is the host's alone */
     const char *hidden;        /* a function that is not there; NULL: all are */
@@ -45,24 +46,24 @@ static struct {
     unsigned n_modules, n_pipelines;
 } faults;
 
-static void begin_faults(fault fault, unsigned at)
+static void begin_faults(fault_kind kind, unsigned at)
 {
-    faults.fault = fault;
+    faults.kind = kind;
     faults.at = at;
     faults.calls = faults.asked_after_loss = faults.forbidden = 0;
-    faults.happened = false;
+    faults.happened = faults.fatal = false;
     faults.hidden = NULL;
 }
 
 /* Whether this call fails for want of memory. What it puts out then is nobody's. */
 static bool runs_out(void *out, size_t bytes)
 {
-    if (faults.fault != RUNS_OUT) {
+    if (faults.kind != RUNS_OUT) {
         faults.asked_after_loss += faults.happened;
         return false;
     }
-    if (++faults.calls != faults.at) return false;
-    faults.happened = true;
+    if (faults.at == 0 || ++faults.calls < faults.at) return false;
+    faults.happened = faults.fatal = true;
     if (out) memset(out, 0xa5, bytes);
     return true;
 }
@@ -289,24 +290,28 @@ static VkResult end_command_buffer(VkCommandBuffer commands)
 static bool comes(void)
 {
     if (!faults.happened && ++faults.calls != faults.at) return false;
-    faults.happened = true;
-    vkQueueWaitIdle(faults.queue);
+    if (!faults.happened) vkQueueWaitIdle(faults.queue);
+    faults.happened = faults.fatal = true;
     return true;
 }
 
 static VkResult queue_submit(VkQueue queue, uint32_t n, const VkSubmitInfo *infos, VkFence fence)
 {
     if (runs_out(NULL, 0)) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    if (faults.fault == IS_LOST && comes()) return VK_ERROR_DEVICE_LOST;
+    if (faults.kind == IS_LOST && comes()) return VK_ERROR_DEVICE_LOST;
     return vkQueueSubmit(queue, n, infos, fence);
 }
 
 static VkResult wait_semaphores(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t ns)
 {
     assert_true(ns < 1000000000);
-    if (faults.fault == RUNS_OUT && runs_out(NULL, 0)) return VK_ERROR_OUT_OF_HOST_MEMORY;
-    if (faults.fault == IS_LOST && comes()) return VK_ERROR_DEVICE_LOST;
-    if (faults.fault == HANGS && comes()) return VK_TIMEOUT;
+    /* memory is short once: what is under way does come to an end */
+    if (faults.kind == RUNS_OUT && faults.at && ++faults.calls == faults.at) {
+        faults.happened = true;
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    }
+    if (faults.kind == IS_LOST && comes()) return VK_ERROR_DEVICE_LOST;
+    if (faults.kind == HANGS && comes()) return VK_TIMEOUT;
     return vkWaitSemaphores(device, info, ns);
 }
 

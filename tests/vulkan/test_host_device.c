@@ -143,31 +143,30 @@ static loam *load_or_fail(const loam_vulkan *native)
 
 typedef struct result {
     uint32_t vocab;
-    loam_token tokens[N_MORE];
+    loam_token tokens[N_MORE + 1];
     float logits[N_MORE + 1][N_VOCAB];
 } result;
 
-static void take(result *r, loam *m, int i)
-{
-    memcpy(r->logits[i], loam_logits(m, 0), r->vocab * sizeof(float));
-}
-
-/* The prompt and some tokens more, each call again where it fails for want of memory. *first is
- * the first failure. */
+/* The prompt and some tokens more. *first is the first failure; where it was for want of memory,
+ * there is some again, and the call is made again. */
 static loam_status compute(loam *m, result *r, loam_status *first)
 {
     static const loam_token prompt[N_PROMPT] = {1, 265, 270, 262, 281, 277, 266};
-    const loam_seq seq = 0;
-    loam_status st;
-    *first = loam_prefill(m, 0, prompt, N_PROMPT);
-    st = *first == LOAM_ERR_NOMEM ? loam_prefill(m, 0, prompt, N_PROMPT) : *first;
-    for (int i = 0; st == LOAM_OK; i++) {
-        take(r, m, i);
-        if (i == N_MORE) break;
-        if ((st = loam_sample(m, 0, &r->tokens[i])) != LOAM_OK) break;
-        st = loam_decode(m, &seq, &r->tokens[i], 1);
-        if (st != LOAM_OK && *first == LOAM_OK) *first = st;
-        if (st == LOAM_ERR_NOMEM) st = loam_decode(m, &seq, &r->tokens[i], 1);
+    const loam_token *tokens = prompt;
+    loam_status st = LOAM_OK;
+    *first = LOAM_OK;
+    for (int i = 0; i <= N_MORE; i++) {
+        const size_t n = i == 0 ? N_PROMPT : 1;
+        st = loam_prefill(m, 0, tokens, n);
+        if (*first == LOAM_OK) *first = st;
+        if (st == LOAM_ERR_NOMEM) {
+            faults.at = 0;
+            st = loam_prefill(m, 0, tokens, n);
+        }
+        if (st != LOAM_OK) break;
+        memcpy(r->logits[i], loam_logits(m, 0), r->vocab * sizeof(float));
+        assert_int_equal(loam_sample(m, 0, &r->tokens[i]), LOAM_OK);
+        tokens = &r->tokens[i];
     }
     return st;
 }
@@ -406,8 +405,8 @@ static void expect_ended(loam *m)
     assert_int_equal(loam_tokenize(m, "a", 1, 0, NULL, 0, &n), LOAM_ERR_BUFFER);
 }
 
-/* Load and compute while the fault comes; whether it did. `first` is the first failure. */
-static bool endure(const loam_vulkan *v, const result *expected, loam_status *first)
+/* Load and compute while the fault comes: it is told with this status. */
+static void endure(const loam_vulkan *v, const result *expected, loam_status status)
 {
     static result r;
     loam *m = NULL;
@@ -417,41 +416,37 @@ static bool endure(const loam_vulkan *v, const result *expected, loam_status *fi
     hooks.alloc = fault_alloc;
     hooks.alloc_ctx = &heap;
     memset(&r, 0, sizeof r);
-    *first = load(v, &hooks, 0, &m);
-    if (*first == LOAM_OK) {
+    loam_status st = load(v, &hooks, 0, &m), first = st;
+    const bool loaded = st == LOAM_OK;
+    if (loaded) {
         r.vocab = vocabulary_of(m);
-        loam_status st = compute(m, &r, first);
-        assert_true(st == LOAM_OK || (st == LOAM_ERR_DEVICE && loam_error(m)[0]));
-        if (st == LOAM_OK) assert_memory_equal(&r, expected, sizeof r);
-        else expect_ended(m);
-    } else if (!loam_error(m)[0]) {
-        fail_msg("call %u fails without a sentence", faults.at);
+        st = compute(m, &r, &first);
     }
+    if (first != (faults.fatal ? status : LOAM_OK) || (first != LOAM_OK && !loam_error(m)[0]))
+        fail_msg("call %u fails: status %d, \"%s\"", faults.at, first, loam_error(m));
+    if (st == LOAM_OK) assert_memory_equal(&r, expected, sizeof r);
+    else if (loaded) expect_ended(m);
     loam_free(m);
     expect_nothing_left(&heap);
-    return faults.happened;
 }
 
 /* Whatever call fails, there is a status and a sentence, and nothing is left. */
-static void walk(fault fault, loam_status status)
+static void walk(fault_kind kind, loam_status status)
 {
     static result expected;
     loam_vulkan v = describe();
-    loam_status first;
-    unsigned n = 0, failed = 0;
+    unsigned n = 0;
     v.get_instance_proc_addr = faulty_instance_proc_addr;
-    begin_faults(fault, 0);
+    begin_faults(kind, 0);
     loam *m = load_or_fail(&v);
     compute_or_fail(m, &expected);
     loam_free(m);
-    for (bool happened = true; happened; failed += first == status) {
-        begin_faults(fault, ++n);
-        happened = endure(&v, &expected, &first);
-        if (first != LOAM_OK && first != status) fail_msg("call %u: status %d", n, first);
-    }
-    assert_int_equal(first, LOAM_OK);
-    print_message("%u calls, %u of them fatal\n", n - 1, failed);
-    assert_true(failed > 10);
+    do {
+        begin_faults(kind, ++n);
+        endure(&v, &expected, status);
+    } while (faults.happened);
+    print_message("each of %u calls has failed\n", n - 1);
+    assert_true(n > 10);
 }
 
 static void test_memory__that_runs_out_is_a_status_wherever_it_does(void **state)
