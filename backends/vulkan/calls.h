@@ -6,10 +6,11 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan.h>
 
-typedef enum loam__vk_level { /* that a function is looked up with, each after the one before */
-                              LOAM__VK_GLOBAL,
-                              LOAM__VK_INSTANCE,
-                              LOAM__VK_DEVICE_LEVEL
+/* What functions are looked up with; each level after the one before. */
+typedef enum loam__vk_level {
+    LOAM__VK_GLOBAL,
+    LOAM__VK_INSTANCE,
+    LOAM__VK_DEVICE_LEVEL
 } loam__vk_level;
 
 /* GetInstanceProcAddr is given; the others are looked up. */

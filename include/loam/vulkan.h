@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* For loam_device.native, with backend "vulkan" and index 0. loam makes buffers, memory, pipelines
+/* For loam_device.native, with backend "vulkan" and index 0; several devices of a host are several
+ * loam_device, each with a description of its own. loam makes buffers, memory, pipelines
  * and command buffers of its own on the device, and a timeline semaphore that it waits for; it
  * never waits for the queue or the device as a whole, and destroys what it made only.
  *
@@ -25,9 +26,8 @@ extern "C" {
  * Threads    loam uses the queue between lock and unlock only, for one submission at a time. All
  *            else that Vulkan wants kept apart is loam's own, so that several handles may share a
  *            device, and the host may use it meanwhile. Where the device is lost to loam
- *            (LOAM_ERR_DEVICE) it is lost to the host, too, unless a submission of loam's took
- *            minutes
- * Since      0.1 */
+ *            (LOAM_ERR_DEVICE) it is lost to the host, too, unless it was loam that gave up
+ * waiting, which it does after a minute Since      0.1 */
 typedef struct loam_vulkan {
     uint32_t struct_size;  /* set by loam_vulkan_init() */
     uint32_t api_version;  /* VkApplicationInfo.apiVersion of the instance */

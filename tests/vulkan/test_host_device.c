@@ -9,7 +9,8 @@
 #include "models.h"
 
 #define MODEL    OWN("tiny-gemma3.gguf") /* of two formats: each is compiled and checked */
-#define N_PROMPT 60                      /* more than one submission */
+#define LAYERS   6
+#define N_PROMPT 60 /* more than one submission */
 #define N_MORE   2
 #define N_VOCAB  512 /* at most */
 
@@ -110,28 +111,36 @@ static loam_vulkan describe(void)
     return v;
 }
 
-/* On the device that is described; NULL: on the module's own. */
-static loam_status load(const void *native, const char *isa, const loam_hooks *hooks,
-                        uint32_t index, loam **m)
+/* On the devices that are described; NULL: on the module's own. Layers are shared out evenly. */
+static loam_status load_on(const void *const *natives, uint32_t n, const char *isa,
+                           const loam_hooks *hooks, uint32_t index, loam **m)
 {
-    loam_device device;
-    const loam_device *devices[] = {&device};
+    loam_device device[2];
+    const loam_device *devices[] = {&device[0], &device[1]};
     loam_options options;
-    loam_device_init(&device);
-    device.backend = "vulkan";
-    device.layers = -1;
-    device.index = index;
-    device.native = native;
+    for (uint32_t i = 0; i < n; i++) {
+        loam_device_init(&device[i]);
+        device[i].backend = "vulkan";
+        device[i].layers = i + 1 < n ? LAYERS / (int32_t)n : -1;
+        device[i].index = index;
+        device[i].native = natives[i];
+    }
     loam_options_init(&options);
     options.modules = LOAM_MODULES;
     options.devices = devices;
-    options.n_devices = 1;
+    options.n_devices = n;
     options.isa = isa;
     options.hooks = hooks;
     options.threads = 1;
     options.context_tokens = 128;
     options.step_tokens = 64;
     return loam_load(MODEL, &options, m);
+}
+
+static loam_status load(const void *native, const char *isa, const loam_hooks *hooks,
+                        uint32_t index, loam **m)
+{
+    return load_on(&native, 1, isa, hooks, index, m);
 }
 
 static loam *load_or_fail(const loam_vulkan *native)
@@ -202,6 +211,22 @@ static void test_host__device_computes_as_a_device_of_our_own(void **state)
     loam_free(m);
     assert_memory_equal(&own, &lent, sizeof own);
     assert_true(host.locked > 0 && !host.held);
+}
+
+/* Each description is a device, though these two are of the same. */
+static void test_host__lends_several_devices(void **state)
+{
+    static result one, two;
+    const loam_vulkan a = describe(), b = describe();
+    const void *const natives[] = {&a, &b};
+    loam *m = load_or_fail(&a);
+    (void)state;
+    compute_or_fail(m, &one);
+    loam_free(m);
+    if (load_on(natives, 2, NULL, NULL, 0, &m) != LOAM_OK) fail_msg("%s", loam_error(m));
+    compute_or_fail(m, &two);
+    loam_free(m);
+    assert_memory_equal(&one, &two, sizeof one);
 }
 
 /* ---- refusals ---- */
@@ -505,6 +530,7 @@ static void test_device__that_hangs_is_given_up(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_host__device_computes_as_a_device_of_our_own),
+    cmocka_unit_test(test_host__lends_several_devices),
     cmocka_unit_test(test_host__description_that_lacks_something_is_refused_by_name),
     cmocka_unit_test(test_host__features_that_are_off_are_refused_by_name),
     cmocka_unit_test(test_host__functions_that_are_missing_are_named),
