@@ -186,7 +186,7 @@ struct loam__vk {
     void *library;     /* the loader */
     loam__vk_calls f;
     VkInstance instance; /* of our own */
-    bool staged; /* as if no memory of a device could be mapped */
+    bool staged;         /* as if no memory of a device could be mapped */
     uint32_t n_devices;
     loam__vk_device *devices[LOAM__VK_DEVICES];
 };
