@@ -25,7 +25,7 @@ static uint64_t checksum(const uint8_t *bytes, uint64_t n)
 static void name_device(const loam__vk_device *d, uint8_t uuid[16])
 {
     VkPhysicalDeviceProperties p;
-    vkGetPhysicalDeviceProperties(d->physical, &p);
+    d->f.GetPhysicalDeviceProperties(d->physical, &p);
     memcpy(uuid, p.pipelineCacheUUID, 16);
 }
 
@@ -57,7 +57,7 @@ VkResult loam__vk_cache_new(loam__vk_device *d)
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
                                       .initialDataSize = bytes ? (size_t)n : 0,
                                       .pInitialData = bytes};
-    return vkCreatePipelineCache(d->device, &info, NULL, &d->cache);
+    return d->f.CreatePipelineCache(d->device, &info, NULL, &d->cache);
 }
 
 loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n)
@@ -67,10 +67,10 @@ loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, 
         loam__vk_device *d = vk->devices[i];
         head h = {0};
         size_t size = 0;
-        VkResult r = vkGetPipelineCacheData(d->device, d->cache, &size, NULL);
+        VkResult r = d->f.GetPipelineCacheData(d->device, d->cache, &size, NULL);
         const bool room = bytes && *n + sizeof h + size <= capacity;
         if (r == VK_SUCCESS && room)
-            r = vkGetPipelineCacheData(d->device, d->cache, &size, bytes + *n + sizeof h);
+            r = d->f.GetPipelineCacheData(d->device, d->cache, &size, bytes + *n + sizeof h);
         if (r != VK_SUCCESS) return loam__vk_failed(d, r, "its pipeline cache");
         if (room) {
             memcpy(h.magic, magic, sizeof magic);

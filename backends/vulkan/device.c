@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/os.h"
 #include "lib/quant/quant.h"
+
+#define LOADER "libvulkan.so.1"
 
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what)
 {
@@ -38,11 +41,11 @@ static void chain(features *f, bool subgroup)
     f->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
 }
 
-static bool has_extension(VkPhysicalDevice physical, const char *name)
+static bool has_extension(const loam__vk_device *d, const char *name)
 {
     VkExtensionProperties some[256];
     uint32_t n = sizeof some / sizeof *some;
-    VkResult r = vkEnumerateDeviceExtensionProperties(physical, NULL, &n, some);
+    VkResult r = d->f.EnumerateDeviceExtensionProperties(d->physical, NULL, &n, some);
     if (r != VK_SUCCESS && r != VK_INCOMPLETE) return false;
     for (uint32_t i = 0; i < n; i++)
         if (strcmp(some[i].extensionName, name) == 0) return true;
@@ -55,7 +58,7 @@ static bool find_family(loam__vk_device *d)
 {
     VkQueueFamilyProperties families[16];
     uint32_t n = sizeof families / sizeof *families;
-    vkGetPhysicalDeviceQueueFamilyProperties(d->physical, &n, families);
+    d->f.GetPhysicalDeviceQueueFamilyProperties(d->physical, &n, families);
     for (d->family = 0; d->family < n; d->family++)
         if (families[d->family].queueFlags & VK_QUEUE_COMPUTE_BIT) return true;
     return false;
@@ -72,21 +75,21 @@ static const char *examine(loam__vk_device *d)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &subgroup};
     VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                      .pNext = &m3};
-    vkGetPhysicalDeviceProperties(d->physical, &p.properties);
+    d->f.GetPhysicalDeviceProperties(d->physical, &p.properties);
     snprintf(d->name, sizeof d->name, "%.63s", p.properties.deviceName);
     if (p.properties.apiVersion < VK_API_VERSION_1_2) return "Vulkan 1.2";
-    const bool sized = has_extension(d->physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    const bool sized = has_extension(d, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     if (sized) subgroup.pNext = &sizes;
-    vkGetPhysicalDeviceProperties2(d->physical, &p);
-    vkGetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
+    d->f.GetPhysicalDeviceProperties2(d->physical, &p);
+    d->f.GetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
     d->type = p.properties.deviceType;
     d->max_allocation_bytes = m3.maxMemoryAllocationSize;
     d->max_invocations = p.properties.limits.maxComputeWorkGroupInvocations;
     d->subgroup = subgroup.subgroupSize;
-    d->has_budget = has_extension(d->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    d->has_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features f;
     chain(&f, sized);
-    vkGetPhysicalDeviceFeatures2(d->physical, &f.all);
+    d->f.GetPhysicalDeviceFeatures2(d->physical, &f.all);
     d->fixes_subgroup = sized && f.subgroup.subgroupSizeControl &&
                         (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                         d->subgroup >= sizes.minSubgroupSize &&
@@ -125,8 +128,14 @@ static VkResult new_device(loam__vk_device *d)
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = n,
                                .ppEnabledExtensionNames = extensions};
-    VkResult r = vkCreateDevice(d->physical, &info, NULL, &d->device);
-    if (r == VK_SUCCESS) vkGetDeviceQueue(d->device, d->family, 0, &d->queue);
+    VkResult r = d->f.CreateDevice(d->physical, &info, NULL, &d->device);
+    if (r != VK_SUCCESS) return r;
+    if (loam__vk_calls_fill(&d->f, LOAM__VK_DEVICE_LEVEL, NULL, d->device)) {
+        d->f.DestroyDevice(d->device, NULL);
+        d->device = NULL;
+        return VK_ERROR_INCOMPATIBLE_DRIVER;
+    }
+    d->f.GetDeviceQueue(d->device, d->family, 0, &d->queue);
     return r;
 }
 
@@ -135,18 +144,18 @@ static VkResult new_commands(loam__vk_device *d)
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = d->family};
-    VkResult r = vkCreateCommandPool(d->device, &pool, NULL, &d->pool);
+    VkResult r = d->f.CreateCommandPool(d->device, &pool, NULL, &d->pool);
     if (r != VK_SUCCESS) return r;
     VkCommandBufferAllocateInfo one = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                        .commandPool = d->pool,
                                        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                        .commandBufferCount = 1};
-    if ((r = vkAllocateCommandBuffers(d->device, &one, &d->once)) != VK_SUCCESS) return r;
+    if ((r = d->f.AllocateCommandBuffers(d->device, &one, &d->once)) != VK_SUCCESS) return r;
     VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
                                        .pNext = &type};
-    return vkCreateSemaphore(d->device, &semaphore, NULL, &d->timeline);
+    return d->f.CreateSemaphore(d->device, &semaphore, NULL, &d->timeline);
 }
 
 static VkResult new_layout(loam__vk_device *d)
@@ -155,7 +164,7 @@ static VkResult new_layout(loam__vk_device *d)
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &range};
-    VkResult r = vkCreatePipelineLayout(d->device, &layout, NULL, &d->layout);
+    VkResult r = d->f.CreatePipelineLayout(d->device, &layout, NULL, &d->layout);
     return r == VK_SUCCESS ? loam__vk_cache_new(d) : r;
 }
 
@@ -198,16 +207,16 @@ static void close_device(loam__vk_device *d)
     if (!d) return;
     loam__base *b = &d->vk->base;
     if (d->device) {
-        if (!d->lost) vkDeviceWaitIdle(d->device);
+        if (d->timeline && !d->lost) loam__vk_wait(d, d->submitted);
         for (uint32_t i = 0; i < d->n_pipelines; i++)
-            vkDestroyPipeline(d->device, d->pipelines[i].pipeline, NULL);
+            d->f.DestroyPipeline(d->device, d->pipelines[i].pipeline, NULL);
         loam__vk_block_free(d, &d->grids);
         loam__vk_block_free(d, &d->staging);
-        vkDestroyPipelineCache(d->device, d->cache, NULL);
-        vkDestroyPipelineLayout(d->device, d->layout, NULL);
-        vkDestroySemaphore(d->device, d->timeline, NULL);
-        vkDestroyCommandPool(d->device, d->pool, NULL);
-        vkDestroyDevice(d->device, NULL);
+        d->f.DestroyPipelineCache(d->device, d->cache, NULL);
+        d->f.DestroyPipelineLayout(d->device, d->layout, NULL);
+        d->f.DestroySemaphore(d->device, d->timeline, NULL);
+        d->f.DestroyCommandPool(d->device, d->pool, NULL);
+        d->f.DestroyDevice(d->device, NULL);
     }
     loam__free(b, d);
 }
@@ -218,6 +227,7 @@ static loam_status add_device(loam__vk *vk, VkPhysicalDevice physical)
     loam__vk_device *d = loam__alloc(&vk->base, sizeof *d);
     if (!d) return LOAM_ERR_NOMEM;
     d->vk = vk;
+    d->f = vk->f;
     d->physical = physical;
     const char *lacks = examine(d);
     if (lacks) {
@@ -232,6 +242,19 @@ static loam_status add_device(loam__vk *vk, VkPhysicalDevice physical)
     return LOAM_OK;
 }
 
+/* The loader is opened when it is wanted: a machine without it has no Vulkan, but loam. */
+static loam_status open_loader(loam__vk *vk)
+{
+    void (*function)(void);
+    if (loam__library_open(&vk->base, LOADER, &vk->library) != LOAM_OK ||
+        !loam__library_function(vk->library, "vkGetInstanceProcAddr", &function))
+        return loam__fail(&vk->base, LOAM_ERR_BACKEND,
+                          "the Vulkan loader " LOADER " cannot be opened; install it, or use the "
+                          "CPU");
+    vk->f.GetInstanceProcAddr = (PFN_vkGetInstanceProcAddr)function;
+    return LOAM_OK;
+}
+
 static loam_status new_instance(loam__vk *vk)
 {
     uint32_t version = 0;
@@ -240,10 +263,13 @@ static loam_status new_instance(loam__vk *vk)
                                      .apiVersion = VK_API_VERSION_1_2};
     VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
                                  .pApplicationInfo = &application};
-    if (vkEnumerateInstanceVersion(&version) != VK_SUCCESS || version < VK_API_VERSION_1_2)
+    if (loam__vk_calls_fill(&vk->f, LOAM__VK_GLOBAL, NULL, NULL) ||
+        vk->f.EnumerateInstanceVersion(&version) != VK_SUCCESS || version < VK_API_VERSION_1_2)
         return loam__fail(&vk->base, LOAM_ERR_BACKEND,
                           "the Vulkan loader is older than 1.2; install a newer one");
-    VkResult r = vkCreateInstance(&info, NULL, &vk->instance);
+    VkResult r = vk->f.CreateInstance(&info, NULL, &vk->instance);
+    if (r == VK_SUCCESS && loam__vk_calls_fill(&vk->f, LOAM__VK_INSTANCE, vk->instance, NULL))
+        r = VK_ERROR_INCOMPATIBLE_DRIVER;
     if (r == VK_SUCCESS) return LOAM_OK;
     if (r == VK_ERROR_OUT_OF_HOST_MEMORY)
         return loam__fail(&vk->base, LOAM_ERR_NOMEM, "no memory for a Vulkan instance");
@@ -257,9 +283,10 @@ loam_status loam__vk_open(loam__vk *vk)
 {
     VkPhysicalDevice found[LOAM__VK_DEVICES] = {0};
     uint32_t n = LOAM__VK_DEVICES;
-    loam_status st = new_instance(vk);
+    loam_status st = open_loader(vk);
+    if (st == LOAM_OK) st = new_instance(vk);
     if (st != LOAM_OK) return st;
-    VkResult r = vkEnumeratePhysicalDevices(vk->instance, &n, found);
+    VkResult r = vk->f.EnumeratePhysicalDevices(vk->instance, &n, found);
     if (r != VK_SUCCESS && r != VK_INCOMPLETE) n = 0;
     for (uint32_t i = 0; i < n && st == LOAM_OK; i++)
         st = add_device(vk, found[i]);
@@ -275,6 +302,8 @@ void loam__vk_close(loam__vk *vk)
 {
     while (vk->n_devices > 0)
         close_device(vk->devices[--vk->n_devices]);
-    if (vk->instance) vkDestroyInstance(vk->instance, NULL);
+    if (vk->instance && vk->f.DestroyInstance) vk->f.DestroyInstance(vk->instance, NULL);
     vk->instance = NULL;
+    loam__library_close(vk->library);
+    vk->library = NULL;
 }

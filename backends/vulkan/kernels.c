@@ -32,10 +32,10 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
                   .pSpecializationInfo = &constants},
         .layout = d->layout,
     };
-    VkResult r = vkCreateShaderModule(d->device, &code, NULL, &info.stage.module);
+    VkResult r = d->f.CreateShaderModule(d->device, &code, NULL, &info.stage.module);
     if (r == VK_SUCCESS)
-        r = vkCreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
-    vkDestroyShaderModule(d->device, info.stage.module, NULL);
+        r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
+    d->f.DestroyShaderModule(d->device, info.stage.module, NULL);
     return r;
 }
 

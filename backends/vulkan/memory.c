@@ -50,13 +50,13 @@ static VkResult new_buffer(loam__vk_device *d, uint64_t bytes, loam__vk_block *b
                  VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
-    return vkCreateBuffer(d->device, &info, NULL, &block->buffer);
+    return d->f.CreateBuffer(d->device, &info, NULL, &block->buffer);
 }
 
 static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block *block)
 {
     VkMemoryRequirements needs;
-    vkGetBufferMemoryRequirements(d->device, block->buffer, &needs);
+    d->f.GetBufferMemoryRequirements(d->device, block->buffer, &needs);
     uint32_t type = choose_type(d, needs.memoryTypeBits, use);
     if (type == UINT32_MAX || needs.size > d->max_allocation_bytes)
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -66,13 +66,13 @@ static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block 
                                  .pNext = &flags,
                                  .allocationSize = needs.size,
                                  .memoryTypeIndex = type};
-    VkResult r = vkAllocateMemory(d->device, &info, NULL, &block->memory);
-    if (r == VK_SUCCESS) r = vkBindBufferMemory(d->device, block->buffer, block->memory, 0);
+    VkResult r = d->f.AllocateMemory(d->device, &info, NULL, &block->memory);
+    if (r == VK_SUCCESS) r = d->f.BindBufferMemory(d->device, block->buffer, block->memory, 0);
     const VkMemoryPropertyFlags has = d->memory.memoryTypes[type].propertyFlags;
     if (r != VK_SUCCESS || (has & MAPPED) != MAPPED) return r;
     if (use == LOAM__VK_DEVICE && d->vk->staged) return r;
     void *mapped;
-    r = vkMapMemory(d->device, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+    r = d->f.MapMemory(d->device, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
     if (r == VK_SUCCESS) block->mapped = mapped;
     block->readable = (has & CACHED) != 0;
     return r;
@@ -86,7 +86,7 @@ static loam_status zero(loam__vk_device *d, const loam__vk_block *block)
     }
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
-    vkCmdFillBuffer(d->once, block->buffer, 0, VK_WHOLE_SIZE, 0);
+    d->f.CmdFillBuffer(d->once, block->buffer, 0, VK_WHOLE_SIZE, 0);
     return loam__vk_finish_once(d);
 }
 
@@ -112,7 +112,7 @@ loam_status loam__vk_block_new(loam__vk_device *d, uint64_t bytes, loam__vk_use 
     if (st == LOAM_OK) {
         VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                           .buffer = block->buffer};
-        block->address = vkGetBufferDeviceAddress(d->device, &info);
+        block->address = d->f.GetBufferDeviceAddress(d->device, &info);
         st = zero(d, block);
     }
     if (st != LOAM_OK) loam__vk_block_free(d, block);
@@ -121,8 +121,8 @@ loam_status loam__vk_block_new(loam__vk_device *d, uint64_t bytes, loam__vk_use 
 
 void loam__vk_block_free(loam__vk_device *d, loam__vk_block *block)
 {
-    vkDestroyBuffer(d->device, block->buffer, NULL);
-    vkFreeMemory(d->device, block->memory, NULL);
+    d->f.DestroyBuffer(d->device, block->buffer, NULL);
+    d->f.FreeMemory(d->device, block->memory, NULL);
     *block = (loam__vk_block){0};
 }
 
@@ -143,7 +143,7 @@ uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all)
     *all = largest == UINT32_MAX ? 0 : heaps[largest].size;
     if (largest == UINT32_MAX) return 0;
     if (d->has_budget) {
-        vkGetPhysicalDeviceMemoryProperties2(d->physical, &memory);
+        d->f.GetPhysicalDeviceMemoryProperties2(d->physical, &memory);
         uint64_t used = budget.heapUsage[largest], may = budget.heapBudget[largest];
         return may > used ? may - used : 0;
     }
@@ -253,7 +253,7 @@ static loam_status copy_now(loam__vk_device *d, VkBuffer from, VkBuffer to, VkBu
 {
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
-    vkCmdCopyBuffer(d->once, from, to, 1, &region);
+    d->f.CmdCopyBuffer(d->once, from, to, 1, &region);
     return loam__vk_finish_once(d);
 }
 

@@ -103,9 +103,9 @@ static loam_status run(loam__vk_device *d, const trial *t, VkPipeline pipeline, 
     push.f[0] = 1;
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
-    vkCmdBindPipeline(d->once, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    vkCmdPushConstants(d->once, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
-    vkCmdDispatch(d->once, groups, (TOKENS + tokens_each - 1) / tokens_each, 1);
+    d->f.CmdBindPipeline(d->once, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    d->f.CmdPushConstants(d->once, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+    d->f.CmdDispatch(d->once, groups, (TOKENS + tokens_each - 1) / tokens_each, 1);
     return loam__vk_finish_once(d);
 }
 

@@ -4,8 +4,8 @@
 #define LOAM__VULKAN_H
 
 #include <loam/backend.h>
-#include <vulkan/vulkan.h>
 
+#include "calls.h"
 #include "lib/base/base.h"
 
 #define LOAM__VK_DEVICES   8u
@@ -146,6 +146,7 @@ typedef struct loam__vk loam__vk;
 
 struct loam__vk_device {
     loam__vk *vk;
+    loam__vk_calls f;
     VkPhysicalDevice physical;
     VkDevice device;
     VkQueue queue;
@@ -180,6 +181,8 @@ struct loam__vk_device {
 struct loam__vk {
     loam__base base;
     loam_backend_host host;
+    void *library; /* the loader */
+    loam__vk_calls f;
     VkInstance instance;
     bool staged; /* as if no memory of a device could be mapped */
     uint32_t n_devices;
@@ -199,7 +202,7 @@ loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *wha
 /* Begin and end a recording; between them its work sees all that was done before. */
 loam_status loam__vk_begin(loam__vk_device *d, VkCommandBuffer commands);
 loam_status loam__vk_end(loam__vk_device *d, VkCommandBuffer commands);
-void loam__vk_barrier(VkCommandBuffer commands);
+void loam__vk_barrier(const loam__vk_device *d, VkCommandBuffer commands);
 loam_status loam__vk_submit(loam__vk_device *d, VkCommandBuffer commands, uint64_t *value);
 /* Until the timeline has come to value, or for a millisecond: then LOAM_OK, and *done tells.
  * `waited` counts the milliseconds; past the limit the device is lost. */
