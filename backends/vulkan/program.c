@@ -10,6 +10,7 @@ typedef struct emitter {
     void *const *arenas;
     loam__vk_arena *scratch;
     op *ops;
+    loam__vk_sets *sets;
     uint32_t n_ops, groups, n_ropes;
     uint64_t scratch_bytes, scale_values, tables_at;
     rope_table ropes[ROPE_TABLES];
@@ -46,9 +47,8 @@ static bool fits_cells(const loam_value *v, uint32_t values, bool transposed)
 static bool fits_weight(loam__vk_device *d, const loam_value *w)
 {
     const loam__vk_format_kernels *k;
-    return loam__vk_format_kernels_get(d, w->type, &k) == LOAM_OK && k->works &&
-           w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
-           w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
+    return loam__vk_format_kernels_get(d, w, &k) == LOAM_OK && k->works && w->cols <= MOST_VALUES &&
+           w->rows <= MOST_VALUES && w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
 
@@ -140,21 +140,31 @@ static void use(emitter *e, op *o, uint32_t first, const loam__vk_code *code,
 /* A weight's rows may begin in several chunks of its arena: an op for each. */
 typedef struct chunk_rows {
     uint64_t first, end;
-    uint64_t base; /* where row 0 would lie */
+    uint64_t offset; /* of the first in the arena */
 } chunk_rows;
+
+/* Of words, the smallest texels that kernels fetch. */
+static uint64_t view_bytes(const emitter *e)
+{
+    return e->d->texels ? e->d->texels * 4 : UINT64_MAX;
+}
 
 static uint32_t most_chunks(const emitter *e, const loam_value *w)
 {
-    return 2 + (uint32_t)(w->rows * w->row_bytes / loam__vk_chunk_bytes(e->d));
+    const uint64_t bytes = w->rows * w->row_bytes, group_bytes = LOAM__VK_GROUP * w->row_bytes;
+    return 2 +
+           (uint32_t)(bytes / loam__vk_chunk_bytes(e->d) + bytes / (view_bytes(e) - group_bytes));
 }
 
-/* The rows from `first` on that begin in one chunk. */
+/* The rows from `first` on that begin in one chunk, and that one view shows. */
 static chunk_rows find_rows(const emitter *e, const loam_value *w, uint64_t first)
 {
     const loam__vk_arena *a = arena_of(e, w);
     const uint64_t chunk = loam__vk_chunk_bytes(e->d), group_bytes = LOAM__VK_GROUP * w->row_bytes;
     const uint64_t offset = w->offset + first * w->row_bytes;
-    chunk_rows r = {first, w->rows, loam__vk_arena_base(a, offset) + w->offset};
+    const uint64_t shown = view_bytes(e) / group_bytes;
+    chunk_rows r = {first, w->rows, offset};
+    if (shown < (w->rows - first) / LOAM__VK_GROUP + 1) r.end = first + shown * LOAM__VK_GROUP;
     if (a->n_chunks == 1) return r;
     uint64_t end = (offset / chunk + 1) * chunk; /* groups that begin before it are here */
     uint64_t groups = (end - w->offset + group_bytes - 1) / group_bytes;
@@ -162,31 +172,49 @@ static chunk_rows find_rows(const emitter *e, const loam_value *w, uint64_t firs
     return r;
 }
 
-static void set_weight(op *o, const loam_value *w, const loam_value *dst, chunk_rows rows)
+static void set_views(emitter *e, op *o, const loam_value *w, const loam_value *x, chunk_rows rows)
 {
+    o->set = e->d->no_texels;
+    if (!e->d->texels) return;
+    const loam__vk_window none = {0};
+    loam_status st = loam__vk_sets_add(
+        e->d, e->sets,
+        loam__vk_arena_window(arena_of(e, w), rows.offset, (rows.end - rows.first) * w->row_bytes),
+        x ? loam__vk_arena_window(arena_of(e, x), x->offset, x->rows * x->row_bytes) : none,
+        &o->set);
+    if (e->status == LOAM_OK) e->status = st;
+}
+
+/* x: NULL with a table that only is looked up */
+static void set_weight(emitter *e, op *o, const loam_value *w, const loam_value *x,
+                       const loam_value *dst, chunk_rows rows)
+{
+    set_views(e, o, w, x, rows);
     o->type = w->type;
-    o->push.src[0] = rows.base;
+    o->push.src[0] = loam__vk_arena_base(arena_of(e, w), rows.offset) + rows.offset;
     o->push.u[0] = (uint32_t)w->rows;
     o->push.u[1] = (uint32_t)w->row_bytes;
-    o->push.u[2] = loam__vk_row_words(w);
+    o->push.u[2] = loam__vk_row_quads(w);
     o->push.u[3] = (uint32_t)w->cols;
     o->push.u[5] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
     o->push.u[7] = (uint32_t)rows.first;
     o->push.u[8] = (uint32_t)rows.end;
+    o->push.u[11] = loam__vk_row_singles(w);
+    o->push.u[12] = (uint32_t)rows.first;
 }
 
 static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *w = value_of(e->g, node->src[0]);
     const loam__vk_format_kernels *k = NULL;
-    if (e->status == LOAM_OK) e->status = loam__vk_format_kernels_get(e->d, w->type, &k);
+    if (e->status == LOAM_OK) e->status = loam__vk_format_kernels_get(e->d, w, &k);
     for (uint64_t first = 0, end; first < w->rows; first = end) {
         op *o = emit(e, node, "embed");
         if (!o) return;
         chunk_rows rows = find_rows(e, w, first);
         end = rows.end;
-        set_weight(o, w, dst, rows);
+        set_weight(e, o, w, NULL, dst, rows);
         o->row_macs = w->cols;
         o->push.f[0] = node->u.embed.scale;
         for (uint32_t i = 0; i < VARIANTS; i++)
@@ -197,7 +225,7 @@ static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
 static void use_matmul(emitter *e, op *o, const loam_value *w, uint32_t rows)
 {
     const loam__vk_format_kernels *k = NULL;
-    loam_status st = loam__vk_format_kernels_get(e->d, w->type, &k);
+    loam_status st = loam__vk_format_kernels_get(e->d, w, &k);
     if (e->status == LOAM_OK) e->status = st;
     for (uint32_t i = 0; st == LOAM_OK && i < VARIANTS; i++)
         o->variants[i] = (variant){.pipeline = k->matmul[i].pipeline,
@@ -214,7 +242,7 @@ static void emit_matmul(emitter *e, const loam_node *node, const loam_value *dst
         if (!o) return;
         chunk_rows rows = find_rows(e, w, first);
         end = rows.end;
-        set_weight(o, w, dst, rows);
+        set_weight(e, o, w, x, dst, rows);
         o->row_macs = w->cols * (end - first);
         o->cut = CUT_ITEMS;
         o->push.u[4] = stride_of(x);
@@ -424,10 +452,16 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
     return e->status;
 }
 
+static uint32_t most_sets(const emitter *e)
+{
+    return e->d->texels ? e->n_ops : 0;
+}
+
+/* A program's record, its ops, their views and the scales of its rotations are one allocation. */
 static uint64_t program_bytes(const emitter *e)
 {
     return loam__align_up(sizeof(program)) + e->n_ops * sizeof(op) +
-           e->scale_values * sizeof(float);
+           most_sets(e) * sizeof(loam__vk_set) + e->scale_values * sizeof(float);
 }
 
 loam_status loam__vk_measure(loam__vk_device *d, const loam_graph *g, uint32_t first, uint32_t n,
@@ -465,7 +499,7 @@ loam_status loam__vk_compile(loam__vk_device *d, const loam_graph *g, uint32_t f
     if (!scratch || scratch->bytes < e.scratch_bytes)
         return loam__fail(&d->vk->base, LOAM_ERR_INTERNAL,
                           "the scratch arena is smaller than was measured");
-    const uint32_t most_ops = e.n_ops;
+    const uint32_t most_ops = e.n_ops, n_sets = most_sets(&e);
     program *p = loam__alloc(&d->vk->base, (size_t)program_bytes(&e));
     if (!p) return LOAM_ERR_NOMEM;
     p->device = d;
@@ -473,14 +507,18 @@ loam_status loam__vk_compile(loam__vk_device *d, const loam_graph *g, uint32_t f
     p->max_tokens = g->max_tokens;
     p->max_outputs = g->max_outputs;
     p->ops = e.ops = (op *)(void *)((char *)p + loam__align_up(sizeof *p));
-    st = emit_piece(&e, first, n);
+    e.sets = &p->sets;
+    loam__vk_set *sets = (loam__vk_set *)(void *)(p->ops + most_ops);
+    float *scales = (float *)(void *)(sets + n_sets);
+    st = loam__vk_sets_new(d, sets, n_sets, &p->sets);
+    if (st == LOAM_OK) st = emit_piece(&e, first, n);
     p->n_ops = e.n_ops;
     p->n_ropes = e.n_ropes;
     p->groups = e.groups;
     p->n_tables = g->n_tables;
     p->blocks_per_table = g->blocks_per_table;
     p->tables_at = e.tables_at;
-    if (st == LOAM_OK) st = read_scales(&e, p, (float *)(void *)(p->ops + most_ops));
+    if (st == LOAM_OK) st = read_scales(&e, p, scales);
     if (st == LOAM_OK) *out = p;
     else loam__vk_program_free(d->vk, p);
     return st;
@@ -492,5 +530,6 @@ void loam__vk_program_free(loam__vk *vk, void *self)
     if (!p) return;
     for (uint32_t i = 0; i < RECORDINGS; i++)
         loam__vk_recording_free(p, &p->recordings[i]);
+    loam__vk_sets_free(p->device, &p->sets);
     loam__free(&vk->base, p);
 }

@@ -16,6 +16,9 @@ typedef struct trial {
     uint32_t cols;
     loam__vk_block block; /* the step, the weight, x, and the results, from these bytes on: */
     uint64_t weight_at, x_at, y_at;
+    loam__vk_set own_set;
+    loam__vk_sets sets; /* that one */
+    VkDescriptorSet set;
     uint8_t *rows; /* as a file has them */
     float *values; /* of one row */
 } trial;
@@ -55,12 +58,23 @@ static void fill(trial *t)
                              t->block.mapped + t->weight_at + first * t->weight.row_bytes);
 }
 
-static loam_status begin(loam__vk_device *d, loam_format type, trial *t)
+static loam_status add_set(loam__vk_device *d, trial *t)
+{
+    const loam__vk_block *b = &t->block;
+    const loam__vk_window weight = {b->buffer, t->weight_at, t->x_at - t->weight_at};
+    const loam__vk_window x = {b->buffer, t->x_at, t->y_at - t->x_at};
+    t->set = d->no_texels;
+    if (!d->texels) return LOAM_OK;
+    loam_status st = loam__vk_sets_new(d, &t->own_set, 1, &t->sets);
+    return st == LOAM_OK ? loam__vk_sets_add(d, &t->sets, weight, x, &t->set) : st;
+}
+
+static loam_status begin(loam__vk_device *d, loam_format type, bool whole, trial *t)
 {
     const loam__format *f = loam__format_find(type);
     uint64_t row_bytes;
     t->format = f;
-    t->cols = f->block_values > 1 ? 512 : 45; /* 512: two blocks or more; 45: not a whole unit */
+    t->cols = whole ? 512 : 45; /* two blocks or more; not a whole unit */
     if (!loam__format_row_bytes(f, t->cols, &row_bytes)) return LOAM_ERR_INTERNAL;
     t->weight = (loam_value){.type = type, .cols = t->cols, .rows = ROWS, .row_bytes = row_bytes};
     t->weight_at = STEP_WORDS * 4;
@@ -71,12 +85,14 @@ static loam_status begin(loam__vk_device *d, loam_format type, trial *t)
     if (!t->rows || !t->values) return LOAM_ERR_NOMEM;
     uint64_t results = TOKENS * (t->cols > ROWS ? t->cols : ROWS) * sizeof(float);
     loam_status st = loam__vk_block_new(d, t->y_at + results, LOAM__VK_SHARED, &t->block);
-    if (st == LOAM_OK) fill(t);
-    return st;
+    if (st != LOAM_OK) return st;
+    fill(t);
+    return add_set(d, t);
 }
 
 static void end(loam__vk_device *d, trial *t)
 {
+    loam__vk_sets_free(d, &t->sets);
     if (t->block.buffer) loam__vk_block_free(d, &t->block);
     loam__free(&d->vk->base, t->rows);
     loam__free(&d->vk->base, t->values);
@@ -92,18 +108,23 @@ static loam_status run(loam__vk_device *d, const trial *t, VkPipeline pipeline, 
                           .extra = d->grids.address};
     const uint32_t u[] = {ROWS,
                           (uint32_t)t->weight.row_bytes,
-                          loam__vk_row_words(&t->weight),
+                          loam__vk_row_quads(&t->weight),
                           t->cols,
                           t->cols,
                           y_stride,
                           LOAM_ROWS_TOKENS,
                           0,
-                          ROWS};
+                          ROWS,
+                          0,
+                          0,
+                          loam__vk_row_singles(&t->weight)};
     memcpy(push.u, u, sizeof u);
     push.f[0] = 1;
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
     d->f.CmdBindPipeline(d->once, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    d->f.CmdBindDescriptorSets(d->once, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1, &t->set, 0,
+                               NULL);
     d->f.CmdPushConstants(d->once, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
     d->f.CmdDispatch(d->once, groups, (TOKENS + tokens_each - 1) / tokens_each, 1);
     return loam__vk_finish_once(d);
@@ -147,11 +168,11 @@ static bool rows_are_right(const trial *t)
     return true;
 }
 
-loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, const loam__vk_tile *tile,
-                                   bool *right)
+loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, bool whole,
+                                   const loam__vk_tile *tile, bool *right)
 {
     trial t = {0};
-    loam_status st = begin(d, type, &t);
+    loam_status st = begin(d, type, whole, &t);
     if (st == LOAM_OK)
         st = run(d, &t, tile->pipeline, ROWS, (ROWS + tile->rows - 1) / tile->rows, tile->tokens);
     *right = st == LOAM_OK && products_are_right(&t);
@@ -159,11 +180,11 @@ loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, const l
     return st;
 }
 
-loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, VkPipeline pipeline,
-                                 bool *right)
+loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, bool whole,
+                                 VkPipeline pipeline, bool *right)
 {
     trial t = {0};
-    loam_status st = begin(d, type, &t);
+    loam_status st = begin(d, type, whole, &t);
     if (st == LOAM_OK) st = run(d, &t, pipeline, t.cols, TOKENS, TOKENS);
     *right = st == LOAM_OK && rows_are_right(&t);
     end(d, &t);

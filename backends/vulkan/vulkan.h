@@ -73,16 +73,48 @@ loam_status loam__vk_write_rows(loam__vk_arena *a, const loam_value *weight, uin
 loam_status loam__vk_read(loam__vk_arena *a, uint64_t offset, void *bytes, uint64_t n);
 loam_status loam__vk_copy(loam__vk_arena *a, uint64_t from, uint64_t to, uint64_t n);
 
+/* ---- memory as texels (views.c) ---- */
+
+#define LOAM__VK_VIEWS 4u
+
+typedef struct loam__vk_window { /* a part of a buffer; no buffer: none */
+    VkBuffer buffer;
+    uint64_t at, bytes;
+} loam__vk_window;
+
+typedef struct loam__vk_set {
+    VkBufferView views[LOAM__VK_VIEWS];
+} loam__vk_set;
+
+typedef struct loam__vk_sets {
+    VkDescriptorPool pool;
+    uint32_t n, most;
+    loam__vk_set *each;
+} loam__vk_sets;
+
+VkResult loam__vk_set_layout_new(loam__vk_device *d);
+/* Room for so many sets, with their records in `each`. Free it, on failure too. */
+loam_status loam__vk_sets_new(loam__vk_device *d, loam__vk_set *each, uint32_t most,
+                              loam__vk_sets *s);
+loam_status loam__vk_sets_add(loam__vk_device *d, loam__vk_sets *s, loam__vk_window weight,
+                              loam__vk_window x, VkDescriptorSet *set);
+void loam__vk_sets_free(loam__vk_device *d, loam__vk_sets *s); /* a zeroed one is fine */
+/* Bytes of an arena from offset on, as far as they lie in its chunk. */
+loam__vk_window loam__vk_arena_window(const loam__vk_arena *a, uint64_t offset, uint64_t bytes);
+
 /* ---- how weights lie (layout.c) ---- */
 
 typedef struct loam__vk_layout {
     loam_format type;
     uint32_t block_values, block_bytes; /* F16 and BF16: pairs */
     uint32_t tail_at, tail_bytes;       /* what is left of a block beside its words */
+    bool
+        singles_lead; /* the words that make no whole quad are the first of a block, not the last */
 } loam__vk_layout;
 
 const loam__vk_layout *loam__vk_layout_find(loam_format type); /* NULL: none */
-uint32_t loam__vk_row_words(const loam_value *weight);
+uint32_t loam__vk_row_quads(const loam_value *weight);
+uint32_t loam__vk_row_singles(const loam_value *weight);
 /* n rows of a group, as the file has them, into the group's order. */
 void loam__vk_order_group(const loam_value *weight, const uint8_t *rows, uint32_t n, uint8_t *to);
 
@@ -123,22 +155,23 @@ typedef struct loam__vk_tile {
     uint32_t rows, tokens; /* of a workgroup */
 } loam__vk_tile;
 
-/* Those of a format, checked when it is first asked for. One that is wrong on this driver gives its
- * place to that for one token; `works` is false where that is wrong, too. */
+/* Those of a format, with rows of whole units of 32 numbers or not, checked when they are first
+ * asked for. One that is wrong on this driver gives its place to that for one token; `works` is
+ * false where that is wrong, too. */
 typedef struct loam__vk_format_kernels {
     bool checked, works;
     VkPipeline embed;
     loam__vk_tile matmul[LOAM__VK_VARIANTS];
 } loam__vk_format_kernels;
 
-loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
+loam_status loam__vk_format_kernels_get(loam__vk_device *d, const loam_value *weight,
                                         const loam__vk_format_kernels **kernels);
 
 /* selftest.c: whether a kernel gives what the host computes */
-loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, const loam__vk_tile *tile,
-                                   bool *right);
-loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, VkPipeline pipeline,
-                                 bool *right);
+loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, bool whole,
+                                   const loam__vk_tile *tile, bool *right);
+loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, bool whole,
+                                 VkPipeline pipeline, bool *right);
 
 /* ---- devices (device.c, cache.c) ---- */
 
@@ -158,6 +191,7 @@ struct loam__vk_device {
     uint32_t subgroup; /* invocations of one */
     bool has_budget;
     bool fixes_subgroup; /* a pipeline can ask for that size */
+    uint64_t texels;     /* of a view at most; 0: kernels read buffers */
     bool lost;           /* after which nothing is asked of it */
     char name[64];
 
@@ -167,10 +201,14 @@ struct loam__vk_device {
     uint64_t submitted; /* what the timeline will come to */
     double macs_per_ms; /* how fast it was lately */
     VkPipelineCache cache;
+    VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
+    loam__vk_set own_set;
+    loam__vk_sets own_sets;    /* that one */
+    VkDescriptorSet no_texels; /* for kernels that do without */
     uint32_t n_pipelines;
     loam__vk_pipeline pipelines[LOAM__VK_PIPELINES];
-    loam__vk_format_kernels formats[LOAM__VK_FORMATS];
+    loam__vk_format_kernels formats[LOAM__VK_FORMATS][2]; /* rows: of part units, of whole ones */
     loam__vk_block blocks[256]; /* of arenas; those without a buffer are free */
     loam__vk_block grids;
     loam__vk_block staging; /* LOAM__VK_STAGING bytes, made when first needed */

@@ -2,8 +2,8 @@
 //
 // A workgroup has ROWS * ROW_LANES rows, ROWS an invocation, and COLS tokens. Columns are cut into
 // SEGMENTS, which the parts of a workgroup share out; the sums of segments are joined in order. So
-// each result is made of the same sums whatever ROWS, COLS and the workgroup are, and whatever
-// other tokens a step has.
+// on one device, where SEGMENTS is always the same, each result is made of the same sums whatever
+// ROWS, COLS and the workgroup are, and whatever other tokens a step has.
 //
 // src0 weight, src1 x, src2 bias, extra grids
 // u: 0 to 3, 11 and 12 as in weights.glsl, 4 words from x[t] to x[t + 1], 5 the same of dst,
@@ -12,6 +12,7 @@ layout(constant_id = 0) const uint LANES = 32;
 layout(constant_id = 1) const uint ROW_LANES = 32;
 layout(constant_id = 2) const uint ROWS = 1;
 layout(constant_id = 3) const uint COLS = 1;
+layout(constant_id = 6) const uint SEGMENTS = 8;
 layout(local_size_x_id = 0) in;
 
 #include "common.glsl"
@@ -21,7 +22,6 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Fl
     vec4 at[];
 };
 
-const uint SEGMENTS = 8;
 const uint UNIT = 32;
 const uint PARTS = LANES / ROW_LANES;
 
