@@ -39,28 +39,68 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
     return r;
 }
 
-loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
-                                  const uint32_t constants[LOAM__VK_CONSTANTS],
-                                  VkPipeline *pipeline)
+/* From an earlier run, or tried now. */
+static loam_status judge(loam__vk_device *d, loam__vk_pipeline *p)
 {
-    const size_t bytes = LOAM__VK_CONSTANTS * sizeof *constants;
-    for (uint32_t i = 0; i < d->n_pipelines; i++) {
-        const loam__vk_pipeline *p = &d->pipelines[i];
-        if (p->code != code || memcmp(p->constants, constants, bytes) != 0) continue;
-        *pipeline = p->pipeline;
+    uint64_t kernel = loam__vk_hash(LOAM__VK_HASH, p->code->words, p->code->bytes);
+    kernel = loam__vk_hash(kernel, p->constants, sizeof p->constants);
+    for (uint32_t i = 0; i < d->n_verdicts; i++) {
+        if (d->verdicts[i].kernel != kernel) continue;
+        p->right = d->verdicts[i].right != 0;
         return LOAM_OK;
     }
+    loam_status st = loam__vk_check(d, p, &p->right);
+    if (st == LOAM_OK && d->n_verdicts < LOAM__VK_PIPELINES)
+        d->verdicts[d->n_verdicts++] = (loam__vk_verdict){kernel, p->right};
+    return st;
+}
+
+static loam__vk_pipeline *find_pipeline(loam__vk_device *d, const loam__vk_code *code,
+                                        const uint32_t *constants)
+{
+    for (uint32_t i = 0; i < d->n_pipelines; i++) {
+        loam__vk_pipeline *p = &d->pipelines[i];
+        if (p->code == code && memcmp(p->constants, constants, sizeof p->constants) == 0) return p;
+    }
+    return NULL;
+}
+
+static loam_status add_pipeline(loam__vk_device *d, const loam__vk_code *code,
+                                const uint32_t *constants, loam__vk_pipeline **added)
+{
     if (d->n_pipelines == LOAM__VK_PIPELINES)
         return loam__fail(&d->vk->base, LOAM_ERR_UNSUPPORTED,
                           "%s: the model has too many kinds of ops for one device", d->name);
     loam__vk_pipeline *p = &d->pipelines[d->n_pipelines];
     *p = (loam__vk_pipeline){.code = code};
-    memcpy(p->constants, constants, bytes);
+    memcpy(p->constants, constants, sizeof p->constants);
     VkResult r = new_pipeline(d, p);
     if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a kernel");
+    loam_status st = judge(d, p);
+    if (st != LOAM_OK) {
+        d->f.DestroyPipeline(d->device, p->pipeline, NULL);
+        return st;
+    }
     d->n_pipelines++;
-    *pipeline = p->pipeline;
+    *added = p;
+    if (!p->right)
+        loam__log(&d->vk->base, LOAM_LOG_WARN,
+                  "vulkan: %s computes a kernel wrongly, which is left out: %s", d->name,
+                  code->name);
     return LOAM_OK;
+}
+
+loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
+                                  const uint32_t constants[LOAM__VK_CONSTANTS],
+                                  VkPipeline *pipeline)
+{
+    loam__vk_pipeline *p = find_pipeline(d, code, constants);
+    loam_status st = p ? LOAM_OK : add_pipeline(d, code, constants, &p);
+    if (st != LOAM_OK) return st;
+    *pipeline = p->pipeline;
+    return p->right ? LOAM_OK
+                    : loam__fail(&d->vk->base, LOAM_ERR_BACKEND, "%s computes %s wrongly", d->name,
+                                 code->name);
 }
 
 /* ---- kernels that read weights ---- */
@@ -90,31 +130,19 @@ static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, b
     return loam__vk_pipeline_get(d, &f->matmul, constants, &tile->pipeline);
 }
 
-static void tell_wrong(loam__vk_device *d, loam_format type, const char *kernel)
-{
-    loam__log(&d->vk->base, LOAM_LOG_WARN,
-              "vulkan: %s computes the %s kernel of format %d wrongly: it is left out", d->name,
-              kernel, type);
-}
-
-static loam_status check_format(loam__vk_device *d, const loam__vk_format_code *f, bool whole,
-                                loam__vk_format_kernels *k)
+static loam_status get_kernels(loam__vk_device *d, const loam__vk_format_code *f, bool whole,
+                               loam__vk_format_kernels *k)
 {
     const uint32_t constants[LOAM__VK_CONSTANTS] = {64, 0, 0, 0, d->texels != 0, whole};
-    bool right = false;
     loam_status st = loam__vk_pipeline_get(d, &f->embed, constants, &k->embed);
-    if (st == LOAM_OK) st = loam__vk_check_embed(d, f->type, whole, k->embed, &right);
-    if (st == LOAM_OK && !right) tell_wrong(d, f->type, "embed");
-    k->works = right;
-    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK && k->works; i++) {
+    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK; i++) {
         st = get_tile(d, f, whole, i, &k->matmul[i]);
-        if (st == LOAM_OK) st = loam__vk_check_product(d, f->type, whole, &k->matmul[i], &right);
-        if (st != LOAM_OK || right) continue;
-        tell_wrong(d, f->type, "matmul");
-        k->works = i > 0;
+        if (st != LOAM_ERR_BACKEND || i == 0) continue;
         k->matmul[i] = k->matmul[0];
+        st = LOAM_OK;
     }
-    return st;
+    k->works = st == LOAM_OK;
+    return st == LOAM_ERR_BACKEND ? LOAM_OK : st;
 }
 
 loam_status loam__vk_format_kernels_get(loam__vk_device *d, const loam_value *weight,
@@ -126,7 +154,7 @@ loam_status loam__vk_format_kernels_get(loam__vk_device *d, const loam_value *we
     loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats][whole];
     *kernels = k;
     if (k->checked) return LOAM_OK;
-    loam_status st = check_format(d, f, whole, k);
+    loam_status st = get_kernels(d, f, whole, k);
     k->checked = st == LOAM_OK;
     return st;
 }

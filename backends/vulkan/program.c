@@ -53,6 +53,56 @@ static bool fits_weight(loam__vk_device *d, const loam_value *w)
 }
 
 #define MOST_HEAD_VALUES 512u /* in registers */
+#define LANES            64u
+#define MOST_HEADS       4u /* of a subgroup */
+
+/* Heads that are computed together: as many as divide those of a KV head evenly. */
+static uint32_t heads_together(const loam_node *node)
+{
+    const uint32_t all = node->u.attention.heads / node->u.attention.kv_heads;
+    uint32_t n = MOST_HEADS;
+    while (all % n != 0)
+        n--;
+    return n;
+}
+
+/* The kernel of an op that reads no weights. */
+static const loam__vk_code *kernel_of(const loam__vk_device *d, const loam_graph *g,
+                                      const loam_node *node, uint32_t c[LOAM__VK_CONSTANTS])
+{
+    memset(c, 0, LOAM__VK_CONSTANTS * sizeof *c);
+    c[0] = LANES;
+    switch (node->op) {
+    case LOAM_OP_RMS_NORM:
+        return &loam__vk_rms_norm;
+    case LOAM_OP_ROPE:
+        return &loam__vk_rope;
+    case LOAM_OP_KV_WRITE:
+        c[1] = (uint32_t)value_of(g, node->dst)->type;
+        c[2] = node->u.kv.transposed;
+        return &loam__vk_kv_write;
+    case LOAM_OP_ATTENTION:
+        c[0] = d->subgroup;
+        c[1] = (uint32_t)value_of(g, node->src[1])->type;
+        c[2] = (uint32_t)value_of(g, node->src[2])->type;
+        c[3] = node->u.attention.k_transposed;
+        c[4] = node->u.attention.k_values;
+        c[5] = node->u.attention.v_values;
+        c[6] = heads_together(node);
+        return &loam__vk_attention;
+    default:
+        c[1] = (uint32_t)node->op;
+        return &loam__vk_elementwise;
+    }
+}
+
+static bool works(loam__vk_device *d, const loam_graph *g, const loam_node *node)
+{
+    uint32_t constants[LOAM__VK_CONSTANTS];
+    VkPipeline pipeline;
+    const loam__vk_code *code = kernel_of(d, g, node, constants);
+    return loam__vk_pipeline_get(d, code, constants, &pipeline) == LOAM_OK;
+}
 
 int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_node *node)
 {
@@ -67,15 +117,16 @@ int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_no
     case LOAM_OP_ROPE:
     case LOAM_OP_PICK_ROWS:
     case LOAM_OP_SOFTCAP:
-        return dst->rows * dst->cols <= UINT32_MAX;
+        return dst->rows * dst->cols <= UINT32_MAX && works(d, g, node);
     case LOAM_OP_KV_WRITE:
-        return fits_cells(dst, node->u.kv.head_values, node->u.kv.transposed);
+        return fits_cells(dst, node->u.kv.head_values, node->u.kv.transposed) && works(d, g, node);
     case LOAM_OP_ATTENTION:
         return node->u.attention.k_values <= MOST_HEAD_VALUES &&
                node->u.attention.v_values <= MOST_HEAD_VALUES &&
                fits_cells(value_of(g, node->src[1]), node->u.attention.k_values,
                           node->u.attention.k_transposed) &&
-               fits_cells(value_of(g, node->src[2]), node->u.attention.v_values, false);
+               fits_cells(value_of(g, node->src[2]), node->u.attention.v_values, false) &&
+               works(d, g, node);
     default:
         return 0;
     }
@@ -125,17 +176,16 @@ static op *emit(emitter *e, const loam_node *node, const char *name)
     return o;
 }
 
-/* Variants from `first` on run this shader with these constants. */
-static void use(emitter *e, op *o, uint32_t first, const loam__vk_code *code,
-                const uint32_t constants[LOAM__VK_CONSTANTS], variant v)
+/* All variants are this one, of the op's kernel. */
+static void use(emitter *e, op *o, const loam_node *node, variant v)
 {
+    uint32_t constants[LOAM__VK_CONSTANTS];
+    const loam__vk_code *code = kernel_of(e->d, e->g, node, constants);
     loam_status st = loam__vk_pipeline_get(e->d, code, constants, &v.pipeline);
     if (e->status == LOAM_OK) e->status = st;
-    for (uint32_t i = first; i < VARIANTS; i++)
+    for (uint32_t i = 0; i < VARIANTS; i++)
         o->variants[i] = v;
 }
-
-#define LANES 64u
 
 /* A weight's rows may begin in several chunks of its arena: an op for each. */
 typedef struct chunk_rows {
@@ -254,7 +304,6 @@ static void emit_matmul(emitter *e, const loam_node *node, const loam_value *dst
 static void emit_rms_norm(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *x = value_of(e->g, node->src[0]), *weight = value_of(e->g, node->src[1]);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES};
     op *o = emit(e, node, "norm");
     if (!o) return;
     o->row_macs = dst->cols;
@@ -263,8 +312,7 @@ static void emit_rms_norm(emitter *e, const loam_node *node, const loam_value *d
     o->push.u[2] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
     o->push.f[0] = node->u.norm.eps;
-    use(e, o, 0, &loam__vk_rms_norm, constants,
-        (variant){.groups = (uint32_t)(dst->cols / weight->cols), .group_rows = 1});
+    use(e, o, node, (variant){.groups = (uint32_t)(dst->cols / weight->cols), .group_rows = 1});
 }
 
 static const char *elementwise_name(int32_t kind)
@@ -279,7 +327,6 @@ static const char *elementwise_name(int32_t kind)
 static void emit_elementwise(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *a = value_of(e->g, node->src[0]), *b = value_of(e->g, node->src[1]);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES, (uint32_t)node->op};
     op *o = emit(e, node, elementwise_name(node->op));
     if (!o) return;
     o->row_macs = dst->cols;
@@ -290,8 +337,7 @@ static void emit_elementwise(emitter *e, const loam_node *node, const loam_value
     if (node->op == LOAM_OP_GLU) o->push.u[4] = (uint32_t)node->u.glu.act;
     if (node->op == LOAM_OP_SOFTCAP) o->push.f[0] = node->u.softcap.cap;
     o->push.u[6] = (uint32_t)dst->row_count;
-    use(e, o, 0, &loam__vk_elementwise, constants,
-        (variant){.groups = divide_up(dst->cols, LANES * EACH), .group_rows = 1});
+    use(e, o, node, (variant){.groups = divide_up(dst->cols, LANES * EACH), .group_rows = 1});
 }
 
 static bool same_table(const rope_table *t, const loam_node *node)
@@ -319,7 +365,6 @@ static uint32_t find_table(emitter *e, const loam_node *node)
 
 static void emit_rope(emitter *e, const loam_node *node, const loam_value *dst)
 {
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES};
     const uint32_t table = find_table(e, node);
     if (table == UINT32_MAX) {
         e->status = loam__fail(&e->d->vk->base, LOAM_ERR_UNSUPPORTED,
@@ -337,8 +382,7 @@ static void emit_rope(emitter *e, const loam_node *node, const loam_value *dst)
     o->push.u[4] = stride_of(value_of(e->g, node->src[0]));
     o->push.u[5] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
-    use(e, o, 0, &loam__vk_rope, constants,
-        (variant){.groups = divide_up(dst->cols, LANES), .group_rows = 1});
+    use(e, o, node, (variant){.groups = divide_up(dst->cols, LANES), .group_rows = 1});
 }
 
 static void need_group(emitter *e, uint32_t group)
@@ -348,8 +392,6 @@ static void need_group(emitter *e, uint32_t group)
 
 static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *dst)
 {
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES, (uint32_t)dst->type,
-                                                    node->u.kv.transposed};
     const bool blocks = dst->type == LOAM_TYPE_Q8_0 || dst->type == LOAM_TYPE_Q4_0;
     const uint32_t values = node->u.kv.heads * node->u.kv.head_values;
     need_group(e, node->u.kv.group);
@@ -364,24 +406,12 @@ static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *d
     o->push.u[3] = node->u.kv.group;
     o->push.u[4] = (uint32_t)(dst->row_bytes / 2);
     o->push.u[5] = stride_of(value_of(e->g, node->src[0]));
-    use(e, o, 0, &loam__vk_kv_write, constants,
+    use(e, o, node,
         (variant){.groups = divide_up(values, LANES * (blocks ? 32 : 1)), .group_rows = 1});
 }
 
 /* Positions that a token is taken to see, where the work of attention is reckoned. */
-#define SEEN       512u
-
-#define MOST_HEADS 4u /* of a subgroup */
-
-/* Heads that are computed together: as many as divide those of a KV head evenly. */
-static uint32_t heads_together(const loam_node *node)
-{
-    const uint32_t all = node->u.attention.heads / node->u.attention.kv_heads;
-    uint32_t n = MOST_HEADS;
-    while (all % n != 0)
-        n--;
-    return n;
-}
+#define SEEN 512u
 
 static void emit_attention(emitter *e, const loam_node *node, const loam_value *dst)
 {
@@ -389,9 +419,6 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
                      *v = value_of(e->g, node->src[2]);
     const uint32_t heads = node->u.attention.heads, k_values = node->u.attention.k_values,
                    v_values = node->u.attention.v_values, together = heads_together(node);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {
-        e->d->subgroup, (uint32_t)k->type, (uint32_t)v->type, node->u.attention.k_transposed,
-        k_values,       v_values,          together};
     need_group(e, node->u.attention.group);
     op *o = emit(e, node, "attention");
     if (!o) return;
@@ -411,8 +438,7 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
     o->row_macs = (uint64_t)heads * (k_values + v_values) * SEEN;
     o->push.f[0] = node->u.attention.scale;
     o->push.f[1] = node->u.attention.softcap;
-    use(e, o, 0, &loam__vk_attention, constants,
-        (variant){.groups = heads / together, .group_rows = 1});
+    use(e, o, node, (variant){.groups = heads / together, .group_rows = 1});
 }
 
 typedef void emit_fn(emitter *e, const loam_node *node, const loam_value *dst);

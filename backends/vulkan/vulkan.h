@@ -12,6 +12,7 @@
 #define LOAM__VK_PIPELINES 160u /* of a device */
 #define LOAM__VK_FORMATS   28u  /* of weights */
 #define LOAM__VK_CONSTANTS 7u   /* specialization constants of a pipeline at most */
+#define LOAM__VK_WHOLE     5u   /* of a kernel that reads weights: rows are whole units of 32 */
 #define LOAM__VK_CHUNKS    32u  /* pieces of memory of an arena at most */
 #define LOAM__VK_GROUP     64u  /* rows of a weight that lie together, see layout.c */
 
@@ -121,6 +122,7 @@ void loam__vk_order_group(const loam_value *weight, const uint8_t *rows, uint32_
 /* ---- kernels (kernels.c) ---- */
 
 typedef struct loam__vk_code {
+    const char *name;
     const uint32_t *words;
     size_t bytes;
 } loam__vk_code;
@@ -139,9 +141,17 @@ typedef struct loam__vk_pipeline {
     const loam__vk_code *code;
     uint32_t constants[LOAM__VK_CONSTANTS];
     VkPipeline pipeline;
+    bool right; /* it computes what it should */
 } loam__vk_pipeline;
 
-/* The pipeline of a shader with these constants, made when it is first asked for. */
+/* What was found out about a kernel, here or in an earlier run. */
+typedef struct loam__vk_verdict {
+    uint64_t kernel; /* a hash of its code and constants */
+    uint64_t right;
+} loam__vk_verdict;
+
+/* The pipeline of a shader with these constants, made and checked when it is first asked for.
+ * LOAM_ERR_BACKEND: this driver computes it wrongly. */
 loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
                                   const uint32_t constants[LOAM__VK_CONSTANTS],
                                   VkPipeline *pipeline);
@@ -167,11 +177,8 @@ typedef struct loam__vk_format_kernels {
 loam_status loam__vk_format_kernels_get(loam__vk_device *d, const loam_value *weight,
                                         const loam__vk_format_kernels **kernels);
 
-/* selftest.c: whether a kernel gives what the host computes */
-loam_status loam__vk_check_product(loam__vk_device *d, loam_format type, bool whole,
-                                   const loam__vk_tile *tile, bool *right);
-loam_status loam__vk_check_embed(loam__vk_device *d, loam_format type, bool whole,
-                                 VkPipeline pipeline, bool *right);
+/* Whether a kernel gives what the host computes (selftest.c). */
+loam_status loam__vk_check(loam__vk_device *d, const loam__vk_pipeline *p, bool *right);
 
 /* ---- devices (device.c, cache.c) ---- */
 
@@ -208,6 +215,8 @@ struct loam__vk_device {
     VkDescriptorSet no_texels; /* for kernels that do without */
     uint32_t n_pipelines;
     loam__vk_pipeline pipelines[LOAM__VK_PIPELINES];
+    uint32_t n_verdicts;
+    loam__vk_verdict verdicts[LOAM__VK_PIPELINES];
     loam__vk_format_kernels formats[LOAM__VK_FORMATS][2]; /* rows: of part units, of whole ones */
     loam__vk_block blocks[256]; /* of arenas; those without a buffer are free */
     loam__vk_block grids;
@@ -231,6 +240,9 @@ loam_status loam__vk_open(loam__vk *vk);
 void loam__vk_close(loam__vk *vk);
 uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all);
 VkResult loam__vk_cache_new(loam__vk_device *d);
+/* FNV-1a (Fowler, Noll, Vo), begun with LOAM__VK_HASH. */
+#define LOAM__VK_HASH 14695981039346656037u
+uint64_t loam__vk_hash(uint64_t h, const void *bytes, uint64_t n);
 loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n);
 /* A status with a sentence that names the device. */
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what);
