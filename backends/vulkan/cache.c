@@ -67,7 +67,10 @@ VkResult loam__vk_cache_new(loam__vk_device *d)
                                       .initialDataSize =
                                           bytes ? (size_t)(h.bytes - verdict_bytes) : 0,
                                       .pInitialData = bytes};
-    return d->f.CreatePipelineCache(d->device, &info, NULL, &d->cache);
+    VkPipelineCache cache;
+    VkResult r = d->f.CreatePipelineCache(d->device, &info, NULL, &cache);
+    if (r == VK_SUCCESS) d->cache = cache;
+    return r;
 }
 
 /* One device's part, or its size alone where there is no room for it. */

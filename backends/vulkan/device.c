@@ -9,10 +9,17 @@
 
 #define LOADER "libvulkan.so.1"
 
+static bool is_memory(VkResult r)
+{
+    return r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY ||
+           r == VK_ERROR_MEMORY_MAP_FAILED || r == VK_ERROR_TOO_MANY_OBJECTS ||
+           r == VK_ERROR_OUT_OF_POOL_MEMORY || r == VK_ERROR_FRAGMENTED_POOL;
+}
+
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what)
 {
     loam__base *b = &d->vk->base;
-    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+    if (is_memory(result))
         return loam__fail(b, LOAM_ERR_NOMEM,
                           "%s: no memory for %s; place fewer layers there, or reduce the context",
                           d->name, what);
@@ -41,8 +48,55 @@ static void chain(features *f, bool subgroup)
     f->v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
 }
 
+/* Where a feature that the host has switched on may stand in its chain, and where in ours. */
+/* clang-format off */
+static const struct {
+    VkStructureType type;
+    size_t from, to;
+} places[] = {
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+      offsetof(VkPhysicalDeviceVulkan12Features, bufferDeviceAddress),
+      offsetof(features, v12.bufferDeviceAddress) },
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES,
+      offsetof(VkPhysicalDeviceBufferDeviceAddressFeatures, bufferDeviceAddress),
+      offsetof(features, v12.bufferDeviceAddress) },
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+      offsetof(VkPhysicalDeviceVulkan12Features, timelineSemaphore),
+      offsetof(features, v12.timelineSemaphore) },
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+      offsetof(VkPhysicalDeviceTimelineSemaphoreFeatures, timelineSemaphore),
+      offsetof(features, v12.timelineSemaphore) },
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES,
+      offsetof(VkPhysicalDeviceVulkan13Features, subgroupSizeControl),
+      offsetof(features, subgroup.subgroupSizeControl) },
+    { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES_EXT,
+      offsetof(VkPhysicalDeviceSubgroupSizeControlFeaturesEXT, subgroupSizeControl),
+      offsetof(features, subgroup.subgroupSizeControl) },
+};
+/* clang-format on */
+
+/* What the device offers; of a host's device what is switched on. */
+static void read_features(const loam__vk_device *d, features *f, bool subgroup)
+{
+    chain(f, subgroup);
+    if (!d->vk->host.native) {
+        d->f.GetPhysicalDeviceFeatures2(d->physical, &f->all);
+        return;
+    }
+    for (const VkBaseInStructure *s = d->vk->given.features; s; s = s->pNext)
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+            if (s->sType == places[i].type)
+                memcpy((char *)f + places[i].to, (const char *)s + places[i].from,
+                       sizeof(VkBool32));
+}
+
+/* Whether the device offers it; of a host's device whether it is enabled. */
 static bool has_extension(const loam__vk_device *d, const char *name)
 {
+    const loam_vulkan *given = &d->vk->given;
+    for (uint32_t i = 0; i < given->n_extensions; i++)
+        if (strcmp(given->extensions[i], name) == 0) return true;
+    if (d->vk->host.native) return false;
     VkExtensionProperties some[256];
     uint32_t n = sizeof some / sizeof *some;
     VkResult r = d->f.EnumerateDeviceExtensionProperties(d->physical, NULL, &n, some);
@@ -59,7 +113,9 @@ static bool find_family(loam__vk_device *d)
     VkQueueFamilyProperties families[16];
     uint32_t n = sizeof families / sizeof *families;
     d->f.GetPhysicalDeviceQueueFamilyProperties(d->physical, &n, families);
-    for (d->family = 0; d->family < n; d->family++)
+    d->family = d->vk->given.queue_family;
+    if (d->vk->host.native && d->family < n) n = d->family + 1; /* that one or none */
+    for (; d->family < n; d->family++)
         if (families[d->family].queueFlags & VK_QUEUE_COMPUTE_BIT) return true;
     return false;
 }
@@ -80,7 +136,8 @@ static const char *examine(loam__vk_device *d)
     d->f.GetPhysicalDeviceProperties(d->physical, &p.properties);
     snprintf(d->name, sizeof d->name, "%.63s", p.properties.deviceName);
     if (p.properties.apiVersion < VK_API_VERSION_1_2) return "Vulkan 1.2";
-    const bool sized = has_extension(d, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    const bool sized = has_extension(d, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME) ||
+                       d->vk->given.api_version >= VK_API_VERSION_1_3;
     if (sized) subgroup.pNext = &sizes;
     d->f.GetPhysicalDeviceProperties2(d->physical, &p);
     d->f.GetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
@@ -94,8 +151,7 @@ static const char *examine(loam__vk_device *d)
     d->subgroup = subgroup.subgroupSize;
     d->has_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features f;
-    chain(&f, sized);
-    d->f.GetPhysicalDeviceFeatures2(d->physical, &f.all);
+    read_features(d, &f, sized);
     d->fixes_subgroup = sized && f.subgroup.subgroupSizeControl &&
                         (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
                         d->subgroup >= sizes.minSubgroupSize &&
@@ -112,7 +168,7 @@ static const char *examine(loam__vk_device *d)
 
 /* ---- opening ---- */
 
-static VkResult new_device(loam__vk_device *d)
+static VkResult new_device(const loam__vk_device *d, VkDevice *device)
 {
     const float priority = 1;
     const char *extensions[2];
@@ -134,15 +190,25 @@ static VkResult new_device(loam__vk_device *d)
                                .pQueueCreateInfos = &queue,
                                .enabledExtensionCount = n,
                                .ppEnabledExtensionNames = extensions};
-    VkResult r = d->f.CreateDevice(d->physical, &info, NULL, &d->device);
-    if (r != VK_SUCCESS) return r;
-    if (loam__vk_calls_fill(&d->f, LOAM__VK_DEVICE_LEVEL, NULL, d->device)) {
-        d->f.DestroyDevice(d->device, NULL);
-        d->device = NULL;
-        return VK_ERROR_INCOMPATIBLE_DRIVER;
+    return d->f.CreateDevice(d->physical, &info, NULL, device);
+}
+
+/* The host's, or one of our own. */
+static loam_status get_device(loam__vk_device *d)
+{
+    const loam_vulkan *given = &d->vk->given;
+    VkDevice device = given->device;
+    VkResult r = device ? VK_SUCCESS : new_device(d, &device);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "opening it");
+    const char *missing = loam__vk_calls_fill(&d->f, LOAM__VK_DEVICE_LEVEL, NULL, device);
+    if (missing) {
+        if (!given->device) d->f.DestroyDevice(device, NULL);
+        return loam__fail(&d->vk->base, LOAM_ERR_BACKEND, "%s has no %s", d->name, missing);
     }
-    d->f.GetDeviceQueue(d->device, d->family, 0, &d->queue);
-    return r;
+    d->device = device;
+    d->queue = given->queue;
+    if (!given->device) d->f.GetDeviceQueue(device, d->family, 0, &d->queue);
+    return LOAM_OK;
 }
 
 static VkResult new_commands(loam__vk_device *d)
@@ -150,8 +216,10 @@ static VkResult new_commands(loam__vk_device *d)
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                     .queueFamilyIndex = d->family};
-    VkResult r = d->f.CreateCommandPool(d->device, &pool, NULL, &d->pool);
+    VkCommandPool new_pool; /* what a failed call puts there is nobody's */
+    VkResult r = d->f.CreateCommandPool(d->device, &pool, NULL, &new_pool);
     if (r != VK_SUCCESS) return r;
+    d->pool = new_pool;
     VkCommandBufferAllocateInfo one = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                        .commandPool = d->pool,
                                        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
@@ -161,7 +229,10 @@ static VkResult new_commands(loam__vk_device *d)
                                       .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
                                        .pNext = &type};
-    return d->f.CreateSemaphore(d->device, &semaphore, NULL, &d->timeline);
+    VkSemaphore timeline;
+    r = d->f.CreateSemaphore(d->device, &semaphore, NULL, &timeline);
+    if (r == VK_SUCCESS) d->timeline = timeline;
+    return r;
 }
 
 static VkResult new_layout(loam__vk_device *d)
@@ -172,8 +243,11 @@ static VkResult new_layout(loam__vk_device *d)
                                          .pSetLayouts = &d->set_layout,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &range};
-    VkResult r = d->f.CreatePipelineLayout(d->device, &layout, NULL, &d->layout);
-    return r == VK_SUCCESS ? loam__vk_cache_new(d) : r;
+    VkPipelineLayout new_layout;
+    VkResult r = d->f.CreatePipelineLayout(d->device, &layout, NULL, &new_layout);
+    if (r != VK_SUCCESS) return r;
+    d->layout = new_layout;
+    return loam__vk_cache_new(d);
 }
 
 /* The grids as shaders/formats/grid.glsl expects them. */
@@ -202,13 +276,18 @@ static double guess_speed(VkPhysicalDeviceType type)
 
 static loam_status open_device(loam__vk_device *d)
 {
-    VkResult r = new_device(d);
-    if (r == VK_SUCCESS) r = new_commands(d);
+    const char *lacks = examine(d);
+    if (lacks)
+        return loam__fail(&d->vk->base, LOAM_ERR_BACKEND, "%s%s lacks %s", d->name,
+                          d->vk->host.native ? ", as loam_vulkan describes it," : "", lacks);
+    loam_status st = get_device(d);
+    if (st != LOAM_OK) return st;
+    VkResult r = new_commands(d);
     if (r == VK_SUCCESS) r = loam__vk_set_layout_new(d);
     if (r == VK_SUCCESS) r = new_layout(d);
     if (r != VK_SUCCESS) return loam__vk_failed(d, r, "opening it");
     d->macs_per_ms = guess_speed(d->type);
-    loam_status st = new_grids(d);
+    st = new_grids(d);
     if (st == LOAM_OK) st = loam__vk_sets_new(d, &d->own_set, 1, &d->own_sets);
     const loam__vk_window none = {0};
     return st == LOAM_OK ? loam__vk_sets_add(d, &d->own_sets, none, none, &d->no_texels) : st;
@@ -230,12 +309,12 @@ static void close_device(loam__vk_device *d)
         d->f.DestroyDescriptorSetLayout(d->device, d->set_layout, NULL);
         d->f.DestroySemaphore(d->device, d->timeline, NULL);
         d->f.DestroyCommandPool(d->device, d->pool, NULL);
-        d->f.DestroyDevice(d->device, NULL);
+        if (!d->vk->host.native) d->f.DestroyDevice(d->device, NULL);
     }
     loam__free(b, d);
 }
 
-/* A device that cannot be used is left out, with a line in the log. */
+/* One more, which is not open yet. */
 static loam_status add_device(loam__vk *vk, VkPhysicalDevice physical)
 {
     loam__vk_device *d = loam__alloc(&vk->base, sizeof *d);
@@ -243,21 +322,12 @@ static loam_status add_device(loam__vk *vk, VkPhysicalDevice physical)
     d->vk = vk;
     d->f = vk->f;
     d->physical = physical;
-    const char *lacks = examine(d);
-    if (lacks) {
-        loam__log(&vk->base, LOAM_LOG_INFO, "vulkan: %s is left out: it lacks %s", d->name, lacks);
-    } else if (open_device(d) != LOAM_OK) {
-        loam__log(&vk->base, LOAM_LOG_WARN, "vulkan: left out: %s", vk->base.error);
-    } else {
-        vk->devices[vk->n_devices++] = d;
-        return LOAM_OK;
-    }
-    close_device(d);
+    vk->devices[vk->n_devices++] = d;
     return LOAM_OK;
 }
 
 /* The loader is opened when it is wanted: a machine without it has no Vulkan, but loam. */
-static loam_status open_loader(loam__vk *vk)
+loam_status loam__vk_open_loader(loam__vk *vk)
 {
     void (*function)(void);
     if (loam__library_open(&vk->base, LOADER, &vk->library) != LOAM_OK ||
@@ -281,10 +351,16 @@ static loam_status new_instance(loam__vk *vk)
         vk->f.EnumerateInstanceVersion(&version) != VK_SUCCESS || version < VK_API_VERSION_1_2)
         return loam__fail(&vk->base, LOAM_ERR_BACKEND,
                           "the Vulkan loader is older than 1.2; install a newer one");
-    VkResult r = vk->f.CreateInstance(&info, NULL, &vk->instance);
-    if (r == VK_SUCCESS && loam__vk_calls_fill(&vk->f, LOAM__VK_INSTANCE, vk->instance, NULL))
+    VkInstance instance;
+    VkResult r = vk->f.CreateInstance(&info, NULL, &instance);
+    if (r == VK_SUCCESS && loam__vk_calls_fill(&vk->f, LOAM__VK_INSTANCE, instance, NULL)) {
+        if (vk->f.DestroyInstance) vk->f.DestroyInstance(instance, NULL);
         r = VK_ERROR_INCOMPATIBLE_DRIVER;
-    if (r == VK_SUCCESS) return LOAM_OK;
+    }
+    if (r == VK_SUCCESS) {
+        vk->instance = instance;
+        return LOAM_OK;
+    }
     if (r == VK_ERROR_OUT_OF_HOST_MEMORY)
         return loam__fail(&vk->base, LOAM_ERR_NOMEM, "no memory for a Vulkan instance");
     return loam__fail(&vk->base, LOAM_ERR_BACKEND,
@@ -293,31 +369,42 @@ static loam_status new_instance(loam__vk *vk)
                       (int)r);
 }
 
-loam_status loam__vk_open(loam__vk *vk)
+/* All that can be used; another is left out, with a line in the log. */
+static loam_status add_devices(loam__vk *vk)
 {
     VkPhysicalDevice found[LOAM__VK_DEVICES] = {0};
     uint32_t n = LOAM__VK_DEVICES;
-    loam_status st = open_loader(vk);
-    if (st == LOAM_OK) st = new_instance(vk);
-    if (st != LOAM_OK) return st;
+    char why[sizeof vk->base.error] = "no driver offers any";
     VkResult r = vk->f.EnumeratePhysicalDevices(vk->instance, &n, found);
     if (r != VK_SUCCESS && r != VK_INCOMPLETE) n = 0;
-    for (uint32_t i = 0; i < n && st == LOAM_OK; i++)
-        st = add_device(vk, found[i]);
-    if (st == LOAM_OK && vk->n_devices == 0)
-        st = loam__fail(&vk->base, LOAM_ERR_BACKEND,
-                        "none of the %u Vulkan devices can be used: loam wants Vulkan 1.2 with "
-                        "buffer addresses and timeline semaphores",
-                        n);
-    return st;
+    for (uint32_t i = 0; i < n; i++) {
+        if (add_device(vk, found[i]) != LOAM_OK) return LOAM_ERR_NOMEM;
+        if (open_device(vk->devices[vk->n_devices - 1]) == LOAM_OK) continue;
+        memcpy(why, vk->base.error, sizeof why);
+        loam__log(&vk->base, LOAM_LOG_WARN, "vulkan: left out: %s", why);
+        close_device(vk->devices[--vk->n_devices]);
+    }
+    if (vk->n_devices > 0) return LOAM_OK;
+    return loam__fail(&vk->base, LOAM_ERR_BACKEND, "no Vulkan device can be used: %.400s", why);
+}
+
+loam_status loam__vk_open(loam__vk *vk)
+{
+    loam_status st;
+    if (vk->host.native) {
+        st = loam__vk_given_read(vk);
+        if (st == LOAM_OK) st = add_device(vk, vk->given.physical_device);
+        return st == LOAM_OK ? open_device(vk->devices[0]) : st;
+    }
+    st = loam__vk_open_loader(vk);
+    if (st == LOAM_OK) st = new_instance(vk);
+    return st == LOAM_OK ? add_devices(vk) : st;
 }
 
 void loam__vk_close(loam__vk *vk)
 {
     while (vk->n_devices > 0)
         close_device(vk->devices[--vk->n_devices]);
-    if (vk->instance && vk->f.DestroyInstance) vk->f.DestroyInstance(vk->instance, NULL);
-    vk->instance = NULL;
+    if (vk->instance) vk->f.DestroyInstance(vk->instance, NULL);
     loam__library_close(vk->library);
-    vk->library = NULL;
 }

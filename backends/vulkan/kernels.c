@@ -33,8 +33,8 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
         .layout = d->layout,
     };
     VkResult r = d->f.CreateShaderModule(d->device, &code, NULL, &info.stage.module);
-    if (r == VK_SUCCESS)
-        r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
+    if (r != VK_SUCCESS) return r;
+    r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
     d->f.DestroyShaderModule(d->device, info.stage.module, NULL);
     return r;
 }
@@ -95,6 +95,7 @@ loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
                                   VkPipeline *pipeline)
 {
     loam__vk_pipeline *p = find_pipeline(d, code, constants);
+    if (!p && d->lost) return LOAM_ERR_DEVICE; /* as its sentence says, which stays */
     loam_status st = p ? LOAM_OK : add_pipeline(d, code, constants, &p);
     if (st != LOAM_OK) return st;
     *pipeline = p->pipeline;

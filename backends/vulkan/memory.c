@@ -51,7 +51,10 @@ static VkResult new_buffer(loam__vk_device *d, uint64_t bytes, loam__vk_block *b
                  VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
-    return d->f.CreateBuffer(d->device, &info, NULL, &block->buffer);
+    VkBuffer buffer; /* what a failed call puts there is nobody's */
+    VkResult r = d->f.CreateBuffer(d->device, &info, NULL, &buffer);
+    if (r == VK_SUCCESS) block->buffer = buffer;
+    return r;
 }
 
 static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block *block)
@@ -67,8 +70,11 @@ static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block 
                                  .pNext = &flags,
                                  .allocationSize = needs.size,
                                  .memoryTypeIndex = type};
-    VkResult r = d->f.AllocateMemory(d->device, &info, NULL, &block->memory);
-    if (r == VK_SUCCESS) r = d->f.BindBufferMemory(d->device, block->buffer, block->memory, 0);
+    VkDeviceMemory memory;
+    VkResult r = d->f.AllocateMemory(d->device, &info, NULL, &memory);
+    if (r != VK_SUCCESS) return r;
+    block->memory = memory;
+    r = d->f.BindBufferMemory(d->device, block->buffer, memory, 0);
     const VkMemoryPropertyFlags has = d->memory.memoryTypes[type].propertyFlags;
     if (r != VK_SUCCESS || (has & MAPPED) != MAPPED) return r;
     if (use == LOAM__VK_DEVICE && d->vk->staged) return r;

@@ -47,8 +47,11 @@ static bool fits_cells(const loam_value *v, uint32_t values, bool transposed)
 static bool fits_weight(loam__vk_device *d, const loam_value *w)
 {
     const loam__vk_format_kernels *k;
-    return loam__vk_format_kernels_get(d, w, &k) == LOAM_OK && k->works && w->cols <= MOST_VALUES &&
-           w->rows <= MOST_VALUES && w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
+    loam_status st = loam__vk_format_kernels_get(d, w, &k);
+    if (st == LOAM_ERR_TENSOR_TYPE || (st == LOAM_OK && !k->works)) return false;
+    /* any other failure is met again, and told, while measuring */
+    return w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
+           w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
 
@@ -96,12 +99,19 @@ static const loam__vk_code *kernel_of(const loam__vk_device *d, const loam_graph
     }
 }
 
-static bool works(loam__vk_device *d, const loam_graph *g, const loam_node *node)
+static loam_status get_kernel(loam__vk_device *d, const loam_graph *g, const loam_node *node,
+                              VkPipeline *pipeline)
 {
     uint32_t constants[LOAM__VK_CONSTANTS];
-    VkPipeline pipeline;
     const loam__vk_code *code = kernel_of(d, g, node, constants);
-    return loam__vk_pipeline_get(d, code, constants, &pipeline) == LOAM_OK;
+    return loam__vk_pipeline_get(d, code, constants, pipeline);
+}
+
+/* A failure of another kind is met again, and told, while measuring. */
+static bool works(loam__vk_device *d, const loam_graph *g, const loam_node *node)
+{
+    VkPipeline pipeline;
+    return get_kernel(d, g, node, &pipeline) != LOAM_ERR_BACKEND;
 }
 
 int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_node *node)
@@ -179,9 +189,7 @@ static op *emit(emitter *e, const loam_node *node, const char *name)
 /* All variants are this one, of the op's kernel. */
 static void use(emitter *e, op *o, const loam_node *node, variant v)
 {
-    uint32_t constants[LOAM__VK_CONSTANTS];
-    const loam__vk_code *code = kernel_of(e->d, e->g, node, constants);
-    loam_status st = loam__vk_pipeline_get(e->d, code, constants, &v.pipeline);
+    loam_status st = get_kernel(e->d, e->g, node, &v.pipeline);
     if (e->status == LOAM_OK) e->status = st;
     for (uint32_t i = 0; i < VARIANTS; i++)
         o->variants[i] = v;
@@ -454,7 +462,10 @@ static emit_fn *const emitters[] = {
 /* While measuring no arena is there: a weight counts with as many ops as it can have. */
 static void count_weight(emitter *e, const loam_node *node)
 {
-    e->n_ops += most_chunks(e, value_of(e->g, node->src[0]));
+    const loam_value *w = value_of(e->g, node->src[0]);
+    const loam__vk_format_kernels *k;
+    e->n_ops += most_chunks(e, w);
+    e->status = loam__vk_format_kernels_get(e->d, w, &k);
 }
 
 static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
@@ -469,8 +480,11 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
                               "op %d of layer %d is not one that %s runs", node->op, node->layer,
                               e->d->name);
         const bool weight = node->op == LOAM_OP_EMBED || node->op == LOAM_OP_MATMUL;
+        VkPipeline pipeline;
         if (weight && !e->ops) count_weight(e, node);
         else emitters[node->op](e, node, value_of(e->g, node->dst));
+        if (!weight && !e->ops && e->status == LOAM_OK)
+            e->status = get_kernel(e->d, e->g, node, &pipeline);
     }
     e->tables_at = e->scratch_bytes;
     e->scratch_bytes += loam__align_up((uint64_t)e->groups * e->g->n_tables *

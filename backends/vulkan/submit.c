@@ -1,7 +1,7 @@
 /* Recording and submitting; waiting, which always ends. */
 #include "vulkan.h"
 
-#define WAIT_LIMIT_MS 60000u /* for a submission, which is meant to take a few */
+#define WAIT_LIMIT 60000u /* waits of 1 ms for a submission, which is meant to take a few */
 
 loam_status loam__vk_begin(loam__vk_device *d, VkCommandBuffer commands)
 {
@@ -38,6 +38,16 @@ loam_status loam__vk_end(loam__vk_device *d, VkCommandBuffer commands)
     return r == VK_SUCCESS ? LOAM_OK : loam__vk_failed(d, r, "recording");
 }
 
+/* A host's queue is the host's, too. */
+static VkResult submit(loam__vk_device *d, const VkSubmitInfo *info)
+{
+    const loam_vulkan *host = &d->vk->given;
+    if (host->lock) host->lock(host->lock_ctx);
+    VkResult r = d->f.QueueSubmit(d->queue, 1, info, VK_NULL_HANDLE);
+    if (host->unlock) host->unlock(host->lock_ctx);
+    return r;
+}
+
 loam_status loam__vk_submit(loam__vk_device *d, VkCommandBuffer commands, uint64_t *value)
 {
     *value = d->submitted + 1;
@@ -51,10 +61,13 @@ loam_status loam__vk_submit(loam__vk_device *d, VkCommandBuffer commands, uint64
                          .pCommandBuffers = &commands,
                          .signalSemaphoreCount = 1,
                          .pSignalSemaphores = &d->timeline};
-    VkResult r = d->f.QueueSubmit(d->queue, 1, &info, VK_NULL_HANDLE);
-    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a submission");
-    d->submitted = *value;
-    return LOAM_OK;
+    VkResult r = submit(d, &info);
+    if (r == VK_SUCCESS) {
+        d->submitted = *value;
+        return LOAM_OK;
+    }
+    loam_status waited = loam__vk_wait(d, d->submitted);
+    return waited == LOAM_OK ? loam__vk_failed(d, r, "a submission") : waited;
 }
 
 loam_status loam__vk_wait_some(loam__vk_device *d, uint64_t value, uint32_t *waited, bool *done)
@@ -66,12 +79,13 @@ loam_status loam__vk_wait_some(loam__vk_device *d, uint64_t value, uint32_t *wai
     VkResult r = d->f.WaitSemaphores(d->device, &info, 1000000);
     *done = r == VK_SUCCESS;
     if (r == VK_SUCCESS) return LOAM_OK;
-    if (r != VK_TIMEOUT) return loam__vk_failed(d, r, "waiting for it");
-    if (++*waited < WAIT_LIMIT_MS) return LOAM_OK;
+    if (r == VK_ERROR_DEVICE_LOST) return loam__vk_failed(d, r, "waiting for it");
+    if (++*waited < WAIT_LIMIT) return LOAM_OK; /* without memory to wait, too: its work goes on */
     d->lost = true;
     return loam__fail(&d->vk->base, LOAM_ERR_DEVICE,
-                      "%s has not answered for %u seconds; free the model and use another device",
-                      d->name, WAIT_LIMIT_MS / 1000);
+                      "%s has not answered while it was asked %u times, for a millisecond each; "
+                      "free the model and use another device",
+                      d->name, WAIT_LIMIT);
 }
 
 loam_status loam__vk_wait(loam__vk_device *d, uint64_t value)

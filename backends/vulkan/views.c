@@ -20,7 +20,10 @@ VkResult loam__vk_set_layout_new(loam__vk_device *d)
                                                 VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
                                             .bindingCount = LOAM__VK_VIEWS,
                                             .pBindings = bindings};
-    return d->f.CreateDescriptorSetLayout(d->device, &info, NULL, &d->set_layout);
+    VkDescriptorSetLayout layout;
+    VkResult r = d->f.CreateDescriptorSetLayout(d->device, &info, NULL, &layout);
+    if (r == VK_SUCCESS) d->set_layout = layout;
+    return r;
 }
 
 loam_status loam__vk_sets_new(loam__vk_device *d, loam__vk_set *each, uint32_t most,
@@ -33,8 +36,11 @@ loam_status loam__vk_sets_new(loam__vk_device *d, loam__vk_set *each, uint32_t m
                                        .maxSets = most,
                                        .poolSizeCount = 1,
                                        .pPoolSizes = &size};
-    VkResult r = d->f.CreateDescriptorPool(d->device, &info, NULL, &s->pool);
-    return r == VK_SUCCESS ? LOAM_OK : loam__vk_failed(d, r, "descriptors");
+    VkDescriptorPool pool;
+    VkResult r = d->f.CreateDescriptorPool(d->device, &info, NULL, &pool);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "descriptors");
+    s->pool = pool;
+    return LOAM_OK;
 }
 
 static VkResult new_views(loam__vk_device *d, loam__vk_set *set, loam__vk_window weight,
@@ -50,7 +56,9 @@ static VkResult new_views(loam__vk_device *d, loam__vk_set *set, loam__vk_window
                                        .format = formats[i],
                                        .offset = w.at,
                                        .range = w.bytes / 16 * 16};
-        r = d->f.CreateBufferView(d->device, &info, NULL, &set->views[i]);
+        VkBufferView view;
+        r = d->f.CreateBufferView(d->device, &info, NULL, &view);
+        if (r == VK_SUCCESS) set->views[i] = view;
     }
     return r;
 }

@@ -1,9 +1,10 @@
-/* The Vulkan backend: a loadable module. Needs Vulkan 1.2 with buffer addresses and timeline
- * semaphores; nothing else is asked of a device. */
+/* The Vulkan backend: a loadable module. Needs Vulkan 1.2 with buffer addresses, timeline
+ * semaphores and arithmetic in subgroups; nothing else is asked of a device. */
 #ifndef LOAM__VULKAN_H
 #define LOAM__VULKAN_H
 
 #include <loam/backend.h>
+#include <loam/vulkan.h>
 
 #include "calls.h"
 #include "lib/base/base.h"
@@ -228,15 +229,19 @@ struct loam__vk_device {
 struct loam__vk {
     loam__base base;
     loam_backend_host host;
-    void *library; /* the loader */
+    loam_vulkan given; /* what host.native describes; zeroed without it */
+    void *library;     /* the loader */
     loam__vk_calls f;
-    VkInstance instance;
-    bool staged; /* as if no memory of a device could be mapped */
+    VkInstance instance; /* of our own */
+    bool staged;         /* as if no memory of a device could be mapped */
     uint32_t n_devices;
     loam__vk_device *devices[LOAM__VK_DEVICES];
 };
 
 loam_status loam__vk_open(loam__vk *vk);
+loam_status loam__vk_open_loader(loam__vk *vk);
+/* given.c: read host.native, and look up the functions of its instance. */
+loam_status loam__vk_given_read(loam__vk *vk);
 void loam__vk_close(loam__vk *vk);
 uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all);
 VkResult loam__vk_cache_new(loam__vk_device *d);
@@ -253,6 +258,7 @@ loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *wha
 loam_status loam__vk_begin(loam__vk_device *d, VkCommandBuffer commands);
 loam_status loam__vk_end(loam__vk_device *d, VkCommandBuffer commands);
 void loam__vk_barrier(const loam__vk_device *d, VkCommandBuffer commands);
+/* On failure nothing is under way any more. */
 loam_status loam__vk_submit(loam__vk_device *d, VkCommandBuffer commands, uint64_t *value);
 /* Until the timeline has come to value, or for a millisecond: then LOAM_OK, and *done tells.
  * `waited` counts the milliseconds; past the limit the device is lost. */
