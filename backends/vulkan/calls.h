@@ -34,9 +34,11 @@ typedef struct loam__vk_calls {
     PFN_vkGetPhysicalDeviceQueueFamilyProperties GetPhysicalDeviceQueueFamilyProperties;
 
     PFN_vkAllocateCommandBuffers AllocateCommandBuffers;
+    PFN_vkAllocateDescriptorSets AllocateDescriptorSets;
     PFN_vkAllocateMemory AllocateMemory;
     PFN_vkBeginCommandBuffer BeginCommandBuffer;
     PFN_vkBindBufferMemory BindBufferMemory;
+    PFN_vkCmdBindDescriptorSets CmdBindDescriptorSets;
     PFN_vkCmdBindPipeline CmdBindPipeline;
     PFN_vkCmdCopyBuffer CmdCopyBuffer;
     PFN_vkCmdDispatch CmdDispatch;
@@ -44,14 +46,20 @@ typedef struct loam__vk_calls {
     PFN_vkCmdPipelineBarrier CmdPipelineBarrier;
     PFN_vkCmdPushConstants CmdPushConstants;
     PFN_vkCreateBuffer CreateBuffer;
+    PFN_vkCreateBufferView CreateBufferView;
     PFN_vkCreateCommandPool CreateCommandPool;
     PFN_vkCreateComputePipelines CreateComputePipelines;
+    PFN_vkCreateDescriptorPool CreateDescriptorPool;
+    PFN_vkCreateDescriptorSetLayout CreateDescriptorSetLayout;
     PFN_vkCreatePipelineCache CreatePipelineCache;
     PFN_vkCreatePipelineLayout CreatePipelineLayout;
     PFN_vkCreateSemaphore CreateSemaphore;
     PFN_vkCreateShaderModule CreateShaderModule;
     PFN_vkDestroyBuffer DestroyBuffer;
+    PFN_vkDestroyBufferView DestroyBufferView;
     PFN_vkDestroyCommandPool DestroyCommandPool;
+    PFN_vkDestroyDescriptorPool DestroyDescriptorPool;
+    PFN_vkDestroyDescriptorSetLayout DestroyDescriptorSetLayout;
     PFN_vkDestroyPipeline DestroyPipeline;
     PFN_vkDestroyPipelineCache DestroyPipelineCache;
     PFN_vkDestroyPipelineLayout DestroyPipelineLayout;
@@ -66,6 +74,7 @@ typedef struct loam__vk_calls {
     PFN_vkGetPipelineCacheData GetPipelineCacheData;
     PFN_vkMapMemory MapMemory;
     PFN_vkQueueSubmit QueueSubmit;
+    PFN_vkUpdateDescriptorSets UpdateDescriptorSets;
     PFN_vkWaitSemaphores WaitSemaphores;
 } loam__vk_calls;
 

@@ -12,7 +12,8 @@
 static bool is_memory(VkResult r)
 {
     return r == VK_ERROR_OUT_OF_DEVICE_MEMORY || r == VK_ERROR_OUT_OF_HOST_MEMORY ||
-           r == VK_ERROR_MEMORY_MAP_FAILED || r == VK_ERROR_TOO_MANY_OBJECTS;
+           r == VK_ERROR_MEMORY_MAP_FAILED || r == VK_ERROR_TOO_MANY_OBJECTS ||
+           r == VK_ERROR_OUT_OF_POOL_MEMORY || r == VK_ERROR_FRAGMENTED_POOL;
 }
 
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what)
@@ -119,6 +120,8 @@ static bool find_family(loam__vk_device *d)
     return false;
 }
 
+#define LEAST_TEXELS (1u << 24) /* of a view, so that a weight needs few */
+
 /* What it lacks; NULL: nothing. Fills in what loam keeps of its properties. */
 static const char *examine(loam__vk_device *d)
 {
@@ -141,6 +144,10 @@ static const char *examine(loam__vk_device *d)
     d->type = p.properties.deviceType;
     d->max_allocation_bytes = m3.maxMemoryAllocationSize;
     d->max_invocations = p.properties.limits.maxComputeWorkGroupInvocations;
+    if (d->type == VK_PHYSICAL_DEVICE_TYPE_CPU &&
+        p.properties.limits.maxTexelBufferElements >= LEAST_TEXELS &&
+        p.properties.limits.minTexelBufferOffsetAlignment <= 64)
+        d->texels = p.properties.limits.maxTexelBufferElements;
     d->subgroup = subgroup.subgroupSize;
     d->has_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     features f;
@@ -232,6 +239,8 @@ static VkResult new_layout(loam__vk_device *d)
 {
     VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(loam__vk_push)};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                         .setLayoutCount = 1,
+                                         .pSetLayouts = &d->set_layout,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &range};
     VkPipelineLayout new_layout;
@@ -274,10 +283,14 @@ static loam_status open_device(loam__vk_device *d)
     loam_status st = get_device(d);
     if (st != LOAM_OK) return st;
     VkResult r = new_commands(d);
+    if (r == VK_SUCCESS) r = loam__vk_set_layout_new(d);
     if (r == VK_SUCCESS) r = new_layout(d);
     if (r != VK_SUCCESS) return loam__vk_failed(d, r, "opening it");
     d->macs_per_ms = guess_speed(d->type);
-    return new_grids(d);
+    st = new_grids(d);
+    if (st == LOAM_OK) st = loam__vk_sets_new(d, &d->own_set, 1, &d->own_sets);
+    const loam__vk_window none = {0};
+    return st == LOAM_OK ? loam__vk_sets_add(d, &d->own_sets, none, none, &d->no_texels) : st;
 }
 
 static void close_device(loam__vk_device *d)
@@ -288,10 +301,12 @@ static void close_device(loam__vk_device *d)
         if (d->timeline && !d->lost) loam__vk_wait(d, d->submitted);
         for (uint32_t i = 0; i < d->n_pipelines; i++)
             d->f.DestroyPipeline(d->device, d->pipelines[i].pipeline, NULL);
+        loam__vk_sets_free(d, &d->own_sets);
         loam__vk_block_free(d, &d->grids);
         loam__vk_block_free(d, &d->staging);
         d->f.DestroyPipelineCache(d->device, d->cache, NULL);
         d->f.DestroyPipelineLayout(d->device, d->layout, NULL);
+        d->f.DestroyDescriptorSetLayout(d->device, d->set_layout, NULL);
         d->f.DestroySemaphore(d->device, d->timeline, NULL);
         d->f.DestroyCommandPool(d->device, d->pool, NULL);
         if (!d->vk->host.native) d->f.DestroyDevice(d->device, NULL);

@@ -47,7 +47,8 @@ static VkResult new_buffer(loam__vk_device *d, uint64_t bytes, loam__vk_block *b
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+                 VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
     VkBuffer buffer; /* what a failed call puts there is nobody's */
@@ -239,6 +240,15 @@ uint64_t loam__vk_arena_base(const loam__vk_arena *a, uint64_t offset)
 {
     uint32_t i = a->n_chunks > 1 ? (uint32_t)(offset / loam__vk_chunk_bytes(a->device)) : 0;
     return chunk_of(a, i)->address - chunk_start(a, i);
+}
+
+loam__vk_window loam__vk_arena_window(const loam__vk_arena *a, uint64_t offset, uint64_t bytes)
+{
+    const uint32_t i = a->n_chunks > 1 ? (uint32_t)(offset / loam__vk_chunk_bytes(a->device)) : 0;
+    const loam__vk_block *block = chunk_of(a, i);
+    const uint64_t at = offset - chunk_start(a, i), left = block->bytes - at;
+    const uint64_t whole = (bytes + 15) / 16 * 16;
+    return (loam__vk_window){block->buffer, at, whole < left ? whole : left};
 }
 
 uint8_t *loam__vk_arena_memory(const loam__vk_arena *a)

@@ -72,6 +72,9 @@ static void dispatch(program *p, const op *o, uint32_t rows, uint32_t i, uint32_
     if (o->cut == CUT_ITEMS) push.u[7] += first * v->group_items;
     if (o->cut == CUT_ROWS) push.u[10] += first * v->group_rows;
     d->f.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, v->pipeline);
+    if (o->set)
+        d->f.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1,
+                                   &o->set, 0, NULL);
     d->f.CmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
     d->f.CmdDispatch(commands, x, y, 1);
 }

@@ -14,7 +14,21 @@ typedef enum fault_kind {
     HANGS     /* from the n-th wait on no work ends */
 } fault_kind;
 
-enum { BUFFERS, MEMORIES, POOLS, COMMANDS, SEMAPHORES, MODULES, PIPELINES, LAYOUTS, CACHES, KINDS };
+enum {
+    BUFFERS,
+    MEMORIES,
+    POOLS,
+    COMMANDS,
+    SEMAPHORES,
+    MODULES,
+    PIPELINES,
+    LAYOUTS,
+    CACHES,
+    VIEWS,
+    SET_LAYOUTS,
+    SET_POOLS,
+    KINDS
+};
 
 #define MOST_MADE 64
 
@@ -38,7 +52,9 @@ static struct {
     bool fatal;                /* and loam cannot go on */
     unsigned asked_after_loss; /* for something new */
     unsigned forbidden;        /* what is the host's alone */
-    const char *hidden;        /* a function that is not there; NULL: all are */
+    unsigned submissions;
+    bool miscompiles;   /* additions as subtractions */
+    const char *hidden; /* a function that is not there; NULL: all are */
     int live[KINDS];
     VkQueue queue;
     made_module modules[MOST_MADE];
@@ -201,9 +217,23 @@ static uint64_t hash_words(const uint32_t *words, size_t bytes)
     return h;
 }
 
-static VkResult create_shader_module(VkDevice device, const VkShaderModuleCreateInfo *info,
+/* What a bad compiler might do: additions of numbers become subtractions. */
+static void miscompile(uint32_t *words, size_t n)
+{
+    const uint32_t add = 129, subtract = 131; /* OpFAdd, OpFSub */
+    for (size_t i = 5; i < n; i += words[i] >> 16)
+        if ((words[i] & 0xffff) == add) words[i] += subtract - add;
+}
+
+static VkResult create_shader_module(VkDevice device, const VkShaderModuleCreateInfo *given,
                                      const VkAllocationCallbacks *alloc, VkShaderModule *out)
 {
+    static uint32_t words[1 << 16];
+    VkShaderModuleCreateInfo code = *given, *info = &code;
+    assert_true(code.codeSize <= sizeof words);
+    memcpy(words, code.pCode, code.codeSize);
+    code.pCode = words;
+    if (faults.miscompiles) miscompile(words, code.codeSize / sizeof *words);
     const uint64_t hash = hash_words(info->pCode, info->codeSize);
     unsigned i = 0;
     if (runs_out(out, sizeof *out)) return VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -271,6 +301,62 @@ static void end_faults(VkDevice device)
         vkDestroyShaderModule(device, faults.modules[--faults.n_modules].module, NULL);
 }
 
+/* ---- descriptors ---- */
+
+static VkResult create_buffer_view(VkDevice device, const VkBufferViewCreateInfo *info,
+                                   const VkAllocationCallbacks *alloc, VkBufferView *out)
+{
+    if (runs_out(out, sizeof *out)) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return count(VIEWS, vkCreateBufferView(device, info, alloc, out));
+}
+
+static void destroy_buffer_view(VkDevice device, VkBufferView view,
+                                const VkAllocationCallbacks *alloc)
+{
+    faults.live[VIEWS] -= view != VK_NULL_HANDLE;
+    vkDestroyBufferView(device, view, alloc);
+}
+
+static VkResult create_descriptor_set_layout(VkDevice device,
+                                             const VkDescriptorSetLayoutCreateInfo *info,
+                                             const VkAllocationCallbacks *alloc,
+                                             VkDescriptorSetLayout *out)
+{
+    if (runs_out(out, sizeof *out)) return VK_ERROR_OUT_OF_HOST_MEMORY;
+    return count(SET_LAYOUTS, vkCreateDescriptorSetLayout(device, info, alloc, out));
+}
+
+static void destroy_descriptor_set_layout(VkDevice device, VkDescriptorSetLayout layout,
+                                          const VkAllocationCallbacks *alloc)
+{
+    faults.live[SET_LAYOUTS] -= layout != VK_NULL_HANDLE;
+    vkDestroyDescriptorSetLayout(device, layout, alloc);
+}
+
+static VkResult create_descriptor_pool(VkDevice device, const VkDescriptorPoolCreateInfo *info,
+                                       const VkAllocationCallbacks *alloc, VkDescriptorPool *out)
+{
+    if (runs_out(out, sizeof *out)) return VK_ERROR_OUT_OF_HOST_MEMORY;
+    return count(SET_POOLS, vkCreateDescriptorPool(device, info, alloc, out));
+}
+
+static void destroy_descriptor_pool(VkDevice device, VkDescriptorPool pool,
+                                    const VkAllocationCallbacks *alloc)
+{
+    faults.live[SET_POOLS] -= pool != VK_NULL_HANDLE;
+    vkDestroyDescriptorPool(device, pool, alloc);
+}
+
+static VkResult allocate_descriptor_sets(VkDevice device, const VkDescriptorSetAllocateInfo *info,
+                                         VkDescriptorSet *out)
+{
+    if (runs_out(NULL, 0)) {
+        memset(out, 0, info->descriptorSetCount * sizeof *out); /* as is specified */
+        return VK_ERROR_OUT_OF_POOL_MEMORY;
+    }
+    return vkAllocateDescriptorSets(device, info, out);
+}
+
 /* ---- recording, submitting, waiting ---- */
 
 static VkResult begin_command_buffer(VkCommandBuffer commands, const VkCommandBufferBeginInfo *info)
@@ -299,6 +385,7 @@ static VkResult queue_submit(VkQueue queue, uint32_t n, const VkSubmitInfo *info
 {
     if (runs_out(NULL, 0)) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     if (faults.kind == IS_LOST && comes()) return VK_ERROR_DEVICE_LOST;
+    faults.submissions++;
     return vkQueueSubmit(queue, n, infos, fence);
 }
 
@@ -335,19 +422,26 @@ static PFN_vkVoidFunction replaced(const char *name)
 {
     static const replacement all[] = {
         {"vkAllocateCommandBuffers", (void (*)(void))allocate_command_buffers},
+        {"vkAllocateDescriptorSets", (void (*)(void))allocate_descriptor_sets},
         {"vkAllocateMemory", (void (*)(void))allocate_memory},
         {"vkBeginCommandBuffer", (void (*)(void))begin_command_buffer},
         {"vkBindBufferMemory", (void (*)(void))bind_buffer_memory},
         {"vkCreateBuffer", (void (*)(void))create_buffer},
+        {"vkCreateBufferView", (void (*)(void))create_buffer_view},
         {"vkCreateCommandPool", (void (*)(void))create_command_pool},
         {"vkCreateComputePipelines", (void (*)(void))create_compute_pipelines},
+        {"vkCreateDescriptorPool", (void (*)(void))create_descriptor_pool},
+        {"vkCreateDescriptorSetLayout", (void (*)(void))create_descriptor_set_layout},
         {"vkCreateDevice", (void (*)(void))forbidden},
         {"vkCreatePipelineCache", (void (*)(void))create_pipeline_cache},
         {"vkCreatePipelineLayout", (void (*)(void))create_pipeline_layout},
         {"vkCreateSemaphore", (void (*)(void))create_semaphore},
         {"vkCreateShaderModule", (void (*)(void))create_shader_module},
         {"vkDestroyBuffer", (void (*)(void))destroy_buffer},
+        {"vkDestroyBufferView", (void (*)(void))destroy_buffer_view},
         {"vkDestroyCommandPool", (void (*)(void))destroy_command_pool},
+        {"vkDestroyDescriptorPool", (void (*)(void))destroy_descriptor_pool},
+        {"vkDestroyDescriptorSetLayout", (void (*)(void))destroy_descriptor_set_layout},
         {"vkDestroyDevice", (void (*)(void))forbidden},
         {"vkDestroyInstance", (void (*)(void))forbidden},
         {"vkDestroyPipeline", (void (*)(void))destroy_pipeline},

@@ -111,26 +111,35 @@ static loam_vulkan describe(void)
     return v;
 }
 
-/* On the devices that are described; NULL: on the module's own. Layers are shared out evenly. */
+/* What an earlier run gave, for load(). */
+static struct {
+    void *bytes;
+    size_t n;
+} kept;
+
+/* On the devices that are described, the layers shared out evenly; NULL: on the module's own. What
+ * a bad driver makes the module leave out goes to the host. */
 static loam_status load_on(const void *const *natives, uint32_t n, const char *isa,
                            const loam_hooks *hooks, uint32_t index, loam **m)
 {
-    loam_device device[2];
-    const loam_device *devices[] = {&device[0], &device[1]};
+    loam_device device[3];
+    const loam_device *devices[] = {&device[0], &device[1], &device[2]};
     loam_options options;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i <= n; i++) {
         loam_device_init(&device[i]);
-        device[i].backend = "vulkan";
+        device[i].backend = i < n ? "vulkan" : "cpu";
         device[i].layers = i + 1 < n ? LAYERS / (int32_t)n : -1;
-        device[i].index = index;
-        device[i].native = natives[i];
+        device[i].index = i < n ? index : 0;
+        device[i].native = i < n ? natives[i] : NULL;
     }
     loam_options_init(&options);
     options.modules = LOAM_MODULES;
     options.devices = devices;
-    options.n_devices = n;
+    options.n_devices = n + faults.miscompiles;
     options.isa = isa;
     options.hooks = hooks;
+    options.cache = kept.bytes;
+    options.cache_bytes = kept.n;
     options.threads = 1;
     options.context_tokens = 128;
     options.step_tokens = 64;
@@ -227,6 +236,81 @@ static void test_host__lends_several_devices(void **state)
     compute_or_fail(m, &two);
     loam_free(m);
     assert_memory_equal(&one, &two, sizeof one);
+}
+
+/* ---- drivers that compute wrongly ---- */
+
+static unsigned wrong_kernels;
+
+static void count_wrong(void *ctx, int32_t level, const char *text)
+{
+    (void)ctx;
+    wrong_kernels += level == LOAM_LOG_WARN && strstr(text, "wrongly");
+}
+
+static void compute_on_bad_driver(const result *expected)
+{
+    static result r;
+    loam_vulkan v = describe();
+    loam *m = NULL;
+    loam_hooks hooks;
+    loam_hooks_init(&hooks);
+    hooks.log = count_wrong;
+    v.get_instance_proc_addr = faulty_instance_proc_addr;
+    wrong_kernels = 0;
+    if (load(&v, NULL, &hooks, 0, &m) != LOAM_OK) fail_msg("%s", loam_error(m));
+    compute_or_fail(m, &r);
+    loam_free(m);
+    for (uint32_t i = 0; i < r.vocab; i++)
+        assert_float_equal(r.logits[N_MORE][i], expected->logits[N_MORE][i], 1e-3);
+}
+
+/* What is left out runs on the host, with the same results. */
+static void test_kernel__that_a_driver_compiles_wrongly_is_left_out(void **state)
+{
+    static result expected;
+    (void)state;
+    loam *m = load_or_fail(NULL);
+    compute_or_fail(m, &expected);
+    loam_free(m);
+    begin_faults(RUNS_OUT, 0);
+    faults.miscompiles = true;
+    compute_on_bad_driver(&expected);
+    assert_true(wrong_kernels > 0);
+    faults.miscompiles = false;
+    compute_on_bad_driver(&expected);
+    assert_int_equal(wrong_kernels, 0);
+}
+
+/* Submissions while loading, each of which tries a kernel or moves bytes. */
+static unsigned load_and_count(const loam_vulkan *v)
+{
+    begin_faults(RUNS_OUT, 0);
+    faults.submissions = 0;
+    loam *m = load_or_fail(v);
+    const unsigned n = faults.submissions;
+    if (!kept.bytes) {
+        assert_int_equal(loam_cache_get(m, NULL, 0, &kept.n), LOAM_ERR_BUFFER);
+        kept.bytes = malloc(kept.n);
+        assert_int_equal(loam_cache_get(m, kept.bytes, kept.n, &kept.n), LOAM_OK);
+    }
+    loam_free(m);
+    return n;
+}
+
+static void test_kernels__are_tried_once_and_what_was_found_is_kept(void **state)
+{
+    loam_vulkan v = describe();
+    (void)state;
+    v.get_instance_proc_addr = faulty_instance_proc_addr;
+    const unsigned first = load_and_count(&v), second = load_and_count(&v);
+    ((uint8_t *)kept.bytes)[kept.n - 1] ^= 1; /* damaged bytes count for nothing */
+    const unsigned third = load_and_count(&v);
+    free(kept.bytes);
+    kept.bytes = NULL;
+    kept.n = 0;
+    if (second + 8 > first) fail_msg("%u submissions, then %u", first, second);
+    assert_int_equal(third, first);
 }
 
 /* ---- refusals ---- */
@@ -531,6 +615,8 @@ static void test_device__that_hangs_is_given_up(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_host__device_computes_as_a_device_of_our_own),
     cmocka_unit_test(test_host__lends_several_devices),
+    cmocka_unit_test(test_kernel__that_a_driver_compiles_wrongly_is_left_out),
+    cmocka_unit_test(test_kernels__are_tried_once_and_what_was_found_is_kept),
     cmocka_unit_test(test_host__description_that_lacks_something_is_refused_by_name),
     cmocka_unit_test(test_host__features_that_are_off_are_refused_by_name),
     cmocka_unit_test(test_host__functions_that_are_missing_are_named),
