@@ -1,6 +1,6 @@
-/* Compiled pipelines as bytes, for the host to keep: for each device a head, then what its driver
- * gave. A driver checks whether the bytes are its own, but not whether they are whole: the checksum
- * does. */
+/* Compiled pipelines as bytes, for the host to keep: for each device a head, which kernels are
+ * right on it, and what its driver gave. A driver checks whether the bytes are its own, but not
+ * whether they are whole: the checksum does. */
 #include "vulkan.h"
 
 #include <string.h>
@@ -8,29 +8,29 @@
 typedef struct head {
     char magic[8];
     uint64_t bytes, checksum; /* of what follows */
+    uint64_t n_verdicts;      /* first of all */
     uint8_t device[16];       /* VkPhysicalDeviceProperties.pipelineCacheUUID */
 } head;
 
-static const char magic[8] = "loamvk1";
+static const char magic[8] = "loamvk2";
 
-/* FNV-1a (Fowler, Noll, Vo) */
-static uint64_t checksum(const uint8_t *bytes, uint64_t n)
+uint64_t loam__vk_hash(uint64_t h, const void *bytes, uint64_t n)
 {
-    uint64_t h = 14695981039346656037u;
+    const uint8_t *at = bytes;
     for (uint64_t i = 0; i < n; i++)
-        h = (h ^ bytes[i]) * 1099511628211u;
+        h = (h ^ at[i]) * 1099511628211u;
     return h;
 }
 
 static void name_device(const loam__vk_device *d, uint8_t uuid[16])
 {
     VkPhysicalDeviceProperties p;
-    vkGetPhysicalDeviceProperties(d->physical, &p);
+    d->f.GetPhysicalDeviceProperties(d->physical, &p);
     memcpy(uuid, p.pipelineCacheUUID, 16);
 }
 
 /* This device's part of the bytes that the host kept; NULL: there is none. */
-static const uint8_t *find(const loam__vk_device *d, uint64_t *n)
+static const uint8_t *find(const loam__vk_device *d, head *found)
 {
     const uint8_t *at = d->vk->host.cache;
     uint64_t left = at ? d->vk->host.cache_bytes : 0;
@@ -42,8 +42,9 @@ static const uint8_t *find(const loam__vk_device *d, uint64_t *n)
         at += sizeof h;
         left -= sizeof h;
         if (memcmp(h.magic, magic, sizeof magic) != 0 || h.bytes > left) return NULL;
-        *n = h.bytes;
-        if (memcmp(h.device, uuid, 16) == 0) return checksum(at, h.bytes) == h.checksum ? at : NULL;
+        *found = h;
+        if (memcmp(h.device, uuid, 16) == 0)
+            return loam__vk_hash(LOAM__VK_HASH, at, h.bytes) == h.checksum ? at : NULL;
         at += h.bytes;
         left -= h.bytes;
     }
@@ -52,34 +53,57 @@ static const uint8_t *find(const loam__vk_device *d, uint64_t *n)
 
 VkResult loam__vk_cache_new(loam__vk_device *d)
 {
-    uint64_t n = 0;
-    const uint8_t *bytes = find(d, &n);
+    head h = {0};
+    const uint8_t *bytes = find(d, &h);
+    const uint64_t verdict_bytes = h.n_verdicts * sizeof *d->verdicts;
+    if (!bytes || h.n_verdicts > LOAM__VK_PIPELINES || verdict_bytes > h.bytes) {
+        bytes = NULL;
+    } else {
+        memcpy(d->verdicts, bytes, (size_t)verdict_bytes);
+        d->n_verdicts = (uint32_t)h.n_verdicts;
+        bytes += verdict_bytes;
+    }
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
-                                      .initialDataSize = bytes ? (size_t)n : 0,
+                                      .initialDataSize =
+                                          bytes ? (size_t)(h.bytes - verdict_bytes) : 0,
                                       .pInitialData = bytes};
-    return vkCreatePipelineCache(d->device, &info, NULL, &d->cache);
+    VkPipelineCache cache;
+    VkResult r = d->f.CreatePipelineCache(d->device, &info, NULL, &cache);
+    if (r == VK_SUCCESS) d->cache = cache;
+    return r;
+}
+
+/* One device's part, or its size alone where there is no room for it. */
+static loam_status put_device(loam__vk_device *d, uint8_t *to, uint64_t room, uint64_t *n)
+{
+    const uint64_t verdict_bytes = d->n_verdicts * sizeof *d->verdicts;
+    head h = {.n_verdicts = d->n_verdicts};
+    size_t size = 0;
+    VkResult r = d->f.GetPipelineCacheData(d->device, d->cache, &size, NULL);
+    const bool fits = to && sizeof h + verdict_bytes + size <= room;
+    if (r == VK_SUCCESS && fits)
+        r = d->f.GetPipelineCacheData(d->device, d->cache, &size, to + sizeof h + verdict_bytes);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "its pipeline cache");
+    *n = sizeof h + verdict_bytes + size;
+    if (!fits) return LOAM_OK;
+    memcpy(to + sizeof h, d->verdicts, (size_t)verdict_bytes);
+    memcpy(h.magic, magic, sizeof magic);
+    h.bytes = verdict_bytes + size;
+    h.checksum = loam__vk_hash(LOAM__VK_HASH, to + sizeof h, h.bytes);
+    name_device(d, h.device);
+    memcpy(to, &h, sizeof h);
+    return LOAM_OK;
 }
 
 loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n)
 {
+    loam_status st = LOAM_OK;
     *n = 0;
-    for (uint32_t i = 0; i < vk->n_devices; i++) {
-        loam__vk_device *d = vk->devices[i];
-        head h = {0};
-        size_t size = 0;
-        VkResult r = vkGetPipelineCacheData(d->device, d->cache, &size, NULL);
-        const bool room = bytes && *n + sizeof h + size <= capacity;
-        if (r == VK_SUCCESS && room)
-            r = vkGetPipelineCacheData(d->device, d->cache, &size, bytes + *n + sizeof h);
-        if (r != VK_SUCCESS) return loam__vk_failed(d, r, "its pipeline cache");
-        if (room) {
-            memcpy(h.magic, magic, sizeof magic);
-            h.bytes = size;
-            h.checksum = checksum(bytes + *n + sizeof h, size);
-            name_device(d, h.device);
-            memcpy(bytes + *n, &h, sizeof h);
-        }
-        *n += sizeof h + size;
+    for (uint32_t i = 0; i < vk->n_devices && st == LOAM_OK; i++) {
+        uint64_t some = 0;
+        const uint64_t room = capacity > *n ? capacity - *n : 0;
+        st = put_device(vk->devices[i], bytes ? bytes + *n : NULL, room, &some);
+        *n += some;
     }
-    return LOAM_OK;
+    return st;
 }

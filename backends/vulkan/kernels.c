@@ -32,101 +32,130 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
                   .pSpecializationInfo = &constants},
         .layout = d->layout,
     };
-    VkResult r = vkCreateShaderModule(d->device, &code, NULL, &info.stage.module);
-    if (r == VK_SUCCESS)
-        r = vkCreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
-    vkDestroyShaderModule(d->device, info.stage.module, NULL);
+    VkResult r = d->f.CreateShaderModule(d->device, &code, NULL, &info.stage.module);
+    if (r != VK_SUCCESS) return r;
+    r = d->f.CreateComputePipelines(d->device, d->cache, 1, &info, NULL, &p->pipeline);
+    d->f.DestroyShaderModule(d->device, info.stage.module, NULL);
     return r;
+}
+
+/* From an earlier run, or tried now. */
+static loam_status judge(loam__vk_device *d, loam__vk_pipeline *p)
+{
+    uint64_t kernel = loam__vk_hash(LOAM__VK_HASH, p->code->words, p->code->bytes);
+    kernel = loam__vk_hash(kernel, p->constants, sizeof p->constants);
+    for (uint32_t i = 0; i < d->n_verdicts; i++) {
+        if (d->verdicts[i].kernel != kernel) continue;
+        p->right = d->verdicts[i].right != 0;
+        return LOAM_OK;
+    }
+    loam_status st = loam__vk_check(d, p, &p->right);
+    if (st == LOAM_OK && d->n_verdicts < LOAM__VK_PIPELINES)
+        d->verdicts[d->n_verdicts++] = (loam__vk_verdict){kernel, p->right};
+    return st;
+}
+
+static loam__vk_pipeline *find_pipeline(loam__vk_device *d, const loam__vk_code *code,
+                                        const uint32_t *constants)
+{
+    for (uint32_t i = 0; i < d->n_pipelines; i++) {
+        loam__vk_pipeline *p = &d->pipelines[i];
+        if (p->code == code && memcmp(p->constants, constants, sizeof p->constants) == 0) return p;
+    }
+    return NULL;
+}
+
+static loam_status add_pipeline(loam__vk_device *d, const loam__vk_code *code,
+                                const uint32_t *constants, loam__vk_pipeline **added)
+{
+    if (d->n_pipelines == LOAM__VK_PIPELINES)
+        return loam__fail(&d->vk->base, LOAM_ERR_UNSUPPORTED,
+                          "%s: the model has too many kinds of ops for one device", d->name);
+    loam__vk_pipeline *p = &d->pipelines[d->n_pipelines];
+    *p = (loam__vk_pipeline){.code = code};
+    memcpy(p->constants, constants, sizeof p->constants);
+    VkResult r = new_pipeline(d, p);
+    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a kernel");
+    loam_status st = judge(d, p);
+    if (st != LOAM_OK) {
+        d->f.DestroyPipeline(d->device, p->pipeline, NULL);
+        return st;
+    }
+    d->n_pipelines++;
+    *added = p;
+    if (!p->right)
+        loam__log(&d->vk->base, LOAM_LOG_WARN,
+                  "vulkan: %s computes a kernel wrongly, which is left out: %s", d->name,
+                  code->name);
+    return LOAM_OK;
 }
 
 loam_status loam__vk_pipeline_get(loam__vk_device *d, const loam__vk_code *code,
                                   const uint32_t constants[LOAM__VK_CONSTANTS],
                                   VkPipeline *pipeline)
 {
-    const size_t bytes = LOAM__VK_CONSTANTS * sizeof *constants;
-    for (uint32_t i = 0; i < d->n_pipelines; i++) {
-        const loam__vk_pipeline *p = &d->pipelines[i];
-        if (p->code != code || memcmp(p->constants, constants, bytes) != 0) continue;
-        *pipeline = p->pipeline;
-        return LOAM_OK;
-    }
-    if (d->n_pipelines == LOAM__VK_PIPELINES)
-        return loam__fail(&d->vk->base, LOAM_ERR_UNSUPPORTED,
-                          "%s: the model has too many kinds of ops for one device", d->name);
-    loam__vk_pipeline *p = &d->pipelines[d->n_pipelines];
-    *p = (loam__vk_pipeline){.code = code};
-    memcpy(p->constants, constants, bytes);
-    VkResult r = new_pipeline(d, p);
-    if (r != VK_SUCCESS) return loam__vk_failed(d, r, "a kernel");
-    d->n_pipelines++;
+    loam__vk_pipeline *p = find_pipeline(d, code, constants);
+    if (!p && d->lost) return LOAM_ERR_DEVICE; /* as its sentence says, which stays */
+    loam_status st = p ? LOAM_OK : add_pipeline(d, code, constants, &p);
+    if (st != LOAM_OK) return st;
     *pipeline = p->pipeline;
-    return LOAM_OK;
+    return p->right ? LOAM_OK
+                    : loam__fail(&d->vk->base, LOAM_ERR_BACKEND, "%s computes %s wrongly", d->name,
+                                 code->name);
 }
 
 /* ---- kernels that read weights ---- */
 
-#define SEGMENTS 8u /* of a sum, as in shaders/matmul.glsl */
+/* Segments of a sum that a workgroup may share out; on a CPU it has none to share with. */
+#define SEGMENTS 8u
 
-/* A step of one token makes little work: where the device runs many invocations at once, each has
- * one row of the weight, and its columns are shared out to several subgroups. On a CPU handing a
- * number on costs more than multiplying with it: it shall serve many rows. */
-static uint32_t rows_each(bool many, uint32_t variant)
-{
-    static const uint32_t rows[2][LOAM__VK_VARIANTS] = {{4, 4, 8}, {1, 4, 4}};
-    return rows[many][variant];
-}
+/* Rows of an invocation, and tokens. Where the device runs many invocations at once, each has one
+ * row in a step of one token, and its columns are shared out. On a CPU each shall do much with what
+ * it has read, in code that fits its first cache. */
+static const struct {
+    uint32_t rows, tokens;
+} shapes[2][LOAM__VK_VARIANTS] = {{{8, 1}, {8, 4}, {8, 4}}, {{1, 1}, {4, 4}, {4, 8}}};
 
-static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, uint32_t i,
-                            loam__vk_tile *tile)
+static loam_status get_tile(loam__vk_device *d, const loam__vk_format_code *f, bool whole,
+                            uint32_t i, loam__vk_tile *tile)
 {
-    static const uint32_t tokens[LOAM__VK_VARIANTS] = {1, 4, 8};
     const bool many = d->type != VK_PHYSICAL_DEVICE_TYPE_CPU;
-    const uint32_t subgroup = d->subgroup, each = rows_each(many, i);
-    uint32_t lanes = subgroup;
-    while (many && i < 2 && lanes < SEGMENTS * subgroup && lanes * 2 <= 256)
+    const uint32_t rows = shapes[many][i].rows, tokens = shapes[many][i].tokens;
+    uint32_t lanes = d->subgroup;
+    while (many && i < 2 && lanes < SEGMENTS * d->subgroup && lanes * 2 <= 256)
         lanes *= 2;
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {lanes, subgroup, each, tokens[i]};
-    tile->rows = each * subgroup;
-    tile->tokens = tokens[i];
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {
+        lanes, d->subgroup, rows, tokens, d->texels != 0, whole, many ? SEGMENTS : 1};
+    tile->rows = rows * d->subgroup;
+    tile->tokens = tokens;
     return loam__vk_pipeline_get(d, &f->matmul, constants, &tile->pipeline);
 }
 
-static void tell_wrong(loam__vk_device *d, loam_format type, const char *kernel)
+static loam_status get_kernels(loam__vk_device *d, const loam__vk_format_code *f, bool whole,
+                               loam__vk_format_kernels *k)
 {
-    loam__log(&d->vk->base, LOAM_LOG_WARN,
-              "vulkan: %s computes the %s kernel of format %d wrongly: it is left out", d->name,
-              kernel, type);
-}
-
-static loam_status check_format(loam__vk_device *d, const loam__vk_format_code *f,
-                                loam__vk_format_kernels *k)
-{
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {64};
-    bool right = false;
+    const uint32_t constants[LOAM__VK_CONSTANTS] = {64, 0, 0, 0, d->texels != 0, whole};
     loam_status st = loam__vk_pipeline_get(d, &f->embed, constants, &k->embed);
-    if (st == LOAM_OK) st = loam__vk_check_embed(d, f->type, k->embed, &right);
-    if (st == LOAM_OK && !right) tell_wrong(d, f->type, "embed");
-    k->works = right;
-    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK && k->works; i++) {
-        st = get_tile(d, f, i, &k->matmul[i]);
-        if (st == LOAM_OK) st = loam__vk_check_product(d, f->type, &k->matmul[i], &right);
-        if (st != LOAM_OK || right) continue;
-        tell_wrong(d, f->type, "matmul");
-        k->works = i > 0;
+    for (uint32_t i = 0; i < LOAM__VK_VARIANTS && st == LOAM_OK; i++) {
+        st = get_tile(d, f, whole, i, &k->matmul[i]);
+        if (st != LOAM_ERR_BACKEND || i == 0) continue;
         k->matmul[i] = k->matmul[0];
+        st = LOAM_OK;
     }
-    return st;
+    k->works = st == LOAM_OK;
+    return st == LOAM_ERR_BACKEND ? LOAM_OK : st;
 }
 
-loam_status loam__vk_format_kernels_get(loam__vk_device *d, loam_format type,
+loam_status loam__vk_format_kernels_get(loam__vk_device *d, const loam_value *weight,
                                         const loam__vk_format_kernels **kernels)
 {
-    const loam__vk_format_code *f = loam__vk_format_find(type);
+    const loam__vk_format_code *f = loam__vk_format_find(weight->type);
     if (!f) return LOAM_ERR_TENSOR_TYPE;
-    loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats];
+    const bool whole = weight->cols % 32 == 0;
+    loam__vk_format_kernels *k = &d->formats[f - loam__vk_formats][whole];
     *kernels = k;
     if (k->checked) return LOAM_OK;
-    loam_status st = check_format(d, f, k);
+    loam_status st = get_kernels(d, f, whole, k);
     k->checked = st == LOAM_OK;
     return st;
 }

@@ -47,16 +47,20 @@ static VkResult new_buffer(loam__vk_device *d, uint64_t bytes, loam__vk_block *b
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
+                 VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
-    return vkCreateBuffer(d->device, &info, NULL, &block->buffer);
+    VkBuffer buffer; /* what a failed call puts there is nobody's */
+    VkResult r = d->f.CreateBuffer(d->device, &info, NULL, &buffer);
+    if (r == VK_SUCCESS) block->buffer = buffer;
+    return r;
 }
 
 static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block *block)
 {
     VkMemoryRequirements needs;
-    vkGetBufferMemoryRequirements(d->device, block->buffer, &needs);
+    d->f.GetBufferMemoryRequirements(d->device, block->buffer, &needs);
     uint32_t type = choose_type(d, needs.memoryTypeBits, use);
     if (type == UINT32_MAX || needs.size > d->max_allocation_bytes)
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
@@ -66,13 +70,16 @@ static VkResult new_memory(loam__vk_device *d, loam__vk_use use, loam__vk_block 
                                  .pNext = &flags,
                                  .allocationSize = needs.size,
                                  .memoryTypeIndex = type};
-    VkResult r = vkAllocateMemory(d->device, &info, NULL, &block->memory);
-    if (r == VK_SUCCESS) r = vkBindBufferMemory(d->device, block->buffer, block->memory, 0);
+    VkDeviceMemory memory;
+    VkResult r = d->f.AllocateMemory(d->device, &info, NULL, &memory);
+    if (r != VK_SUCCESS) return r;
+    block->memory = memory;
+    r = d->f.BindBufferMemory(d->device, block->buffer, memory, 0);
     const VkMemoryPropertyFlags has = d->memory.memoryTypes[type].propertyFlags;
     if (r != VK_SUCCESS || (has & MAPPED) != MAPPED) return r;
     if (use == LOAM__VK_DEVICE && d->vk->staged) return r;
     void *mapped;
-    r = vkMapMemory(d->device, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+    r = d->f.MapMemory(d->device, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
     if (r == VK_SUCCESS) block->mapped = mapped;
     block->readable = (has & CACHED) != 0;
     return r;
@@ -86,7 +93,7 @@ static loam_status zero(loam__vk_device *d, const loam__vk_block *block)
     }
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
-    vkCmdFillBuffer(d->once, block->buffer, 0, VK_WHOLE_SIZE, 0);
+    d->f.CmdFillBuffer(d->once, block->buffer, 0, VK_WHOLE_SIZE, 0);
     return loam__vk_finish_once(d);
 }
 
@@ -112,7 +119,7 @@ loam_status loam__vk_block_new(loam__vk_device *d, uint64_t bytes, loam__vk_use 
     if (st == LOAM_OK) {
         VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                           .buffer = block->buffer};
-        block->address = vkGetBufferDeviceAddress(d->device, &info);
+        block->address = d->f.GetBufferDeviceAddress(d->device, &info);
         st = zero(d, block);
     }
     if (st != LOAM_OK) loam__vk_block_free(d, block);
@@ -121,8 +128,8 @@ loam_status loam__vk_block_new(loam__vk_device *d, uint64_t bytes, loam__vk_use 
 
 void loam__vk_block_free(loam__vk_device *d, loam__vk_block *block)
 {
-    vkDestroyBuffer(d->device, block->buffer, NULL);
-    vkFreeMemory(d->device, block->memory, NULL);
+    d->f.DestroyBuffer(d->device, block->buffer, NULL);
+    d->f.FreeMemory(d->device, block->memory, NULL);
     *block = (loam__vk_block){0};
 }
 
@@ -143,7 +150,7 @@ uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all)
     *all = largest == UINT32_MAX ? 0 : heaps[largest].size;
     if (largest == UINT32_MAX) return 0;
     if (d->has_budget) {
-        vkGetPhysicalDeviceMemoryProperties2(d->physical, &memory);
+        d->f.GetPhysicalDeviceMemoryProperties2(d->physical, &memory);
         uint64_t used = budget.heapUsage[largest], may = budget.heapBudget[largest];
         return may > used ? may - used : 0;
     }
@@ -235,6 +242,15 @@ uint64_t loam__vk_arena_base(const loam__vk_arena *a, uint64_t offset)
     return chunk_of(a, i)->address - chunk_start(a, i);
 }
 
+loam__vk_window loam__vk_arena_window(const loam__vk_arena *a, uint64_t offset, uint64_t bytes)
+{
+    const uint32_t i = a->n_chunks > 1 ? (uint32_t)(offset / loam__vk_chunk_bytes(a->device)) : 0;
+    const loam__vk_block *block = chunk_of(a, i);
+    const uint64_t at = offset - chunk_start(a, i), left = block->bytes - at;
+    const uint64_t whole = (bytes + 15) / 16 * 16;
+    return (loam__vk_window){block->buffer, at, whole < left ? whole : left};
+}
+
 uint8_t *loam__vk_arena_memory(const loam__vk_arena *a)
 {
     const loam__vk_block *first = chunk_of(a, 0);
@@ -253,7 +269,7 @@ static loam_status copy_now(loam__vk_device *d, VkBuffer from, VkBuffer to, VkBu
 {
     loam_status st = loam__vk_begin(d, d->once);
     if (st != LOAM_OK) return st;
-    vkCmdCopyBuffer(d->once, from, to, 1, &region);
+    d->f.CmdCopyBuffer(d->once, from, to, 1, &region);
     return loam__vk_finish_once(d);
 }
 

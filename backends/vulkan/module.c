@@ -32,14 +32,6 @@ static loam_status backend_open(const loam_backend_host *host, void **self)
     }
     vk->base = b;
     vk->host = *host;
-    if (vk->host.native) {
-        st = loam__fail(&vk->base, LOAM_ERR_UNSUPPORTED,
-                        "this version of the Vulkan module opens its devices itself; leave "
-                        "loam_device.native NULL");
-        report(vk, st);
-        backend_close(vk);
-        return st;
-    }
     vk->staged = host->isa && strcmp(host->isa, "staged") == 0;
     if ((st = loam__vk_open(vk)) != LOAM_OK) {
         report(vk, st);

@@ -10,6 +10,7 @@ typedef struct emitter {
     void *const *arenas;
     loam__vk_arena *scratch;
     op *ops;
+    loam__vk_sets *sets;
     uint32_t n_ops, groups, n_ropes;
     uint64_t scratch_bytes, scale_values, tables_at;
     rope_table ropes[ROPE_TABLES];
@@ -46,13 +47,72 @@ static bool fits_cells(const loam_value *v, uint32_t values, bool transposed)
 static bool fits_weight(loam__vk_device *d, const loam_value *w)
 {
     const loam__vk_format_kernels *k;
-    return loam__vk_format_kernels_get(d, w->type, &k) == LOAM_OK && k->works &&
-           w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
+    loam_status st = loam__vk_format_kernels_get(d, w, &k);
+    if (st == LOAM_ERR_TENSOR_TYPE || (st == LOAM_OK && !k->works)) return false;
+    /* any other failure is met again, and told, while measuring */
+    return w->cols <= MOST_VALUES && w->rows <= MOST_VALUES &&
            w->row_bytes * LOAM__VK_GROUP <= LOAM__VK_STAGING &&
            w->rows * (w->row_bytes / 4 + 1) <= UINT32_MAX;
 }
 
 #define MOST_HEAD_VALUES 512u /* in registers */
+#define LANES            64u
+#define MOST_HEADS       4u /* of a subgroup */
+
+/* Heads that are computed together: as many as divide those of a KV head evenly. */
+static uint32_t heads_together(const loam_node *node)
+{
+    const uint32_t all = node->u.attention.heads / node->u.attention.kv_heads;
+    uint32_t n = MOST_HEADS;
+    while (all % n != 0)
+        n--;
+    return n;
+}
+
+/* The kernel of an op that reads no weights. */
+static const loam__vk_code *kernel_of(const loam__vk_device *d, const loam_graph *g,
+                                      const loam_node *node, uint32_t c[LOAM__VK_CONSTANTS])
+{
+    memset(c, 0, LOAM__VK_CONSTANTS * sizeof *c);
+    c[0] = LANES;
+    switch (node->op) {
+    case LOAM_OP_RMS_NORM:
+        return &loam__vk_rms_norm;
+    case LOAM_OP_ROPE:
+        return &loam__vk_rope;
+    case LOAM_OP_KV_WRITE:
+        c[1] = (uint32_t)value_of(g, node->dst)->type;
+        c[2] = node->u.kv.transposed;
+        return &loam__vk_kv_write;
+    case LOAM_OP_ATTENTION:
+        c[0] = d->subgroup;
+        c[1] = (uint32_t)value_of(g, node->src[1])->type;
+        c[2] = (uint32_t)value_of(g, node->src[2])->type;
+        c[3] = node->u.attention.k_transposed;
+        c[4] = node->u.attention.k_values;
+        c[5] = node->u.attention.v_values;
+        c[6] = heads_together(node);
+        return &loam__vk_attention;
+    default:
+        c[1] = (uint32_t)node->op;
+        return &loam__vk_elementwise;
+    }
+}
+
+static loam_status get_kernel(loam__vk_device *d, const loam_graph *g, const loam_node *node,
+                              VkPipeline *pipeline)
+{
+    uint32_t constants[LOAM__VK_CONSTANTS];
+    const loam__vk_code *code = kernel_of(d, g, node, constants);
+    return loam__vk_pipeline_get(d, code, constants, pipeline);
+}
+
+/* A failure of another kind is met again, and told, while measuring. */
+static bool works(loam__vk_device *d, const loam_graph *g, const loam_node *node)
+{
+    VkPipeline pipeline;
+    return get_kernel(d, g, node, &pipeline) != LOAM_ERR_BACKEND;
+}
 
 int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_node *node)
 {
@@ -67,15 +127,16 @@ int32_t loam__vk_supports(loam__vk_device *d, const loam_graph *g, const loam_no
     case LOAM_OP_ROPE:
     case LOAM_OP_PICK_ROWS:
     case LOAM_OP_SOFTCAP:
-        return dst->rows * dst->cols <= UINT32_MAX;
+        return dst->rows * dst->cols <= UINT32_MAX && works(d, g, node);
     case LOAM_OP_KV_WRITE:
-        return fits_cells(dst, node->u.kv.head_values, node->u.kv.transposed);
+        return fits_cells(dst, node->u.kv.head_values, node->u.kv.transposed) && works(d, g, node);
     case LOAM_OP_ATTENTION:
         return node->u.attention.k_values <= MOST_HEAD_VALUES &&
                node->u.attention.v_values <= MOST_HEAD_VALUES &&
                fits_cells(value_of(g, node->src[1]), node->u.attention.k_values,
                           node->u.attention.k_transposed) &&
-               fits_cells(value_of(g, node->src[2]), node->u.attention.v_values, false);
+               fits_cells(value_of(g, node->src[2]), node->u.attention.v_values, false) &&
+               works(d, g, node);
     default:
         return 0;
     }
@@ -125,36 +186,43 @@ static op *emit(emitter *e, const loam_node *node, const char *name)
     return o;
 }
 
-/* Variants from `first` on run this shader with these constants. */
-static void use(emitter *e, op *o, uint32_t first, const loam__vk_code *code,
-                const uint32_t constants[LOAM__VK_CONSTANTS], variant v)
+/* All variants are this one, of the op's kernel. */
+static void use(emitter *e, op *o, const loam_node *node, variant v)
 {
-    loam_status st = loam__vk_pipeline_get(e->d, code, constants, &v.pipeline);
+    loam_status st = get_kernel(e->d, e->g, node, &v.pipeline);
     if (e->status == LOAM_OK) e->status = st;
-    for (uint32_t i = first; i < VARIANTS; i++)
+    for (uint32_t i = 0; i < VARIANTS; i++)
         o->variants[i] = v;
 }
-
-#define LANES 64u
 
 /* A weight's rows may begin in several chunks of its arena: an op for each. */
 typedef struct chunk_rows {
     uint64_t first, end;
-    uint64_t base; /* where row 0 would lie */
+    uint64_t offset; /* of the first in the arena */
 } chunk_rows;
+
+/* Of words, the smallest texels that kernels fetch. */
+static uint64_t view_bytes(const emitter *e)
+{
+    return e->d->texels ? e->d->texels * 4 : UINT64_MAX;
+}
 
 static uint32_t most_chunks(const emitter *e, const loam_value *w)
 {
-    return 2 + (uint32_t)(w->rows * w->row_bytes / loam__vk_chunk_bytes(e->d));
+    const uint64_t bytes = w->rows * w->row_bytes, group_bytes = LOAM__VK_GROUP * w->row_bytes;
+    return 2 +
+           (uint32_t)(bytes / loam__vk_chunk_bytes(e->d) + bytes / (view_bytes(e) - group_bytes));
 }
 
-/* The rows from `first` on that begin in one chunk. */
+/* The rows from `first` on that begin in one chunk, and that one view shows. */
 static chunk_rows find_rows(const emitter *e, const loam_value *w, uint64_t first)
 {
     const loam__vk_arena *a = arena_of(e, w);
     const uint64_t chunk = loam__vk_chunk_bytes(e->d), group_bytes = LOAM__VK_GROUP * w->row_bytes;
     const uint64_t offset = w->offset + first * w->row_bytes;
-    chunk_rows r = {first, w->rows, loam__vk_arena_base(a, offset) + w->offset};
+    const uint64_t shown = view_bytes(e) / group_bytes;
+    chunk_rows r = {first, w->rows, offset};
+    if (shown < (w->rows - first) / LOAM__VK_GROUP + 1) r.end = first + shown * LOAM__VK_GROUP;
     if (a->n_chunks == 1) return r;
     uint64_t end = (offset / chunk + 1) * chunk; /* groups that begin before it are here */
     uint64_t groups = (end - w->offset + group_bytes - 1) / group_bytes;
@@ -162,31 +230,49 @@ static chunk_rows find_rows(const emitter *e, const loam_value *w, uint64_t firs
     return r;
 }
 
-static void set_weight(op *o, const loam_value *w, const loam_value *dst, chunk_rows rows)
+static void set_views(emitter *e, op *o, const loam_value *w, const loam_value *x, chunk_rows rows)
 {
+    o->set = e->d->no_texels;
+    if (!e->d->texels) return;
+    const loam__vk_window none = {0};
+    loam_status st = loam__vk_sets_add(
+        e->d, e->sets,
+        loam__vk_arena_window(arena_of(e, w), rows.offset, (rows.end - rows.first) * w->row_bytes),
+        x ? loam__vk_arena_window(arena_of(e, x), x->offset, x->rows * x->row_bytes) : none,
+        &o->set);
+    if (e->status == LOAM_OK) e->status = st;
+}
+
+/* x: NULL with a table that only is looked up */
+static void set_weight(emitter *e, op *o, const loam_value *w, const loam_value *x,
+                       const loam_value *dst, chunk_rows rows)
+{
+    set_views(e, o, w, x, rows);
     o->type = w->type;
-    o->push.src[0] = rows.base;
+    o->push.src[0] = loam__vk_arena_base(arena_of(e, w), rows.offset) + rows.offset;
     o->push.u[0] = (uint32_t)w->rows;
     o->push.u[1] = (uint32_t)w->row_bytes;
-    o->push.u[2] = loam__vk_row_words(w);
+    o->push.u[2] = loam__vk_row_quads(w);
     o->push.u[3] = (uint32_t)w->cols;
     o->push.u[5] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
     o->push.u[7] = (uint32_t)rows.first;
     o->push.u[8] = (uint32_t)rows.end;
+    o->push.u[11] = loam__vk_row_singles(w);
+    o->push.u[12] = (uint32_t)rows.first;
 }
 
 static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *w = value_of(e->g, node->src[0]);
     const loam__vk_format_kernels *k = NULL;
-    if (e->status == LOAM_OK) e->status = loam__vk_format_kernels_get(e->d, w->type, &k);
+    if (e->status == LOAM_OK) e->status = loam__vk_format_kernels_get(e->d, w, &k);
     for (uint64_t first = 0, end; first < w->rows; first = end) {
         op *o = emit(e, node, "embed");
         if (!o) return;
         chunk_rows rows = find_rows(e, w, first);
         end = rows.end;
-        set_weight(o, w, dst, rows);
+        set_weight(e, o, w, NULL, dst, rows);
         o->row_macs = w->cols;
         o->push.f[0] = node->u.embed.scale;
         for (uint32_t i = 0; i < VARIANTS; i++)
@@ -197,7 +283,7 @@ static void emit_embed(emitter *e, const loam_node *node, const loam_value *dst)
 static void use_matmul(emitter *e, op *o, const loam_value *w, uint32_t rows)
 {
     const loam__vk_format_kernels *k = NULL;
-    loam_status st = loam__vk_format_kernels_get(e->d, w->type, &k);
+    loam_status st = loam__vk_format_kernels_get(e->d, w, &k);
     if (e->status == LOAM_OK) e->status = st;
     for (uint32_t i = 0; st == LOAM_OK && i < VARIANTS; i++)
         o->variants[i] = (variant){.pipeline = k->matmul[i].pipeline,
@@ -214,7 +300,7 @@ static void emit_matmul(emitter *e, const loam_node *node, const loam_value *dst
         if (!o) return;
         chunk_rows rows = find_rows(e, w, first);
         end = rows.end;
-        set_weight(o, w, dst, rows);
+        set_weight(e, o, w, x, dst, rows);
         o->row_macs = w->cols * (end - first);
         o->cut = CUT_ITEMS;
         o->push.u[4] = stride_of(x);
@@ -226,7 +312,6 @@ static void emit_matmul(emitter *e, const loam_node *node, const loam_value *dst
 static void emit_rms_norm(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *x = value_of(e->g, node->src[0]), *weight = value_of(e->g, node->src[1]);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES};
     op *o = emit(e, node, "norm");
     if (!o) return;
     o->row_macs = dst->cols;
@@ -235,8 +320,7 @@ static void emit_rms_norm(emitter *e, const loam_node *node, const loam_value *d
     o->push.u[2] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
     o->push.f[0] = node->u.norm.eps;
-    use(e, o, 0, &loam__vk_rms_norm, constants,
-        (variant){.groups = (uint32_t)(dst->cols / weight->cols), .group_rows = 1});
+    use(e, o, node, (variant){.groups = (uint32_t)(dst->cols / weight->cols), .group_rows = 1});
 }
 
 static const char *elementwise_name(int32_t kind)
@@ -251,7 +335,6 @@ static const char *elementwise_name(int32_t kind)
 static void emit_elementwise(emitter *e, const loam_node *node, const loam_value *dst)
 {
     const loam_value *a = value_of(e->g, node->src[0]), *b = value_of(e->g, node->src[1]);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES, (uint32_t)node->op};
     op *o = emit(e, node, elementwise_name(node->op));
     if (!o) return;
     o->row_macs = dst->cols;
@@ -262,8 +345,7 @@ static void emit_elementwise(emitter *e, const loam_node *node, const loam_value
     if (node->op == LOAM_OP_GLU) o->push.u[4] = (uint32_t)node->u.glu.act;
     if (node->op == LOAM_OP_SOFTCAP) o->push.f[0] = node->u.softcap.cap;
     o->push.u[6] = (uint32_t)dst->row_count;
-    use(e, o, 0, &loam__vk_elementwise, constants,
-        (variant){.groups = divide_up(dst->cols, LANES * EACH), .group_rows = 1});
+    use(e, o, node, (variant){.groups = divide_up(dst->cols, LANES * EACH), .group_rows = 1});
 }
 
 static bool same_table(const rope_table *t, const loam_node *node)
@@ -291,7 +373,6 @@ static uint32_t find_table(emitter *e, const loam_node *node)
 
 static void emit_rope(emitter *e, const loam_node *node, const loam_value *dst)
 {
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES};
     const uint32_t table = find_table(e, node);
     if (table == UINT32_MAX) {
         e->status = loam__fail(&e->d->vk->base, LOAM_ERR_UNSUPPORTED,
@@ -309,8 +390,7 @@ static void emit_rope(emitter *e, const loam_node *node, const loam_value *dst)
     o->push.u[4] = stride_of(value_of(e->g, node->src[0]));
     o->push.u[5] = stride_of(dst);
     o->push.u[6] = (uint32_t)dst->row_count;
-    use(e, o, 0, &loam__vk_rope, constants,
-        (variant){.groups = divide_up(dst->cols, LANES), .group_rows = 1});
+    use(e, o, node, (variant){.groups = divide_up(dst->cols, LANES), .group_rows = 1});
 }
 
 static void need_group(emitter *e, uint32_t group)
@@ -320,8 +400,6 @@ static void need_group(emitter *e, uint32_t group)
 
 static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *dst)
 {
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {LANES, (uint32_t)dst->type,
-                                                    node->u.kv.transposed};
     const bool blocks = dst->type == LOAM_TYPE_Q8_0 || dst->type == LOAM_TYPE_Q4_0;
     const uint32_t values = node->u.kv.heads * node->u.kv.head_values;
     need_group(e, node->u.kv.group);
@@ -336,24 +414,12 @@ static void emit_kv_write(emitter *e, const loam_node *node, const loam_value *d
     o->push.u[3] = node->u.kv.group;
     o->push.u[4] = (uint32_t)(dst->row_bytes / 2);
     o->push.u[5] = stride_of(value_of(e->g, node->src[0]));
-    use(e, o, 0, &loam__vk_kv_write, constants,
+    use(e, o, node,
         (variant){.groups = divide_up(values, LANES * (blocks ? 32 : 1)), .group_rows = 1});
 }
 
 /* Positions that a token is taken to see, where the work of attention is reckoned. */
-#define SEEN       512u
-
-#define MOST_HEADS 4u /* of a subgroup */
-
-/* Heads that are computed together: as many as divide those of a KV head evenly. */
-static uint32_t heads_together(const loam_node *node)
-{
-    const uint32_t all = node->u.attention.heads / node->u.attention.kv_heads;
-    uint32_t n = MOST_HEADS;
-    while (all % n != 0)
-        n--;
-    return n;
-}
+#define SEEN 512u
 
 static void emit_attention(emitter *e, const loam_node *node, const loam_value *dst)
 {
@@ -361,9 +427,6 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
                      *v = value_of(e->g, node->src[2]);
     const uint32_t heads = node->u.attention.heads, k_values = node->u.attention.k_values,
                    v_values = node->u.attention.v_values, together = heads_together(node);
-    const uint32_t constants[LOAM__VK_CONSTANTS] = {
-        e->d->subgroup, (uint32_t)k->type, (uint32_t)v->type, node->u.attention.k_transposed,
-        k_values,       v_values,          together};
     need_group(e, node->u.attention.group);
     op *o = emit(e, node, "attention");
     if (!o) return;
@@ -383,8 +446,7 @@ static void emit_attention(emitter *e, const loam_node *node, const loam_value *
     o->row_macs = (uint64_t)heads * (k_values + v_values) * SEEN;
     o->push.f[0] = node->u.attention.scale;
     o->push.f[1] = node->u.attention.softcap;
-    use(e, o, 0, &loam__vk_attention, constants,
-        (variant){.groups = heads / together, .group_rows = 1});
+    use(e, o, node, (variant){.groups = heads / together, .group_rows = 1});
 }
 
 typedef void emit_fn(emitter *e, const loam_node *node, const loam_value *dst);
@@ -400,7 +462,10 @@ static emit_fn *const emitters[] = {
 /* While measuring no arena is there: a weight counts with as many ops as it can have. */
 static void count_weight(emitter *e, const loam_node *node)
 {
-    e->n_ops += most_chunks(e, value_of(e->g, node->src[0]));
+    const loam_value *w = value_of(e->g, node->src[0]);
+    const loam__vk_format_kernels *k;
+    e->n_ops += most_chunks(e, w);
+    e->status = loam__vk_format_kernels_get(e->d, w, &k);
 }
 
 static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
@@ -415,8 +480,11 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
                               "op %d of layer %d is not one that %s runs", node->op, node->layer,
                               e->d->name);
         const bool weight = node->op == LOAM_OP_EMBED || node->op == LOAM_OP_MATMUL;
+        VkPipeline pipeline;
         if (weight && !e->ops) count_weight(e, node);
         else emitters[node->op](e, node, value_of(e->g, node->dst));
+        if (!weight && !e->ops && e->status == LOAM_OK)
+            e->status = get_kernel(e->d, e->g, node, &pipeline);
     }
     e->tables_at = e->scratch_bytes;
     e->scratch_bytes += loam__align_up((uint64_t)e->groups * e->g->n_tables *
@@ -424,10 +492,16 @@ static loam_status emit_piece(emitter *e, uint32_t first, uint32_t n)
     return e->status;
 }
 
+static uint32_t most_sets(const emitter *e)
+{
+    return e->d->texels ? e->n_ops : 0;
+}
+
+/* A program's record, its ops, their views and the scales of its rotations are one allocation. */
 static uint64_t program_bytes(const emitter *e)
 {
     return loam__align_up(sizeof(program)) + e->n_ops * sizeof(op) +
-           e->scale_values * sizeof(float);
+           most_sets(e) * sizeof(loam__vk_set) + e->scale_values * sizeof(float);
 }
 
 loam_status loam__vk_measure(loam__vk_device *d, const loam_graph *g, uint32_t first, uint32_t n,
@@ -465,7 +539,7 @@ loam_status loam__vk_compile(loam__vk_device *d, const loam_graph *g, uint32_t f
     if (!scratch || scratch->bytes < e.scratch_bytes)
         return loam__fail(&d->vk->base, LOAM_ERR_INTERNAL,
                           "the scratch arena is smaller than was measured");
-    const uint32_t most_ops = e.n_ops;
+    const uint32_t most_ops = e.n_ops, n_sets = most_sets(&e);
     program *p = loam__alloc(&d->vk->base, (size_t)program_bytes(&e));
     if (!p) return LOAM_ERR_NOMEM;
     p->device = d;
@@ -473,14 +547,18 @@ loam_status loam__vk_compile(loam__vk_device *d, const loam_graph *g, uint32_t f
     p->max_tokens = g->max_tokens;
     p->max_outputs = g->max_outputs;
     p->ops = e.ops = (op *)(void *)((char *)p + loam__align_up(sizeof *p));
-    st = emit_piece(&e, first, n);
+    e.sets = &p->sets;
+    loam__vk_set *sets = (loam__vk_set *)(void *)(p->ops + most_ops);
+    float *scales = (float *)(void *)(sets + n_sets);
+    st = loam__vk_sets_new(d, sets, n_sets, &p->sets);
+    if (st == LOAM_OK) st = emit_piece(&e, first, n);
     p->n_ops = e.n_ops;
     p->n_ropes = e.n_ropes;
     p->groups = e.groups;
     p->n_tables = g->n_tables;
     p->blocks_per_table = g->blocks_per_table;
     p->tables_at = e.tables_at;
-    if (st == LOAM_OK) st = read_scales(&e, p, (float *)(void *)(p->ops + most_ops));
+    if (st == LOAM_OK) st = read_scales(&e, p, scales);
     if (st == LOAM_OK) *out = p;
     else loam__vk_program_free(d->vk, p);
     return st;
@@ -492,5 +570,6 @@ void loam__vk_program_free(loam__vk *vk, void *self)
     if (!p) return;
     for (uint32_t i = 0; i < RECORDINGS; i++)
         loam__vk_recording_free(p, &p->recordings[i]);
+    loam__vk_sets_free(p->device, &p->sets);
     loam__free(&vk->base, p);
 }

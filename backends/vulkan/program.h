@@ -32,6 +32,7 @@ typedef struct op {
     uint64_t row_macs; /* about, of a row of the step */
     variant variants[VARIANTS];
     loam__vk_push push;
+    VkDescriptorSet set; /* NULL: it reads no weights */
     range reads[LOAM_NODE_SOURCES], write;
 } op;
 
@@ -67,6 +68,7 @@ typedef struct program {
     op *ops; /* behind this struct */
     rope_table ropes[ROPE_TABLES];
     uint32_t n_tables, blocks_per_table;
+    loam__vk_sets sets;
     uint64_t tables_at; /* in the scratch: [groups][n_tables][blocks_per_table] */
     recording recordings[RECORDINGS];
 } program;

@@ -58,6 +58,7 @@ static const variant *choose(const op *o, uint32_t rows)
 static void dispatch(program *p, const op *o, uint32_t rows, uint32_t i, uint32_t n,
                      VkCommandBuffer commands)
 {
+    const loam__vk_device *d = p->device;
     const variant *v = choose(o, rows);
     loam__vk_push push = o->push;
     uint32_t x = v->groups, y = divide_up(rows, v->group_rows);
@@ -70,10 +71,12 @@ static void dispatch(program *p, const op *o, uint32_t rows, uint32_t i, uint32_
     *n_cut = (uint32_t)((uint64_t)*n_cut * (i + 1) / n) - first;
     if (o->cut == CUT_ITEMS) push.u[7] += first * v->group_items;
     if (o->cut == CUT_ROWS) push.u[10] += first * v->group_rows;
-    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, v->pipeline);
-    vkCmdPushConstants(commands, p->device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push,
-                       &push);
-    vkCmdDispatch(commands, x, y, 1);
+    d->f.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, v->pipeline);
+    if (o->set)
+        d->f.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->layout, 0, 1,
+                                   &o->set, 0, NULL);
+    d->f.CmdPushConstants(commands, d->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+    d->f.CmdDispatch(commands, x, y, 1);
 }
 
 loam_status loam__vk_record_op(program *p, const op *o, uint32_t rows, VkCommandBuffer commands)
@@ -109,7 +112,7 @@ static loam_status begin_segment(recorder *c)
     if (c->r->n == SEGMENTS)
         return loam__fail(&d->vk->base, LOAM_ERR_INTERNAL, "too many segments of a step");
     VkCommandBuffer *commands = &c->r->segments[c->r->n];
-    VkResult r = vkAllocateCommandBuffers(d->device, &one, commands);
+    VkResult r = d->f.AllocateCommandBuffers(d->device, &one, commands);
     if (r != VK_SUCCESS) return loam__vk_failed(d, r, "recording");
     c->r->macs[c->r->n] = 0;
     c->touched.n_reads = c->touched.n_writes = 0; /* a segment begins with a barrier */
@@ -128,7 +131,7 @@ static loam_status record_slice(recorder *c, const op *o, uint32_t rows, uint32_
     if (st != LOAM_OK) return st;
     VkCommandBuffer commands = c->r->segments[c->r->n];
     if (i == 0 && must_wait(&c->touched, o)) {
-        loam__vk_barrier(commands);
+        loam__vk_barrier(c->p->device, commands);
         c->touched.n_reads = c->touched.n_writes = 0;
     }
     touch(&c->touched, o);
@@ -172,7 +175,7 @@ void loam__vk_recording_free(program *p, recording *r)
 {
     loam__vk_device *d = p->device;
     for (uint32_t i = 0; i < SEGMENTS && r->segments[i]; i++) {
-        vkFreeCommandBuffers(d->device, d->pool, 1, &r->segments[i]);
+        d->f.FreeCommandBuffers(d->device, d->pool, 1, &r->segments[i]);
         r->segments[i] = NULL;
     }
     r->n = r->tokens = r->outputs = 0;

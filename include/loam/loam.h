@@ -612,6 +612,7 @@ LOAM_API loam_status loam_get_usage(loam *m, loam_usage *usage);
  * Errors   LOAM_ERR_ARG, STATE, SEQ, TOKEN, FULL (longer than what is left of the context) nothing
  *          has changed
  *          LOAM_ERR_CANCELLED           as before the call
+ *          LOAM_ERR_NOMEM               as before the call: a driver had no memory to take the work
  *          LOAM_ERR_DEADLINE            call again with the same arguments to go on; any other call
  *                                       drops the work
  *          LOAM_ERR_DEVICE              the device is gone; only loam_free() is left

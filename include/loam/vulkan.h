@@ -10,17 +10,28 @@
 extern "C" {
 #endif
 
-/* For loam_device.native, with backend "vulkan" and index 0. All is kept until loam_free(): the
- * handles stay the host's and must live so long.
+/* For loam_device.native, with backend "vulkan" and index 0; several devices of a host are several
+ * loam_device, each with a description of its own. loam makes buffers, memory, pipelines
+ * and command buffers of its own on the device, and a timeline semaphore that it waits for; it
+ * never waits for the queue or the device as a whole, and destroys what it made only.
  *
- * The device must have been made with API version 1.2 or later, and with the features
- * timelineSemaphore, storageBuffer16BitAccess and storageBuffer8BitAccess; shaderFloat16,
- * shaderInt8, subgroup size control and integer dot products are used where `features` says that
- * they are on. */
+ * The device must offer Vulkan 1.2 and subgroups of 4 to 64 with ballots and arithmetic, and have
+ * been made with the features bufferDeviceAddress and timelineSemaphore. subgroupSizeControl and
+ * the extension VK_EXT_memory_budget are used where they are on.
+ *
+ * Ownership  the handles, the functions and lock_ctx are kept until loam_free(); this struct,
+ *            extensions and features are borrowed for the call that loads or plans
+ * Errors     of loam_load() and loam_plan_*(): LOAM_ERR_ARG (a member is missing), NEWER, BACKEND
+ *            (something that is needed is not there or not on; the sentence names it)
+ * Threads    loam uses the queue between lock and unlock only, for one submission at a time. All
+ *            else that Vulkan wants kept apart is loam's own, so that several handles may share a
+ *            device, and the host may use it meanwhile. Where the device is lost to loam
+ *            (LOAM_ERR_DEVICE) it is lost to the host, too, unless it was loam that gave up
+ * waiting, which it does after a minute Since      0.1 */
 typedef struct loam_vulkan {
     uint32_t struct_size;  /* set by loam_vulkan_init() */
     uint32_t api_version;  /* VkApplicationInfo.apiVersion of the instance */
-    uint32_t queue_family; /* of queue, which can compute */
+    uint32_t queue_family; /* of queue; it can compute */
     uint32_t n_extensions;
     void *instance;        /* VkInstance */
     void *physical_device; /* VkPhysicalDevice */
@@ -28,10 +39,11 @@ typedef struct loam_vulkan {
     void *queue;           /* VkQueue */
     void (*(*get_instance_proc_addr)(void *instance, const char *name))(
         void);                     /* vkGetInstanceProcAddr; NULL: the system's loader */
-    const char *const *extensions; /* of the device, those that are enabled */
-    const void
-        *features; /* VkPhysicalDeviceFeatures2 with its chain, as the device was made with */
-    /* Around each use of the queue, from the thread that calls loam; NULL: nobody else uses it. */
+    const char *const *extensions; /* of the device, those that are enabled; [n_extensions] */
+    const void *features; /* VkPhysicalDeviceFeatures2 with its chain (or a part of the chain), as
+                             the device was made with */
+    /* Around each submission, from the thread that calls loam; both NULL: nobody else uses the
+     * queue while loam computes. */
     void (*lock)(void *ctx);
     void (*unlock)(void *ctx);
     void *lock_ctx;

@@ -109,7 +109,8 @@ static loam_status open_backend(loam__base *b, const loam_options *o, const loam
 {
     const char *name = d->backend;
     for (uint32_t i = 0; i < all->n; i++)
-        if (strcmp(all->opened[i].backend->name, name) == 0) {
+        if (strcmp(all->opened[i].backend->name, name) == 0 &&
+            all->opened[i].host.native == d->native) {
             *found = &all->opened[i];
             return LOAM_OK;
         }

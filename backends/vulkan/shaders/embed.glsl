@@ -2,8 +2,8 @@
 // time.
 //
 // src0 table, extra grids
-// u: 0 rows, 1 bytes of a row, 2 words of a row, 3 columns, 5 words from dst[t] to dst[t + 1],
-// 7 first row, 8 end: tokens of other rows are left to another dispatch; f: 0 scale
+// u: 0 to 3, 11 and 12 as in weights.glsl, 5 words from dst[t] to dst[t + 1], 7 first row, 8 end:
+// tokens of other rows are left to another dispatch; f: 0 scale
 layout(constant_id = 0) const uint LANES = 64;
 layout(local_size_x_id = 0) in;
 
@@ -16,10 +16,7 @@ void main()
     if (t >= n_tokens()) return;
     uint token = token_of(t);
     if (token < p.u[7] || token >= p.u[8]) return;
-    weights = Words(p.src0);
-    row_words = p.u[2];
-    row_values = p.u[3];
-    row = find_row(token, p.u[0], p.u[1]);
+    row = find_row(token);
     for (uint unit = gl_LocalInvocationID.x; unit * 32 < p.u[3]; unit += LANES) {
         decode(unit);
         [[unroll]] for (uint i = 0; i < 32; i++)

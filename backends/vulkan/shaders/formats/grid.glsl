@@ -5,7 +5,8 @@ const uint GRID_IQ1 = 0, GRID_IQ2_XXS = 2048, GRID_IQ2_XS = 2304, GRID_IQ2_S = 2
 uint point_of(uint grid, uint i)
 {
     i += grid;
-    return Words(p.extra).at[i / 2] >> (i & 1) * 16 & 0xffffu;
+    uint two = TEXELS ? texelFetch(grid_words, int(i / 2)).x : Words(p.extra).at[i / 2];
+    return two >> (i & 1) * 16 & 0xffffu;
 }
 
 // Seven signs; the eighth makes the number of minus signs even.

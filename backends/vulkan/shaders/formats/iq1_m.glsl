@@ -2,9 +2,10 @@
 
 void decode(uint unit)
 {
-    uint block = unit / 8 * 14, run = unit % 8;
-    uint low = word(block + run), uppers = word(block + 8 + run / 2) >> run % 2 * 16;
-    uint a = word(block + 12), b = word(block + 13);
+    uint block = unit / 8, run = unit % 8;
+    uint low = quad(block * 3 + run / 4)[run % 4];
+    uint uppers = quad(block * 3 + 2)[run / 2] >> run % 2 * 16;
+    uint a = single(block * 2), b = single(block * 2 + 1);
     float d = f16(a >> 12 & 15 | (a >> 28) << 4 | (b >> 12 & 15) << 8 | (b >> 28) << 12);
     uint scales = (run < 4 ? a : b) >> run / 2 % 2 * 16;
     [[unroll]] for (uint g = 0; g < 4; g++) {

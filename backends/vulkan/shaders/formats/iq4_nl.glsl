@@ -2,5 +2,5 @@
 
 void decode(uint unit)
 {
-    look_up_32(IQ4, unit * 4, f16(tail16(unit)));
+    look_up_32(IQ4, quad(unit), f16(tail16(unit)));
 }

@@ -4,5 +4,5 @@
 void decode(uint unit)
 {
     uint e = tail8(unit);
-    look_up_32(E2M1, unit * 4, uintBitsToFloat(e < 2 ? 0x200000u << e : (e - 1) << 23));
+    look_up_32(E2M1, quad(unit), uintBitsToFloat(e < 2 ? 0x200000u << e : (e - 1) << 23));
 }

@@ -11,16 +11,14 @@ float half_e4m3(uint bits)
 
 void decode(uint unit)
 {
-    uint block = unit / 2 * 9;
+    uint scales = single(unit / 2);
+    uvec4 q = quad(unit);
     [[unroll]] for (uint side = 0; side < 2; side++) {
-        uint part = unit % 2 * 2 + side;
-        float d = half_e4m3(byte_of(word(block), part));
-        [[unroll]] for (uint j = 0; j < 2; j++) {
-            uint q = word(block + 1 + part * 2 + j);
-            [[unroll]] for (uint i = 0; i < 4; i++) {
-                w[16 * side + 4 * j + i] = d * look_up(E2M1, q >> 8 * i & 15);
-                w[16 * side + 8 + 4 * j + i] = d * look_up(E2M1, q >> 8 * i + 4 & 15);
-            }
+        float d = half_e4m3(byte_of(scales, unit % 2 * 2 + side));
+        [[unroll]] for (uint i = 0; i < 8; i++) {
+            uint two = q[side * 2 + i / 4] >> i % 4 * 8;
+            w[16 * side + i] = d * look_up(E2M1, two & 15);
+            w[16 * side + 8 + i] = d * look_up(E2M1, two >> 4 & 15);
         }
     }
 }

@@ -1,7 +1,7 @@
 void decode(uint unit)
 {
     float d = f16(tail16(unit / 4));
-    uint bits = word(unit);
+    uint bits = quad(unit / 4)[unit % 4];
     [[unroll]] for (uint i = 0; i < 32; i++)
         w[i] = with_sign(d, ~bits, i);
 }

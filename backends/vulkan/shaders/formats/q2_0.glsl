@@ -1,9 +1,8 @@
 void decode(uint unit)
 {
     float d = f16(tail16(unit / 2));
-    [[unroll]] for (uint j = 0; j < 2; j++) {
-        uint q = word(unit * 2 + j);
-        [[unroll]] for (uint i = 0; i < 16; i++)
-            w[16 * j + i] = d * (float(q >> 2 * i & 3) - 1);
-    }
+    uvec4 four = quad(unit / 2);
+    uvec2 q = unit % 2 == 0 ? four.xy : four.zw;
+    [[unroll]] for (uint i = 0; i < 32; i++)
+        w[i] = d * (float(q[i / 16] >> i % 16 * 2 & 3) - 1);
 }
