@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* clang-format off */
-static const loam__vk_layout layouts[] = { /* values and bytes of a block; where its tail is; whether its single words lead */
+/* values and bytes of a block; where its tail is; whether its single words lead */
+static const loam__vk_layout layouts[] = {
     { LOAM_TYPE_F32,       1,   4,   0, 0, false },
     { LOAM_TYPE_F16,       1,   2,   0, 0, false },
     { LOAM_TYPE_Q4_0,     32,  18,   0, 2, false },
