@@ -2,6 +2,7 @@
 # Install what is missing, build, and run every test: the release build, the build with
 # AddressSanitizer and UndefinedBehaviorSanitizer, what threads are in with ThreadSanitizer, and the
 # fuzz targets for a short while. A build for 64-bit ARM runs in qemu, on whatever machine this is.
+# The bindings are tested on the release build as it is installed.
 #
 # LOAM_MODELS        folder of the real models; else they are fetched once, into ~/.cache/loam
 # LOAM_SHARED        folder of the reference data; else ../shared, if it is there
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 failures=0
 crossed= # the build for 64-bit ARM, if there is one
+bound=   # what the bindings printed, a file each
 
 fail() {
     failures=$((failures + 1))
@@ -55,6 +57,20 @@ want_vulkan() {
     want chromium-common
 }
 
+# What judges the ABI, the reference pages and the packages.
+can_judge() {
+    for tool in abidw doxygen lintian dpkg-shlibdeps; do
+        command -v $tool >/dev/null 2>&1 || return 1
+    done
+}
+
+want_to_judge() {
+    want abigail-tools
+    want doxygen
+    want lintian
+    want dpkg-dev
+}
+
 prepare() {
     want_to_build
     want_library cmocka libcmocka-dev
@@ -69,6 +85,8 @@ prepare() {
         say "the tests in a browser will be skipped: chromium could not be installed"
     pkg-config --exists openblas || (want libopenblas-pthread-dev && install_missing) ||
         say "the OpenBLAS module will not be built: libopenblas-pthread-dev could not be installed"
+    can_judge || (want_to_judge && install_missing) ||
+        say "of the tests abi, reference and packages some will be skipped: a tool could not be installed"
     can_vulkan || (want_vulkan && install_missing) ||
         say "the tests of the Vulkan module will be skipped: what it needs could not be installed"
     can_fuzz && return 0
@@ -95,9 +113,10 @@ configure() { # folder, options
         ${LOAM_SHARED:+"-DLOAM_SHARED=$LOAM_SHARED"} "$@" || die "$folder could not be set up"
 }
 
-# What the test programs say of skipped tests is only in ctest's log: those in C, those in Python.
+# What the tests say of skipped ones is only in ctest's log: whole tests, those in C, those in Python.
 name_skipped() { # folder
-    sed -n -e 's/^\[  SKIPPED \] \(test_[a-zA-Z0-9_]*\)$/loam:   skipped \1/p' \
+    sed -n -e '/^loam:   skipped /p' \
+        -e 's/^\[  SKIPPED \] \(test_[a-zA-Z0-9_]*\)$/loam:   skipped \1/p' \
         -e 's/^\(test_[a-zA-Z0-9_]*\) (.*) \.\.\. skipped .*/loam:   skipped \1/p' \
         "$1/Testing/Temporary/LastTest.log" | sort -u
 }
@@ -120,7 +139,7 @@ test_build() { # folder, programs: all where none is named
 }
 
 release() {
-    configure tests-release -DCMAKE_BUILD_TYPE=Release -DLOAM_STRICT=ON
+    configure tests-release -DCMAKE_BUILD_TYPE=Release -DLOAM_STRICT=ON -DCMAKE_INSTALL_PREFIX=/usr
     test_build tests-release
 }
 
@@ -135,6 +154,29 @@ threads() {
     configure tests-tsan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG='-O1 -g' \
         -DLOAM_SANITIZE_THREAD=ON -DLOAM_COMMAND=OFF
     test_build tests-tsan test_pool test_process test_determinism test_memory test_errors test_kv test_queue
+}
+
+# ---- bindings ----
+
+# Each script of a language prints what its own runners say, with the totals in the last line.
+bindings() {
+    [ -f build/tests-release/libloam.a ] || return 0
+    rm -rf build/prefix
+    if ! quietly cmake --install build/tests-release --prefix "$PWD/build/prefix"; then
+        fail "build/tests-release cannot be installed"
+        return 0
+    fi
+    for script in tests/bindings/*.sh; do
+        [ -f "$script" ] || continue
+        log=build/$(basename "$script" .sh).log
+        say "testing $script"
+        {
+            LOAM_PREFIX=$PWD/build/prefix LOAM_TEST_DATA=$PWD/build/tests-release/tests/data \
+                sh "$script" && echo passed
+        } 2>&1 | tee "$log"
+        [ "$(tail -n 1 "$log")" = passed ] || fail "$script"
+        bound="$bound $log"
+    done
 }
 
 # ---- 64-bit ARM ----
@@ -231,6 +273,7 @@ totals() { # folder
 prepare
 find_models
 release
+bindings
 sanitized
 threads
 aarch64
@@ -240,4 +283,7 @@ totals tests-release
 totals tests-asan
 totals tests-tsan
 [ -z "$crossed" ] || totals "$crossed"
+for log in $bound; do
+    grep '^loam: ' "$log" | tail -n 1
+done
 [ "$failures" = 0 ]

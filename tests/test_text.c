@@ -136,9 +136,10 @@ static void test_bpe__whole_words_come_before_merges(void **state)
 static void test_bpe__gives_every_byte_back(void **state)
 {
     static const char *const pres[] = {
-        "gpt-2", "llama-bpe",  "qwen2",  "deepseek-llm", "deepseek-v3", "falcon", "gpt-4o",
-        "bloom", "kimi-k2",    "tekken", "superbpe",     "chameleon",   "qwen35", "command-r",
-        "afmoe", "exaone-moe", "jais-2", "tiny_aya",     "youtu",       "laguna"};
+        "gpt-2",   "llama-bpe",  "qwen2",      "deepseek-llm", "deepseek-v3", "falcon", "gpt-4o",
+        "bloom",   "kimi-k2",    "tekken",     "superbpe",     "chameleon",   "qwen35", "command-r",
+        "afmoe",   "exaone-moe", "jais-2",     "tiny_aya",     "youtu",       "laguna", "sophia",
+        "longcat", "spark2_5",   "k2-horizon", "ufakzeka"};
     char text[2000];
     uint32_t random = 1;
     (void)state;
@@ -209,6 +210,31 @@ static void test_bpe__over_characters(void **state)
     assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
     check_tokens(&f, "ab a", LOAM_TOKENIZE_SPECIAL, "ab▁a|");
     close_vocab(&f);
+    put_gemma(&f.w, "gpt2"); /* each line starts with a space, and a word ends in front of one */
+    put_string(&f.w, "tokenizer.ggml.pre", "mmbert");
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "ab a  a\n\na\n b", 0, "▁|ab|▁a|▁|▁a|\n\n|▁a|\n|▁|b|");
+    check_tokens(&f, "▁a\n", 0, "▁a|\n|");
+    close_vocab(&f);
+}
+
+static void test_bpe__over_words_without_spaces(void **state)
+{
+    fixture f = {0};
+    (void)state;
+    put_gemma(&f.w, "whitespace");
+    put_string(&f.w, "tokenizer.ggml.pre", "whitespace");
+    put_number(&f.w, "tokenizer.ggml.normalizer.lowercase", 1);
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, " AB\u3000\u2028aÉ\n\nab ab\u00A0", 0, "ab|aé|ab|ab|");
+    check_tokens(&f, " \n\t", 0, "");
+    check_tokens(&f, "▁a", 0, "▁a|");
+    assert_string_equal(tokens_of(&f, "a\xC3 B", 4, NULL, 0), "a|<0xC3>|b|");
+    close_vocab(&f);
+    put_gemma(&f.w, "whitespace");
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "ab A", 0, "ab|"); /* case stays, and what has no token is lost */
+    close_vocab(&f);
 }
 
 /* ---- pre-tokenizers ---- */
@@ -270,6 +296,19 @@ static void test_pre__cuts_words_as_published(void **state)
     check_words("exaone-moe", "ab c d1 e\n\n", "ab c d|1| e|\n\n|");
     check_words("jais-2", "a       b\n c", "a|    |  | b|\n| c|");
     check_words("chameleon", "IMGIMGAZ\t12!", "IMGIMGAZ|\t|1|2|!|");
+    check_words("spark2_5", "x.y a-b\n\n 1234 中文ab!\n",
+                "x|.y| a|-b|\n|\n| |1|2|3|4| |中文|ab|!|\n|");
+    check_words("spark2_5", "a  b\r\n", "a| | b|\r|\n|");
+    check_words("hy_v4", "x.y a-b\n\n 1234 中文ab!\n", "x|.y| a|-b|\n\n| |123|4| |中文|ab|!\n|");
+    check_words("ufakzeka", "Ankara'da 12 I'm\n\n x", "Ankara|'da| |1|2| I|'m|\n\n| x|");
+    check_words("k2-horizon", "ก็ได้ می\u200Cخواهم 12345 don't!\n",
+                "ก็ได้| می\u200Cخواهم| |123|45| don|'t|!\n|");
+    check_words("longcat", "I'm12 《中文》，ok。\n 「あ」",
+                "I|'m|1|2| |《|中文|》|，|ok|。|\n| |「|あ|」|");
+    check_words("longcat", "見る\u3000x", "見る|\u3000|x|");
+    check_words("glm5", "a12345 b'll\n", "a|123|45| b|'ll|\n|");
+    check_words("sophia", "a b\n\n12 c", "a b\n\n12 c|");
+    check_words("deepseek-coder", "\u3000中文", "\u3000|中文|");
 }
 
 static void test_pre__white_space_is_unicodes(void **state)
@@ -320,15 +359,38 @@ static void test_special__typed_text_is_never_control(void **state)
     memset(typed, 1, sizeof typed);
     assert_string_equal(tokens_of(&f, text, strlen(text), typed, LOAM_TOKENIZE_CONTROL),
                         "<||i|m|_|e|n|d|||>|\n\n|<||i|m|_|e|n|d|||>|");
+    check_prompts(&f);
     close_vocab(&f);
+    open_spm(&f);
+    check_prompts(&f);
+    close_vocab(&f);
+    memset(&f, 0, sizeof f);
+    for (size_t i = 0; i < 2; i++) {
+        put_gemma(&f.w, i ? "whitespace" : "gemma4");
+        assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+        check_prompts(&f);
+        close_vocab(&f);
+    }
 }
 
 static void test_special__control_tokens_are_not_merged_from_text(void **state)
 {
+    static const char *const merges[] = {"< /", "</ s", "</s >"};
+    static const token html = {"<|tool_response>", 0, CONTROL};
     fixture f;
     (void)state;
     open_spm(&f); /* "<" and "s>" would make "<s>" */
     check_tokens(&f, "<s>", 0, "▁|<|s>|");
+    close_vocab(&f);
+    put_bpe(&f.w, "sophia", merges, COUNT(merges), NULL, 0); /* known by its spelling */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "</s>", 0, "</s|>|");
+    check_tokens(&f, "</s>", LOAM_TOKENIZE_CONTROL, "</s>|");
+    close_vocab(&f);
+    put_bpe(&f.w, "sophia", merges, COUNT(merges), &html, 1); /* but with this it is a tag */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "</s>", LOAM_TOKENIZE_CONTROL, "</s>|");
+    check_tokens(&f, "</s>", 0, "</s>|");
     close_vocab(&f);
 }
 
@@ -354,6 +416,10 @@ static void test_ends__by_id_and_by_spelling(void **state)
 {
     const token harmony[] = {
         {"<|end|>", 0, CONTROL}, {"<|return|>", 0, CONTROL}, {"<|call|>", 0, CONTROL}};
+    const token solar[] = {{"<|end|>", 0, CONTROL},
+                           {"<|calls|>", 0, CONTROL},
+                           {"<|flush|>", 0, CONTROL},
+                           {"[e~[", 0, CONTROL}};
     fixture f;
     (void)state;
     open_bpe(&f, "gpt-2");
@@ -375,6 +441,12 @@ static void test_ends__by_id_and_by_spelling(void **state)
     assert_true(loam__vocab_is_end(f.v, 97) && loam__vocab_is_end(f.v, 98));
     assert_false(loam__vocab_is_end(f.v, first)); /* <|end|> only ends a message there */
     assert_true(loam__vocab_is_end(f.v, first + 1) && loam__vocab_is_end(f.v, first + 2));
+    close_vocab(&f);
+    put_bpe(&f.w, "gpt-2", bpe_merges, COUNT(bpe_merges), solar, COUNT(solar));
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    assert_false(loam__vocab_is_end(f.v, first));
+    assert_true(loam__vocab_is_end(f.v, first + 1) && loam__vocab_is_end(f.v, first + 2));
+    assert_true(loam__vocab_is_end(f.v, first + 3));
     close_vocab(&f);
 }
 
@@ -596,7 +668,8 @@ static void test_tokenize__one_endless_word(void **state)
 {
     static const char *const pres[] = {"gpt-2",      "llama-bpe", "deepseek-llm", "gpt-4o",
                                        "kimi-k2",    "superbpe",  "falcon",       "afmoe",
-                                       "exaone-moe", "jais-2",    "tiny_aya",     "youtu"};
+                                       "exaone-moe", "jais-2",    "tiny_aya",     "youtu",
+                                       "sophia",     "longcat",   "spark2_5",     "k2-horizon"};
     static const char *const units[] = {"x", " ", "1",    "A",     "中", "\n ", "\xF0\x9F\x98\x80",
                                         "<", "'", "\xFF", "\n\n\n"};
     const size_t n = 300000;
@@ -968,6 +1041,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bpe__whole_words_come_before_merges),
     cmocka_unit_test(test_bpe__gives_every_byte_back),
     cmocka_unit_test(test_bpe__over_characters),
+    cmocka_unit_test(test_bpe__over_words_without_spaces),
     cmocka_unit_test(test_pre__cuts_words_as_published),
     cmocka_unit_test(test_pre__white_space_is_unicodes),
     cmocka_unit_test(test_pre__unknown_names_are_none),

@@ -1,4 +1,4 @@
-/* WordPiece, Unigram and RWKV's tokenizer, on small vocabularies. */
+/* WordPiece, Unigram, RWKV's and PLaMo-2's tokenizers, on small vocabularies. */
 #define _POSIX_C_SOURCE 200809L
 #include "lib/text/charsmap.h"
 #include "lib/text/trie.h"
@@ -341,6 +341,25 @@ static void map_byte(map_writer *w, uint8_t from, const char *to)
     w->bytes[1] = 4096 >> 8;
 }
 
+/* The only text that is replaced, of three bytes at most: another bit of the places for each. */
+static void map_text(map_writer *w, const char *from, const char *to)
+{
+    uint32_t at = 512;
+    for (uint32_t i = 0; i < 1024; i++)
+        put_unit(w, i, 0x80000000u); /* leads nowhere */
+    put_unit(w, 0, 512u << 10);
+    for (uint32_t i = 0; from[i]; i++) {
+        uint32_t offset = 256u >> i;
+        at ^= (uint8_t)from[i];
+        put_unit(w, at, offset << 10 | (from[i + 1] ? 0 : 1u << 8) | (uint8_t)from[i]);
+        at ^= offset;
+    }
+    put_unit(w, at, 0x80000000u | (uint32_t)w->n_texts);
+    memcpy(w->bytes + 4 + 4 * 1024 + w->n_texts, to, strlen(to) + 1);
+    w->n_texts += strlen(to) + 1;
+    w->bytes[1] = 4096 >> 8;
+}
+
 static size_t map_bytes(const map_writer *w)
 {
     return 4 + 4 * 1024 + w->n_texts;
@@ -369,6 +388,27 @@ static void test_unigram__normalizes_by_the_files_map(void **state)
     check_tokens(&f, "W", 0, "▁ab▁a|");
     check_tokens(&f, "ZZ", 0, "");
     close_vocab(&f);
+}
+
+static void test_unigram__normalizes_several_characters_at_once(void **state)
+{
+    static const struct {
+        const char *from, *to, *text, *want;
+    } rows[] = {
+        {"a\u0301", "b", "aba\u0301aa", "▁|ab|b|a|a|"}, {"a\u0301", "b", "ba", "▁|b|a|"},
+        {"a\u0301", "b", "a\u0302 a", "▁a|<unk>|▁a|"},  {"ba", "b", "bbaab", "▁|b|b|ab|"},
+        {"é", "ab", "bé éa", "▁|b|ab|▁|ab|a|"},         {"éa", "b", "éb éa", "▁|<unk>|b|▁|b|"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        map_writer map = {0};
+        fixture f = {0};
+        map_text(&map, rows[i].from, rows[i].to);
+        put_unigram(&f.w);
+        put_map(&f.w, map.bytes, map_bytes(&map));
+        assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+        check_tokens(&f, rows[i].text, 0, rows[i].want);
+        close_vocab(&f);
+    }
 }
 
 static void test_charsmap__trusts_nothing(void **state)
@@ -421,35 +461,166 @@ static void test_rwkv__takes_the_longest_token(void **state)
     check_tokens(&f, "aabab\n", 0, "a|ab|ab|\\n|");
     check_tokens(&f, "abc\nabb", LOAM_TOKENIZE_SPECIAL, "abc\\n|ab|b|");
     check_tokens(&f, "é\\'\t\r", 0, "\\xc3\\xa9|\\\\|\\'|\\t\\r|");
-    assert_string_equal(tokens_of(&f, "\xFF\xC3", 2, NULL, 0), "\\xff|<s>|"); /* unknown */
+    assert_string_equal(tokens_of(&f, "\xFF\xC3", 2, NULL, 0), "\\xff|"); /* one has no token */
     check_tokens(&f, "xc\\", 0, "\\x|c\\|"); /* escapes that are none stand for themselves */
     check_tokens(&f, "<s>a", LOAM_TOKENIZE_CONTROL, "<s>|a|");
     assert_string_equal(text_of(&f, ids, COUNT(ids), 0), "abc\né\\'\t\r");
     close_vocab(&f);
 }
 
+/* ---- PLaMo-2 ---- */
+
+static const token plamo[] = {
+    {"<|plamo:unk|>", 0, UNKNOWN},
+    {"<|plamo:bos|>", 0, CONTROL},
+    {"<|plamo:eos|>", 0, CONTROL},
+    {"<|plamo:pad|>", 0, CONTROL},
+    {"a", -3, 0},
+    {"b", -3, 0},
+    {"ab", -4, 0},
+    {"ba", -4, 0},
+    {"aba", -7, 0},
+    {"bb", -9, 0},
+    {" a", -2.5f, 0},
+    {"é", -2, 0},
+    {"あ", -1, 0},
+    {"あa", -4, 0},
+    {"never", -2000, 0},
+    {"nev", -1500, 0},
+    {" ", -0.00004f, 0},
+    {"bé ab", -5.5f, 0},
+};
+
+static char byte_spellings[256][8];
+
+static void put_plamo(gguf_writer *w)
+{
+    token tokens[COUNT(plamo) + 256];
+    memcpy(tokens, plamo, sizeof plamo);
+    for (size_t c = 0; c < 256; c++) {
+        snprintf(byte_spellings[c], sizeof byte_spellings[c], "<0x%02X>", (unsigned)c);
+        tokens[COUNT(plamo) + c] = (token){byte_spellings[c], 0, BYTE};
+    }
+    put_tokens(w, "plamo2", tokens, COUNT(tokens));
+}
+
+static void open_plamo(fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    put_plamo(&f->w);
+    assert_int_equal(open_vocab(f, NULL), LOAM_OK);
+}
+
+static void test_plamo2__takes_the_cheapest_way(void **state)
+{
+    const loam_token ids[] = {10, 11, COUNT(plamo) + 0xE3};
+    fixture f;
+    (void)state;
+    open_plamo(&f);
+    check_tokens(&f, "aba", 0, "aba|"); /* as ab and a, and as a and ba: the longest first */
+    check_tokens(&f, "abab", 0, "ab|ab|");
+    check_tokens(&f, "bab", 0, "ba|b|"); /* as b and ab */
+    check_tokens(&f, "あa", 0, "あa|");
+    check_tokens(&f, "bé ab", 0, "bé ab|");
+    check_tokens(&f, "bé aa", 0, "b|é| a|a|");
+    check_tokens(&f, "xあ", 0, "<0x78>|あ|");
+    check_tokens(&f, "日\n", 0, "<0xE6>|<0x97>|<0xA5>|<0x0A>|");
+    check_tokens(&f, "never", 0, "nev|<0x65>|<0x72>|");
+    check_tokens(&f, "<0x78>", 0, "<0x3C>|<0x30>|<0x78>|<0x37>|<0x38>|<0x3E>|");
+    assert_string_equal(tokens_of(&f, "a\xE3\x81", 3, NULL, 0), "a|<0xE3>|<0x81>|");
+    check_tokens(&f, "a<|plamo:eos|>", LOAM_TOKENIZE_CONTROL | LOAM_TOKENIZE_SPECIAL,
+                 "a|<|plamo:eos|>|");
+    assert_string_equal(text_of(&f, ids, COUNT(ids), 0), " aé\xE3");
+    close_vocab(&f);
+}
+
+/* What the whole text costs from each place on, and the first token there, by looking at every
+ * token from the end to the start. */
+static size_t plamo_by_looking(const char *text, size_t n, loam_token *ids)
+{
+    static double cost[1001];
+    static size_t first[1000], n_first[1000];
+    size_t n_ids = 0;
+    cost[n] = 0;
+    for (size_t at = n; at-- > 0;) {
+        size_t step = 1;
+        while (at + step < n && (text[at + step] & 0xC0) == 0x80)
+            step++;
+        cost[at] = 1e7 + cost[at + step];
+        first[at] = COUNT(plamo);
+        n_first[at] = step;
+        for (size_t i = 4; i < COUNT(plamo); i++) {
+            size_t m = strlen(plamo[i].text);
+            if (plamo[i].score <= -2000 || m > n - at || memcmp(text + at, plamo[i].text, m) != 0)
+                continue;
+            double c = cost[at + m] - (double)(long)(plamo[i].score * 1e4 - 0.5);
+            if (c > cost[at] || (c == cost[at] && first[at] < COUNT(plamo) && m < n_first[at]))
+                continue;
+            cost[at] = c;
+            first[at] = i;
+            n_first[at] = m;
+        }
+    }
+    for (size_t at = 0; at < n; at += n_first[at]) {
+        if (first[at] < COUNT(plamo)) ids[n_ids++] = (loam_token)first[at];
+        else
+            for (size_t i = 0; i < n_first[at]; i++)
+                ids[n_ids++] = (loam_token)(COUNT(plamo) + (uint8_t)text[at + i]);
+    }
+    return n_ids;
+}
+
+static void test_plamo2__agrees_with_looking_at_every_token(void **state)
+{
+    static const char *const units[] = {"a", "b", "ab", "é", " ", "あ", "日", "n", "nev"};
+    uint32_t random = 7;
+    fixture f;
+    (void)state;
+    open_plamo(&f);
+    for (int round = 0; round < 300; round++) {
+        char text[1000];
+        loam_token want[1000], got[1000];
+        size_t n = 0, n_got;
+        while (n < 3u * (size_t)round) {
+            random = random * 1664525 + 1013904223;
+            const char *unit =
+                units[random >> 24 & (round & 1 ? 1 : 15) ? (random >> 24) % COUNT(units) : 0];
+            memcpy(text + n, unit, strlen(unit));
+            n += strlen(unit);
+        }
+        size_t n_want = plamo_by_looking(text, n, want);
+        assert_int_equal(loam__tokenize(&f.b, f.v, text, n, NULL, 0, got, COUNT(got), &n_got),
+                         LOAM_OK);
+        assert_int_equal(n_got, n_want);
+        assert_memory_equal(got, want, n_want * sizeof *want);
+    }
+    close_vocab(&f);
+}
+
 /* ---- all of them ---- */
+
+static void (*const kinds[])(fixture *) = {open_wordpiece, open_unigram, open_rwkv, open_plamo};
 
 static void test_special__typed_text_is_never_control(void **state)
 {
-    static const struct {
-        void (*open)(fixture *f);
-        const char *text, *want;
-    } rows[] = {{open_wordpiece, "[SEP]", "[UNK]|[UNK]|[UNK]|"},
-                {open_unigram, "</s>", "▁|<unk>|"},
-                {open_rwkv, "<s>a", "<s>|<s>|<s>|a|"}}; /* there <s> also is the unknown one */
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        uint8_t typed[8];
+    for (size_t k = 0; k < COUNT(kinds); k++) {
         fixture f;
-        memset(typed, 1, sizeof typed);
-        rows[i].open(&f);
-        check_tokens(&f, rows[i].text, 0, rows[i].want);
-        assert_string_equal(
-            tokens_of(&f, rows[i].text, strlen(rows[i].text), typed, LOAM_TOKENIZE_CONTROL),
-            rows[i].want);
+        kinds[k](&f);
+        check_prompts(&f);
         close_vocab(&f);
     }
+}
+
+static void test_special__an_unknown_token_frames_no_text(void **state)
+{
+    fixture f = {0};
+    (void)state;
+    put_tokens(&f.w, "rwkv", world, COUNT(world));
+    put_number(&f.w, "tokenizer.ggml.unknown_token_id", 0); /* which is the end as well */
+    assert_int_equal(open_vocab(&f, NULL), LOAM_OK);
+    check_tokens(&f, "<a", 0, "a|");
+    close_vocab(&f);
 }
 
 static void test_load__refuses_with_a_sentence(void **state)
@@ -502,22 +673,53 @@ static void test_load__survives_every_failed_allocation(void **state)
     memset(&f, 0, sizeof f);
     put_tokens(&f.w, "rwkv", world, COUNT(world));
     check_faults(&f, 4);
+    memset(&f, 0, sizeof f);
+    put_plamo(&f.w);
+    check_faults(&f, 4);
+}
+
+static void test_tokenize__what_is_made_to_be_slow(void **state)
+{
+    static const char *const units[] = {"a",      "b",  "ab",      "ab ",   " ",    "x",
+                                        "\u0301", "é",  "a\u0301", "中",    "\xFF", "bé",
+                                        "(",      "あ", "\u3000",  "hello", "</s",  "\n"};
+    const size_t n = 300000;
+    char *text = malloc(n);
+    (void)state;
+    assert_non_null(text);
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        fixture f;
+        kinds[k](&f);
+        for (size_t u = 0; u < COUNT(units); u++) {
+            size_t count;
+            fill(text, n, units[u]);
+            assert_int_equal(
+                loam__tokenize(&f.b, f.v, text, n, NULL, LOAM_TOKENIZE_CONTROL, NULL, 0, &count),
+                LOAM_OK);
+        }
+        close_vocab(&f);
+    }
+    free(text);
 }
 
 static void test_tokenize__one_endless_word(void **state)
 {
+    static const struct {
+        void (*open)(fixture *f);
+        const char *unit;
+        size_t n_tokens;
+    } rows[] = {
+        {open_unigram, "b", 3000001}, {open_rwkv, "ab", 1500000}, {open_plamo, "ab", 1500000}};
     static char text[3000000];
-    static loam_token ids[3000000];
     (void)state;
-    for (size_t kind = 0; kind < 2; kind++) {
+    for (size_t i = 0; i < COUNT(rows); i++) {
         fixture f;
         size_t n;
-        if (kind == 0) open_unigram(&f);
-        else open_rwkv(&f);
-        fill(text, sizeof text, kind ? "ab" : "b");
-        assert_int_equal(loam__tokenize(&f.b, f.v, text, sizeof text, NULL, 0, ids, COUNT(ids), &n),
+        rows[i].open(&f);
+        fill(text, sizeof text, rows[i].unit);
+        assert_int_equal(loam__tokenize(&f.b, f.v, text, sizeof text, NULL, 0, NULL, 0, &n),
                          LOAM_OK);
-        assert_int_equal(n, kind ? 1500000 : 3000001);
+        assert_int_equal(n, rows[i].n_tokens);
         close_vocab(&f);
     }
 }
@@ -536,12 +738,17 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unigram__spaces_as_the_file_says),
     cmocka_unit_test(test_unigram__falls_back_to_bytes_where_it_has_them),
     cmocka_unit_test(test_unigram__normalizes_by_the_files_map),
+    cmocka_unit_test(test_unigram__normalizes_several_characters_at_once),
     cmocka_unit_test(test_charsmap__trusts_nothing),
     cmocka_unit_test(test_rwkv__takes_the_longest_token),
+    cmocka_unit_test(test_plamo2__takes_the_cheapest_way),
+    cmocka_unit_test(test_plamo2__agrees_with_looking_at_every_token),
     cmocka_unit_test(test_special__typed_text_is_never_control),
+    cmocka_unit_test(test_special__an_unknown_token_frames_no_text),
     cmocka_unit_test(test_load__refuses_with_a_sentence),
     cmocka_unit_test(test_load__takes_scores_that_are_no_numbers),
     cmocka_unit_test(test_load__survives_every_failed_allocation),
+    cmocka_unit_test(test_tokenize__what_is_made_to_be_slow),
     cmocka_unit_test(test_tokenize__one_endless_word),
 };
 

@@ -2,8 +2,10 @@
 #ifndef LOAM__VOCAB_DATA_H
 #define LOAM__VOCAB_DATA_H
 
+#include "lib/chat/chat.h"
 #include "lib/plan/account.h"
 #include "lib/text/text.h"
+#include "lib/text/vocab.h"
 #include "test.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -230,6 +232,63 @@ static inline void put_bpe(gguf_writer *w, const char *pre, const char *const *m
     for (size_t i = 0; i < n_merges; i++)
         put_text(w, merges[i], strlen(merges[i]));
     put_string(w, "tokenizer.ggml.pre", pre);
+}
+
+/* ---- prompts ---- */
+
+/* How many of a text's tokens frame one. */
+static inline size_t framing_tokens(fixture *f, const char *text, size_t n, const uint8_t *typed)
+{
+    loam_token ids[512];
+    size_t n_ids, n_framing = 0;
+    assert_int_equal(
+        loam__tokenize(&f->b, f->v, text, n, typed, LOAM_TOKENIZE_CONTROL, ids, COUNT(ids), &n_ids),
+        LOAM_OK);
+    assert_true(n_ids <= COUNT(ids));
+    for (size_t i = 0; i < n_ids; i++)
+        n_framing += ids[i] != f->v->unknown && f->v->tokens[ids[i]].type == LOAM__TOKEN_CONTROL;
+    return n_framing;
+}
+
+static inline void check_prompt(fixture *f, const char *head, const char *content, const char *tail)
+{
+    char source[256], json[256];
+    loam__buf out, typed;
+    loam__buf_init(&out, &f->b, 0);
+    loam__buf_init(&typed, &f->b, 0);
+    int n_source = snprintf(source, sizeof source, "%s{{ content }}%s", head, tail);
+    int n_json = snprintf(json, sizeof json, "{\"content\":\"%s\"}", content);
+    assert_int_equal(loam__template_render(&f->b, source, (size_t)n_source, json, (size_t)n_json,
+                                           NULL, &out, &typed),
+                     LOAM_OK);
+    assert_int_equal(framing_tokens(f, out.p, out.n, (const uint8_t *)typed.p),
+                     framing_tokens(f, head, strlen(head), NULL) +
+                         framing_tokens(f, tail, strlen(tail), NULL));
+    loam__buf_free(&out);
+    loam__buf_free(&typed);
+}
+
+/* Only what a template wrote becomes a control token, not what was typed into it, nor what begins
+ * in the one and ends in the other. */
+static inline void check_prompts(fixture *f)
+{
+    size_t n_control = 0;
+    for (uint32_t id = 0; id < loam__vocab_size(f->v); id++) {
+        char head[64], content[128], tail[128];
+        size_t n;
+        const char *p = loam__vocab_spelling(f->v, (loam_token)id, &n);
+        if (f->v->tokens[id].type != LOAM__TOKEN_CONTROL || (loam_token)id == f->v->unknown)
+            continue;
+        assert_int_equal(framing_tokens(f, p, n, NULL), 1);
+        n_control++;
+        for (int i = 0, m = (int)n; i < m; i++) {
+            snprintf(head, sizeof head, "%.*s", i, p);
+            snprintf(content, sizeof content, "%.*s%.*s%.*s", m - i, p + i, m, p, i, p);
+            snprintf(tail, sizeof tail, "%.*s%.*s", m - i, p + i, m, p);
+            check_prompt(f, head, content, tail);
+        }
+    }
+    assert_true(n_control > 0);
 }
 
 /* ---- failures ---- */

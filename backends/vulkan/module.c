@@ -61,6 +61,7 @@ static void guess_speeds(VkPhysicalDeviceType type, loam_device_info *info)
     const bool software = type == VK_PHYSICAL_DEVICE_TYPE_CPU;
     info->read_bytes_s = discrete ? 400e9 : software ? 2e9 : 60e9;
     info->link_bytes_s = discrete ? 12e9 : software ? 10e9 : 30e9;
+    info->accelerator = discrete || type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
 }
 
 static loam_status backend_device_info(void *self, uint32_t device, loam_device_info *info)

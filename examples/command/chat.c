@@ -106,6 +106,17 @@ static void report(const chat *c, const answer *a, size_t n_prompt)
         complain("the context is full; /reset starts over, --ctx makes it larger");
 }
 
+/* What the conversation keeps of an answer: reasoning too, of which the template takes what it
+ * wants. Nobody answers calls here, so they are text. */
+static json_t *kept_answer(const chat *c, const answer *a)
+{
+    json_t *message = reader_message(c->how.reader);
+
+    if (!json_object_get(message, "tool_calls")) return message;
+    json_decref(message);
+    return chat_message("assistant", a->words.p, a->words.n);
+}
+
 /* One turn. A question that got no answer leaves the conversation again. */
 static loam_status turn(chat *c, const char *line, size_t n)
 {
@@ -116,13 +127,16 @@ static loam_status turn(chat *c, const char *line, size_t n)
     interrupted = 0;
     append(c->messages, chat_message("user", line, n));
     status = tokenize_chat(c->m, c->messages, &prompt);
+    if (status == LOAM_OK) status = reader_open(c->m, c->messages, &c->how.reader);
     if (status == LOAM_OK) status = answer_prompt(c, &prompt, &a);
     if (status == LOAM_OK) {
         report(c, &a, prompt.n);
-        append(c->messages, chat_message("assistant", a.words.p, a.words.n));
+        append(c->messages, kept_answer(c, &a));
     } else {
         json_array_remove(c->messages, json_array_size(c->messages) - 1);
     }
+    loam_reader_close(c->how.reader);
+    c->how.reader = NULL;
     answer_free(&a);
     ids_free(&prompt);
     return status;
@@ -187,8 +201,8 @@ static int read_command_line(chat *c, int argc, char **argv)
     const usage u = {
         .synopsis = "chat MODEL",
         .about = "Hold a conversation, a line each turn. Ctrl-C stops an answer, /reset starts\n"
-                 "over, /quit or Ctrl-D ends. With --json every answer is one object, as of\n"
-                 "loam run.",
+                 "over, /quit or Ctrl-D ends. What the model thinks is dimmed, and shown on a\n"
+                 "terminal only. With --json every answer is one object, as of loam run.",
         .groups = {{NULL, own, COUNT(own)}, {"Answer", sampling, GENERATION_OPTIONS}},
         .shared = &c->shared,
         .places = c->places,
@@ -232,6 +246,7 @@ int verb_chat(int argc, char **argv)
     if (status != READ_ON) return status;
     c.how.show = !c.shared.json;
     c.how.stop = &interrupted;
+    c.how.dim = isatty(STDOUT_FILENO);
     c.terminal = isatty(STDIN_FILENO);
     c.m = model_open(c.places[0], &options);
     status = c.m ? chat_with(&c) : EXIT_FAILED;

@@ -14,6 +14,9 @@ typedef struct generation {
     uint32_t top_k, predict;
     bool ignore_end;
     bool show;                         /* print the text as it is made */
+    bool dim;                          /* and dimmed what the model thinks, which is not printed
+                                          otherwise; with a reader only */
+    loam_reader *reader;               /* NULL, or it takes the text apart */
     const volatile sig_atomic_t *stop; /* NULL, or end as soon as it is set */
 } generation;
 
@@ -23,6 +26,7 @@ typedef struct answer {
     size_t prefilled, decoded;
     double prefill_s, decode_s;
     const char *finish; /* "stop", "length", "context", "cancelled" */
+    bool dimmed;        /* what was printed last */
 } answer;
 
 #define GENERATION_OPTIONS 8

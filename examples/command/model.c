@@ -74,3 +74,27 @@ loam_status tokenize_chat(loam *m, json_t *messages, ids *tokens)
     json_decref(variables);
     return status;
 }
+
+loam_status reader_open(loam *m, json_t *messages, loam_reader **reader)
+{
+    json_t *variables = chat_request(messages);
+    char *request = must(json_dumps(variables, JSON_COMPACT));
+    loam_status status = loam_reader_open(m, request, strlen(request), reader);
+
+    free(request);
+    json_decref(variables);
+    return status;
+}
+
+json_t *reader_message(loam_reader *reader)
+{
+    text json = {0};
+    json_t *message;
+
+    text_reserve(&json, 256);
+    while (loam_reader_message(reader, json.p, json.capacity, &json.n) == LOAM_ERR_BUFFER)
+        text_reserve(&json, json.n);
+    message = must(json_loadb(json.p, json.n, JSON_ALLOW_NUL, NULL));
+    text_free(&json);
+    return message;
+}

@@ -23,4 +23,8 @@ json_t *chat_message(const char *role, const char *content, size_t n);
 loam_status tokenize_text(loam *m, const char *string, size_t n, uint32_t flags, ids *tokens);
 loam_status tokenize_chat(loam *m, json_t *messages, ids *tokens);
 
+/* A reader for the answer to messages (borrowed); and the message that it has read. */
+loam_status reader_open(loam *m, json_t *messages, loam_reader **reader);
+json_t *reader_message(loam_reader *reader);
+
 #endif

@@ -255,7 +255,9 @@ int options_read(const usage *u, int argc, char **argv)
         {"isa", OPTION_TEXT, &c->isa, "NAME",
          "instruction set: scalar, avx2, avxvnni, avx512, avx512bf16, neon, dotprod, i8mm (the "
          "best); with --backend openblas also blas, or blas: and one of these"},
-        {"backend", OPTION_TEXT, &c->backend, "NAME", "cpu, or the name of a module (cpu)"},
+        {"backend", OPTION_TEXT, &c->backend, "NAME",
+         "cpu; the name of a module; auto: accelerators that are found, where that is faster "
+         "(cpu)"},
         {"on", OPTION_TEXTS, &c->on, "DEVICE", "put layers there, again for more: " ON_WORDS},
         {"modules", OPTION_TEXT, &c->modules, "FOLDER",
          "where modules are (loam-modules beside the library)"},

@@ -36,11 +36,11 @@ void placement_print(FILE *out, const loam_plan *plan)
     }
 }
 
-void placement_announce(const char *path, const loam_options *options)
+void placement_announce(loam *m, const loam_options *options)
 {
     loam_plan *plan = NULL;
 
     if (!options->n_devices && !options->backend) return;
-    if (loam_plan_file(path, options, &plan) == LOAM_OK) placement_print(stderr, plan);
+    if (loam_plan_loaded(m, &plan) == LOAM_OK) placement_print(stderr, plan);
     loam_plan_free(plan);
 }

@@ -12,7 +12,7 @@ bool placement_run(const loam_plan *plan, size_t device, uint32_t *first, uint32
 /* A line for each device. */
 void placement_print(FILE *out, const loam_plan *plan);
 
-/* Where a model will lie, on standard error, if the options name devices. */
-void placement_announce(const char *path, const loam_options *options);
+/* Where a loaded model lies, on standard error, if the options name devices. */
+void placement_announce(loam *m, const loam_options *options);
 
 #endif

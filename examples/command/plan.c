@@ -85,7 +85,8 @@ static const char *kind_of(const loam_plan_change *change)
     static const char *const names[] = {
         [LOAM_CHANGE_SEQUENCES] = "sequences", [LOAM_CHANGE_KV_TOKENS] = "kv_tokens",
         [LOAM_CHANGE_KV_TYPE] = "kv_type",     [LOAM_CHANGE_CONTEXT] = "context_tokens",
-        [LOAM_CHANGE_FORMAT] = "format",
+        [LOAM_CHANGE_FORMAT] = "format",       [LOAM_CHANGE_LAYERS] = "layers",
+        [LOAM_CHANGE_LIMIT] = "limit_bytes",
     };
     return names[change->kind];
 }
@@ -94,13 +95,16 @@ static json_t *json_change(const planning *p, size_t i)
 {
     json_t *object = must(json_object());
     loam_plan_change change;
+    bool local;
 
     loam_plan_change_init(&change);
     if (loam_plan_get_change(p->plan, i, &change) != LOAM_OK) return object;
+    local = change.kind == LOAM_CHANGE_LAYERS || change.kind == LOAM_CHANGE_LIMIT;
     put(object, "kind", must(json_string(kind_of(&change))));
     if (change.kind == LOAM_CHANGE_FORMAT) put(object, "bpw", json_real(change.value));
-    else if (!change.name) put_count(object, "value", (uint64_t)change.value);
-    if (change.name) put(object, "name", must(json_string(change.name)));
+    else if (local || !change.name) put_count(object, "value", (uint64_t)change.value);
+    if (change.name) put(object, "name", json_text(change.name, strlen(change.name)));
+    if (local) put_count(object, "device", change.device);
     put_count(object, "total_bytes", change.total_bytes);
     put_count(object, "choice", change.choice);
     return object;
@@ -244,6 +248,8 @@ static void print_plan(const planning *p)
     print_size("overhead", t->overhead_bytes, "(activations, logits, vocabulary, tables)");
     print_size("total", t->total_bytes, t->fits ? "fits" : "does not fit");
     snprintf(remark, sizeof remark, "(%.0f %% of the memory available)", t->fill * 100);
+    if (loam_plan_device_count(p->plan) > 1)
+        snprintf(remark, sizeof remark, "(of all devices together)");
     print_size("limit", t->limit_bytes, p->shared.memory_limit ? "(--memory-limit)" : remark);
     print_size("private", t->private_bytes, "");
     print_size("shared", t->shared_bytes, "(with all who map the file)");

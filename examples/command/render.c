@@ -1,5 +1,5 @@
 /* loam render MODEL or --template FILE: JSON lines of messages to the prompts that a chat template
- * makes of them. */
+ * makes of them, or models' text back to messages. */
 #include "command.h"
 #include "lines.h"
 #include "model.h"
@@ -12,6 +12,7 @@ typedef struct render {
     common shared;
     const char *places[1];
     const char *template_path, *now;
+    bool parse;
     int64_t clock; /* what --now says */
     loam_hooks hooks;
     loam *m;
@@ -70,8 +71,9 @@ static void copy_member(const json_t *line, const char *key, json_t *otherwise, 
     put(variables, key, given ? json_incref(given) : json_incref(otherwise));
 }
 
-/* The variables of a chat template: those of the line, the members of extra over them. */
-static json_t *chat_variables(const json_t *line)
+/* The variables of a chat template: those of the line, the members of extra over them. What a model
+ * writes comes behind a prompt for it. */
+static json_t *chat_variables(const render *r, const json_t *line)
 {
     json_t *variables = must(json_object()), *extra = json_object_get(line, "extra"), *value;
     const char *key;
@@ -79,7 +81,7 @@ static json_t *chat_variables(const json_t *line)
     copy_member(line, "messages", json_null(), variables);
     copy_member(line, "tools", json_null(), variables);
     copy_member(line, "documents", json_null(), variables);
-    copy_member(line, "add_generation_prompt", json_false(), variables);
+    copy_member(line, "add_generation_prompt", r->parse ? json_true() : json_false(), variables);
     json_object_foreach(extra, key, value) put(variables, key, json_incref(value));
     return variables;
 }
@@ -93,6 +95,42 @@ static json_t *answer_with(render *r, loam_status status, const char *why)
     put(answer, "text", json_text(r->out.p, r->out.n));
     return answer;
 }
+
+/* ---- reading ---- */
+
+static json_t *read_with(loam_reader *reader, const json_t *words)
+{
+    loam_status status =
+        loam_reader_push(reader, json_string_value(words), json_string_length(words));
+    json_t *answer;
+
+    if (status == LOAM_OK) status = loam_reader_end(reader);
+    if (status != LOAM_OK) return line_error("%s", loam_reader_error(reader));
+    answer = must(json_object());
+    put(answer, "message", reader_message(reader));
+    return answer;
+}
+
+/* Read what a model wrote for a request. source NULL: the model's own template. */
+static json_t *read_text(render *r, const char *source, size_t n_source, const char *request,
+                         const json_t *words)
+{
+    char why[1024] = "";
+    loam_reader *reader = NULL;
+    loam_status status;
+    json_t *answer;
+
+    if (source)
+        status = loam_reader_open_source(source, n_source, request, strlen(request), &r->hooks,
+                                         &reader, why, sizeof why);
+    else status = loam_reader_open(r->m, request, strlen(request), &reader);
+    if (status != LOAM_OK) return line_error("%s", source ? why : loam_error(r->m));
+    answer = read_with(reader, words);
+    loam_reader_close(reader);
+    return answer;
+}
+
+/* ---- lines ---- */
 
 static json_t *render_source(render *r, const char *source, size_t n_source, const char *variables)
 {
@@ -122,24 +160,30 @@ static json_t *render_line(void *ctx, const json_t *line)
     render *r = ctx;
     const json_t *source = json_object_get(line, "template_source");
     json_t *context = json_object_get(line, "context"), *variables, *answer;
+    const json_t *words = json_object_get(line, "text");
+    const char *p = NULL;
+    size_t n = 0;
     char *request;
 
     if (source && !json_is_string(source))
         return line_error("\"template_source\" must be a string");
     if (source && context && !json_is_object(context))
         return line_error("\"context\" must be an object");
-    if (!source && !json_is_array(json_object_get(line, "messages")))
+    if (!source && !r->parse && !json_is_array(json_object_get(line, "messages")))
         return line_error("\"messages\" must be an array (or give template_source and context)");
     if (!source && !r->m && !r->template_path)
         return line_error("there is no template: give a model, --template or template_source");
 
-    variables =
-        source ? context ? json_incref(context) : must(json_object()) : chat_variables(line);
+    if (r->parse && !json_is_string(words)) return line_error("\"text\" must be a string");
+
+    if (source && !(r->parse && !context))
+        variables = context ? json_incref(context) : must(json_object());
+    else variables = chat_variables(r, line);
     request = must(json_dumps(variables, JSON_COMPACT | JSON_REAL_PRECISION(17)));
-    if (source)
-        answer = render_source(r, json_string_value(source), json_string_length(source), request);
-    else if (r->template_path) answer = render_source(r, r->source.p, r->source.n, request);
-    else answer = render_model(r, request);
+    if (source) p = json_string_value(source), n = json_string_length(source);
+    else if (r->template_path) p = r->source.p, n = r->source.n;
+    if (r->parse) answer = read_text(r, p, n, request, words);
+    else answer = p ? render_source(r, p, n, request) : render_model(r, request);
     free(request);
     json_decref(variables);
     return answer;
@@ -186,14 +230,21 @@ int verb_render(int argc, char **argv)
     const option own[] = {
         {"template", OPTION_TEXT, &r.template_path, "FILE",
          "a Jinja template instead of a model's own"},
+        {"parse", OPTION_FLAG, &r.parse, NULL, "read models' text back instead"},
         {"now", OPTION_TEXT, &r.now, "TIME", "what templates see as now: 2025-03-14T09:26:53"},
     };
     const usage u = {
         .synopsis = "render [MODEL]",
-        .about = "Read JSON lines and print {\"text\": \"...\"} or {\"error\": \"...\"} for each:\n"
-                 "  {\"messages\": [...], \"tools\": null, \"add_generation_prompt\": false,\n"
-                 "   \"extra\": {}}  where extra has further variables of the template, or\n"
-                 "  {\"template_source\": \"...\", \"context\": {}}  for any Jinja template.",
+        .about =
+            "Read JSON lines and print {\"text\": \"...\"} or {\"error\": \"...\"} for each:\n"
+            "  {\"messages\": [...], \"tools\": null, \"add_generation_prompt\": false,\n"
+            "   \"extra\": {}}  where extra has further variables of the template, or\n"
+            "  {\"template_source\": \"...\", \"context\": {}}  for any Jinja template.\n"
+            "With --parse the other way: a line also has \"text\", what a model wrote for\n"
+            "this request, and {\"message\": {...}} is printed: role, content, and where there\n"
+            "are some reasoning_content and tool_calls, found as the template writes them.\n"
+            "add_generation_prompt is true unless it is given; messages may be left out;\n"
+            "template_source then takes the members of a request as well as a context.",
         .groups = {{NULL, own, COUNT(own)}},
         .shared = &r.shared,
         .places = r.places,

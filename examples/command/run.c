@@ -31,7 +31,8 @@ static int read_command_line(run *r, int argc, char **argv)
         .about = "Stream the answer to a prompt. A prompt of - or none is read from standard\n"
                  "input. The model's chat template is applied, unless it has none. The speed\n"
                  "is printed to standard error at the end; --json prints one object instead:\n"
-                 "text, tokens, prompt_tokens, prefill_tok_s, decode_tok_s, finish, seed.",
+                 "text, tokens, prompt_tokens, prefill_tok_s, decode_tok_s, finish, seed, and\n"
+                 "message, where a template was applied: content, reasoning_content, tool_calls.",
         .groups = {{NULL, own, COUNT(own)}, {"Answer", sampling, GENERATION_OPTIONS}},
         .shared = &r->shared,
         .places = r->places,
@@ -64,7 +65,7 @@ static void read_input(text *prompt)
     if (prompt->n && prompt->p[prompt->n - 1] == '\n') prompt->n--;
 }
 
-static loam_status tokenize_prompt(loam *m, const run *r, const text *prompt, ids *tokens)
+static loam_status tokenize_prompt(loam *m, run *r, const text *prompt, ids *tokens)
 {
     json_t *messages;
     loam_status status;
@@ -81,6 +82,7 @@ static loam_status tokenize_prompt(loam *m, const run *r, const text *prompt, id
     if (r->system) append(messages, chat_message("system", r->system, strlen(r->system)));
     append(messages, chat_message("user", prompt->p, prompt->n));
     status = tokenize_chat(m, messages, tokens);
+    if (status == LOAM_OK && r->shared.json) status = reader_open(m, messages, &r->how.reader);
     json_decref(messages);
     return status;
 }
@@ -131,10 +133,11 @@ int verb_run(int argc, char **argv)
         if (r.places[1] && strcmp(r.places[1], "-") != 0)
             text_add(&prompt, r.places[1], strlen(r.places[1]));
         else if (!r.tokens.n) read_input(&prompt);
-        if (!r.shared.json) placement_announce(r.places[0], &options);
         m = model_open(r.places[0], &options);
+        if (m && !r.shared.json) placement_announce(m, &options);
         status = m ? run_prompt(m, &r, &prompt) : EXIT_FAILED;
     }
+    loam_reader_close(r.how.reader);
     loam_free(m);
     text_free(&prompt);
     ids_free(&r.tokens);

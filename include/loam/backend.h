@@ -15,9 +15,9 @@
  * Ownership  everything passed in is borrowed for the call unless it says kept
  * Errors     a status; a sentence first goes to host->fail(). After LOAM_ERR_DEVICE only *_free and
  *            close are called.
- * Growth     structs begin with struct_size; values and nodes are read with the strides in
- *            loam_graph, so that both may grow; a core takes backends of LOAM_BACKEND_ABI_OLDEST to
- *            LOAM_BACKEND_ABI
+ * Growth     structs begin with struct_size, and a backend fills no more of one than that; values
+ *            and nodes are read with the strides in loam_graph, so that both may grow
+ * Versions   a core takes backends of LOAM_BACKEND_ABI_OLDEST to LOAM_BACKEND_ABI
  *
  * The CPU backend is built in. Others are modules: shared objects that the core opens at run time,
  * see the end of this file. */
@@ -218,6 +218,10 @@ typedef struct loam_device_info {
     /* For placement, roughly; 0: unknown. */
     double read_bytes_s; /* of its memory */
     double link_bytes_s; /* between it and the host */
+    /* 1: hardware beside the host's processors, which options.backend "auto" may choose; 0: these
+     * processors, also as a driver in software, or not known. */
+    uint32_t accelerator;
+    uint32_t reserved;
 } loam_device_info;
 
 typedef struct loam_piece_memory {

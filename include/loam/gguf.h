@@ -46,9 +46,13 @@ LOAM_API loam_status loam_gguf_open(const char *path, const loam_hooks *hooks, l
 LOAM_API loam_status loam_gguf_open_sources(const loam_source *const *parts, size_t n_parts,
                                             const loam_hooks *hooks, loam_gguf **out);
 
+/* Why opening it failed, as a sentence, or ""; and the end of it: NULL is fine in both.
+ * Since    0.1 */
 LOAM_API const char *loam_gguf_error(const loam_gguf *g);
 LOAM_API void loam_gguf_close(loam_gguf *g);
 
+/* The format's version, and how many files, metadata entries and tensors there are.
+ * Since    0.1 */
 LOAM_API uint32_t loam_gguf_version(const loam_gguf *g);
 LOAM_API size_t loam_gguf_parts(const loam_gguf *g);
 LOAM_API size_t loam_gguf_meta_count(const loam_gguf *g);

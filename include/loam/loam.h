@@ -225,7 +225,10 @@ typedef struct loam_options {
      * "blas:" and one of these: it multiplies all it can */
     const char *isa;
     /* borrowed: "cpu", which is built in, or the name of a module, whose first device gets all
-     * layers that fit there and the host the rest; NULL or "": "cpu" */
+     * layers that fit there and the host the rest. "auto": the accelerators that are found take
+     * layers where the plan's bound says that this is faster than the host alone, and else the
+     * host; a device that is not there or fails is no error, but a line of the log, and the bits of
+     * the results depend on what is found. NULL or "": "cpu", whatever is found */
     const char *backend;
     const loam_hooks *hooks;           /* borrowed: its members are kept; NULL: none */
     const loam_device *const *devices; /* borrowed: where the model may lie, instead of backend */
@@ -395,12 +398,12 @@ LOAM_API int32_t loam_token_is_end(loam *m, loam_token token);
 
 /* Render messages through the model's own chat template (a Jinja subset).
  *
- * request  borrowed; JSON object of n bytes: {"messages": [{"role": ..., "content": ...}, ...],
- * "tools":
- *          [...] or null, "add_generation_prompt": true, ...}; every member becomes a variable of
- * the template; bos_token and eos_token are added where they are not given text     char[capacity];
- * n_bytes how many there are, also with LOAM_ERR_BUFFER Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with
- * the template's line), LIMIT, NOMEM, BUFFER Since    0.1 */
+ * request  borrowed; n bytes, a JSON object such as {"messages": [{"role": ..., "content": ...}],
+ *          "tools": null, "add_generation_prompt": true}; every member becomes a variable of the
+ *          template; bos_token and eos_token are added where they are not given
+ * text     char[capacity]; n_bytes how many there are, also with LOAM_ERR_BUFFER
+ * Errors   LOAM_ERR_ARG, JSON, TEMPLATE (with the template's line), LIMIT, NOMEM, BUFFER
+ * Since    0.1 */
 LOAM_API loam_status loam_chat_render(loam *m, const char *request, size_t n, char *text,
                                       size_t capacity, size_t *n_bytes);
 
@@ -422,6 +425,113 @@ LOAM_API loam_status loam_template_render(const char *source, size_t n_source,
                                           const char *variables, size_t n_variables,
                                           const loam_hooks *hooks, char *text, size_t capacity,
                                           size_t *n_bytes, char *error, size_t error_capacity);
+
+/* The way back: a reader takes a model's text, as it streams, apart into content, reasoning and
+ * tool calls. How this model writes them is found by asking its chat template to render messages
+ * whose parts are known, and, where the template leaves them out, by well-known marks in its
+ * source.
+ *
+ *     loam_reader_open(m, request, n, &reader);       // the request that was rendered
+ *     while (...) {                                   // text of loam_stream_push(), which must not
+ *         loam_reader_push(reader, text, n_text);     // skip control tokens
+ *         while (loam_reader_next(reader, &event) == LOAM_OK && event.kind != LOAM_READ_NONE)
+ *             show(&event);
+ *     }
+ *     loam_reader_end(reader);                        // and take the last events
+ *     loam_reader_message(reader, json, sizeof json, &n_json);
+ *     loam_reader_close(reader);
+ *
+ * A mark that is cut by a push is held back until it is clear, and a call until it is whole: the
+ * message does not depend on the cuts. Text never fails to be read: a call that is broken, or names
+ * none of the tools where a model marks its calls by nothing, is content. White space next to marks
+ * is dropped, and so are marks that end the turn. */
+typedef struct loam_reader loam_reader;
+
+/* Open a reader for the answer to a request, the JSON of loam_chat_render(): its tools give the
+ * types of parameters, and with add_generation_prompt what the prompt ends with (as "<think>") is
+ * taken into account. It renders the template some ten times.
+ *
+ * reader   owned: close it with loam_reader_close(); NULL on failure. It keeps nothing of the
+ *          handle but the alloc hook.
+ * Errors   as loam_chat_render(), but a template that fails is read by its source
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_open(loam *m, const char *request, size_t n, loam_reader **reader);
+
+/* The same for any template text, without a model. bos_token and eos_token are variables like all
+ * others.
+ *
+ * hooks    borrowed, may be NULL: its members are kept
+ * error    char[error_capacity], may be NULL: the sentence on failure, cut to fit, ends in NUL
+ * Errors   as loam_reader_open()
+ * Threads  any
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_open_source(const char *source, size_t n_source,
+                                             const char *request, size_t n, const loam_hooks *hooks,
+                                             loam_reader **reader, char *error,
+                                             size_t error_capacity);
+
+/* Free a reader; NULL is fine.
+ * Since    0.1 */
+LOAM_API void loam_reader_close(loam_reader *reader);
+
+/* Read n more bytes of the model's text. Events that were not taken are dropped.
+ *
+ * text     borrowed; need not be whole characters, but events are cut where pushes are
+ * Errors   LOAM_ERR_ARG, NOMEM
+ *          LOAM_ERR_LIMIT              the message would be longer than 64 MiB
+ *          LOAM_ERR_STATE              the message has ended
+ * Threads  one at a time per reader, as for all calls on it
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_push(loam_reader *reader, const char *text, size_t n);
+
+/* The text has ended: what was held back becomes events. Again: nothing.
+ * Errors   LOAM_ERR_ARG, NOMEM
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_end(loam_reader *reader);
+
+enum {
+    LOAM_READ_NONE = 0,      /* there is no event now */
+    LOAM_READ_CONTENT = 1,   /* more of the content */
+    LOAM_READ_REASONING = 2, /* more of what the model thinks before it answers */
+    LOAM_READ_CALL = 3,      /* a tool call begins: text is the function's name */
+    LOAM_READ_ARGUMENTS = 4  /* more of a call's arguments, which are a JSON object in the end */
+};
+
+typedef struct loam_read_event {
+    uint32_t struct_size; /* set by loam_read_event_init() */
+    int32_t kind;         /* LOAM_READ_* */
+    const char *text;     /* valid until the next push, end or close */
+    size_t text_bytes;
+    const char *id; /* of LOAM_READ_CALL: the model's, or one made of nine letters and digits */
+    size_t id_bytes;
+    uint32_t call;     /* number of the tool call, from 0 */
+    uint32_t reserved; /* 0 */
+} loam_read_event;     /* 0.1 ends here */
+
+LOAM_API void loam_read_event_init(loam_read_event *event);
+
+/* Take the oldest event; LOAM_READ_NONE if there is none.
+ *
+ * event    filled up to its struct_size
+ * Errors   LOAM_ERR_ARG, NEWER
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_next(loam_reader *reader, loam_read_event *event);
+
+/* The message until now, whole after loam_reader_end(), as JSON:
+ * {"role": "assistant", "content": "...", "reasoning_content": "...", "tool_calls":
+ * [{"id": "...", "type": "function", "function": {"name": "...", "arguments": "{...}"}}]}
+ * The last two members are there where there is something in them; arguments is JSON in a string.
+ * Bytes that are not UTF-8 are U+FFFD.
+ *
+ * json     char[capacity]; n how many there are, also with LOAM_ERR_BUFFER
+ * Errors   LOAM_ERR_ARG, NOMEM, LIMIT, BUFFER
+ * Since    0.1 */
+LOAM_API loam_status loam_reader_message(loam_reader *reader, char *json, size_t capacity,
+                                         size_t *n);
+
+/* The last failure of this reader as a sentence, "" if there was none; valid until the next call.
+ * Since    0.1 */
+LOAM_API const char *loam_reader_error(const loam_reader *reader);
 
 /* ---- Sequences ------------------------------------------------------------------------------- */
 

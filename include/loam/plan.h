@@ -30,6 +30,15 @@ typedef struct loam_plan loam_plan;
  * Since    0.1 */
 LOAM_API loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out);
 
+/* The plan by which a handle was loaded: what loam_plan_file() said, and what was allocated.
+ *
+ * m        kept: it must outlive the plan
+ * out      owned, NULL on failure, for which loam_error(m) has the text; free it with
+ *          loam_plan_free()
+ * Errors   LOAM_ERR_ARG, NOMEM, STATE (loaded for its vocabulary only), DEVICE
+ * Since    0.1 */
+LOAM_API loam_status loam_plan_loaded(loam *m, loam_plan **out);
+
 /* A model that is only described. */
 typedef struct loam_plan_geometry {
     uint32_t struct_size; /* set by loam_plan_geometry_init() */
@@ -55,6 +64,8 @@ LOAM_API void loam_plan_geometry_init(loam_plan_geometry *geometry);
 LOAM_API loam_status loam_plan_describe(const loam_plan_geometry *geometry,
                                         const loam_options *options, loam_plan **out);
 
+/* Why a plan failed or does not fit, as a sentence, or ""; and its end: NULL is fine in both.
+ * Since    0.1 */
 LOAM_API const char *loam_plan_error(const loam_plan *plan);
 LOAM_API void loam_plan_free(loam_plan *plan);
 
@@ -193,7 +204,9 @@ LOAM_API void loam_plan_device_init(loam_plan_device *device);
 LOAM_API void loam_plan_area_init(loam_plan_area *area);
 LOAM_API void loam_plan_bound_init(loam_plan_bound *bound);
 
-/* Read a plan. Errors: LOAM_ERR_ARG (NULL, no such device or area), LOAM_ERR_NEWER. */
+/* Read a plan. What the host holds where none of the devices is the host comes behind them, as one
+ * more of the name "host" and without layers. Errors: LOAM_ERR_ARG (NULL, no such device or area),
+ * LOAM_ERR_NEWER. */
 LOAM_API loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals);
 LOAM_API size_t loam_plan_device_count(const loam_plan *plan);
 LOAM_API loam_status loam_plan_get_device(const loam_plan *plan, size_t i,
@@ -222,7 +235,7 @@ LOAM_API loam_status loam_plan_get_bound(const loam_plan *plan, uint32_t context
  *
  * mean_tokens  0: the whole context
  * sequences    0: not even one; at most 4096
- * Errors   LOAM_ERR_ARG, NOMEM; UNSUPPORTED for a plan over options.devices
+ * Errors   LOAM_ERR_ARG, NOMEM; of a loaded handle's plan also DEVICE (it is lost)
  * Threads  one at a time per plan
  * Source   EQ OM2.3
  * Since    0.1 */
@@ -236,18 +249,23 @@ enum {
     LOAM_CHANGE_KV_TOKENS = 2, /* value: options.kv_tokens */
     LOAM_CHANGE_KV_TYPE = 3,   /* value: options.kv_type, a LOAM_KV_*; v_type is 0 */
     LOAM_CHANGE_CONTEXT = 4,   /* value: options.context_tokens */
-    LOAM_CHANGE_FORMAT = 5     /* value: bits a weight of another file; name: of its format */
+    LOAM_CHANGE_FORMAT = 5,    /* value: bits a weight of another file; name: of its format */
+    /* Of one of options.devices, where it was given; name: the device's */
+    LOAM_CHANGE_LAYERS = 6, /* value: loam_device.layers */
+    LOAM_CHANGE_LIMIT = 7   /* value: loam_device.memory_limit_bytes, in whole MiB */
 };
 
-/* The smallest change of its kind: the next larger value does not fit. */
+/* The smallest change of its kind: the next larger value (of a limit, the next smaller one) does
+ * not fit. */
 typedef struct loam_plan_change {
     uint32_t struct_size; /* set by loam_plan_change_init() */
     int32_t kind;         /* LOAM_CHANGE_* */
     double value;
     uint64_t total_bytes; /* of the plan that is made so */
     uint32_t choice;      /* changes of one choice go together; any choice is enough */
-    uint32_t reserved;
-    const char *name; /* of a format or a KV type, else NULL; lives as long as the library */
+    uint32_t device;      /* index, of LAYERS and LIMIT */
+    const char *name;     /* of a format or a KV type: lives as long as the library; of a device: as
+                             long as the plan; else NULL */
     const void *reserved_pointer;
 } loam_plan_change; /* 0.1 ends here */
 
@@ -255,8 +273,9 @@ LOAM_API void loam_plan_change_init(loam_plan_change *change);
 
 /* What would make a plan fit that does not: each change that is enough alone; if none is, those
  * that are enough together, with the least loss of quality. Every one was found by planning again,
- * the format by the bits of all weights. loam_plan_error() says the same as a sentence. Errors
- * LOAM_ERR_ARG (NULL, no such change), LOAM_ERR_NEWER Since    0.1 */
+ * the format by the bits of all weights. loam_plan_error() says the same as a sentence.
+ * Errors   LOAM_ERR_ARG (NULL, no such change), LOAM_ERR_NEWER
+ * Since    0.1 */
 LOAM_API size_t loam_plan_change_count(const loam_plan *plan);
 LOAM_API loam_status loam_plan_get_change(const loam_plan *plan, size_t i,
                                           loam_plan_change *change);

@@ -4,6 +4,11 @@
 #include "handle.h"
 
 #define MODULES "loam-modules" /* the folder beside the library */
+#define AUTO    "auto"         /* in options.backend */
+
+/* Modules that have accelerators, the first to be tried first. Others are not opened unasked: what
+ * a library does to the process when it is opened is its own affair. */
+static const char *const accelerators[] = {"vulkan"};
 
 extern const loam_backend loam__backend_cpu;
 
@@ -74,6 +79,11 @@ static loam_status open_module(loam__base *b, const loam_options *o, const char 
     char path[4096 + 64];
     loam_backend_module_fn *module;
     void (*function)(void);
+    for (const loam__linked *l = loam__linked_modules; l->name; l++)
+        if (strcmp(l->name, name) == 0) {
+            out->backend = l->module(&core);
+            return check_module(b, name, name, out->backend);
+        }
     loam_status st = find_module(b, o, name, path, sizeof path);
     if (st != LOAM_OK || (st = loam__library_open(b, path, &out->library)) != LOAM_OK) return st;
     if (!loam__library_function(out->library, LOAM_BACKEND_MODULE, &function))
@@ -85,6 +95,13 @@ static loam_status open_module(loam__base *b, const loam_options *o, const char 
 }
 
 /* ---- backends ---- */
+
+static void close_last(loam__backends *all)
+{
+    loam__opened *o = &all->opened[--all->n];
+    if (o->self) o->backend->close(o->self);
+    loam__library_close(o->library);
+}
 
 /* The open backend of that name: the one that is, or a new one. */
 static loam_status open_backend(loam__base *b, const loam_options *o, const loam_device *d,
@@ -122,11 +139,8 @@ static loam_status open_backend(loam__base *b, const loam_options *o, const loam
 
 void loam__backends_close(loam__backends *all)
 {
-    while (all->n > 0) {
-        loam__opened *o = &all->opened[--all->n];
-        if (o->self) o->backend->close(o->self);
-        loam__library_close(o->library);
-    }
+    while (all->n > 0)
+        close_last(all);
 }
 
 /* ---- devices ---- */
@@ -151,8 +165,9 @@ static loam_status add_site(loam__base *b, const loam_options *o, const loam_dev
     };
     st = from->backend->device_info(from->self, d->index, &s->info);
     if (st != LOAM_OK) return st;
-    s->available_bytes = d->memory_limit_bytes ? d->memory_limit_bytes : s->info.available_bytes;
-    s->fill = d->memory_limit_bytes ? 1 : LOAM__PLAN_FILL;
+    s->limited = d->memory_limit_bytes != 0;
+    s->available_bytes = s->limited ? d->memory_limit_bytes : s->info.available_bytes;
+    s->fill = s->limited ? 1 : LOAM__PLAN_FILL;
     for (uint32_t i = 0; i < sites->n; i++)
         if (sites->site[i].self == s->self && sites->site[i].index == s->index)
             return loam__fail(b, LOAM_ERR_ARG, "options.devices has the device %s twice",
@@ -181,20 +196,47 @@ static loam_status read_device(loam__base *b, const loam_device *given, uint32_t
     return LOAM_OK;
 }
 
+bool loam__wants_auto(const loam_options *o)
+{
+    return !o->n_devices && o->backend && strcmp(o->backend, AUTO) == 0;
+}
+
+/* The accelerators of one module, as far as it has any; what fails is left out. */
+static void add_accelerators(loam__base *b, const loam_options *o, const char *module,
+                             loam__backends *all, loam__sites *sites)
+{
+    const uint32_t before = sites->n;
+    const loam__opened *from;
+    loam_device d = {.backend = module, .layers = -1};
+    loam_status st = open_backend(b, o, &d, all, &from);
+    uint32_t n = st == LOAM_OK ? from->backend->device_count(from->self) : 0;
+    if (n > LOAM__PLACE_DEVICES - 1 - before) n = LOAM__PLACE_DEVICES - 1 - before;
+    for (; d.index < n && st == LOAM_OK; d.index++) {
+        st = add_site(b, o, &d, all, sites);
+        if (st == LOAM_OK && !sites->site[sites->n - 1].info.accelerator) sites->n--;
+    }
+    if (st != LOAM_OK)
+        loam__log(b, LOAM_LOG_INFO, "without accelerators of %s: %s", module, b->error);
+    if (sites->n == before) close_last(all);
+    b->error[0] = 0;
+}
+
 loam_status loam__backends_open(loam__base *b, const loam_options *o, loam__backends *all,
                                 loam__sites *sites)
 {
-    const char *wanted = o->backend && *o->backend ? o->backend : loam__backend_cpu.name;
-    loam_device d = {.backend = wanted, .layers = -1};
+    const bool choose = loam__wants_auto(o), named = o->backend && *o->backend && !choose;
+    loam_device d = {.backend = named ? o->backend : loam__backend_cpu.name, .layers = -1};
     loam_status st = LOAM_OK;
     sites->n = 0;
+    for (size_t i = 0; i < sizeof accelerators / sizeof *accelerators && choose; i++)
+        add_accelerators(b, o, accelerators[i], all, sites);
     for (uint32_t i = 0; i < o->n_devices && st == LOAM_OK; i++) {
         st = read_device(b, o->devices[i], i, &d);
         if (st == LOAM_OK) st = add_site(b, o, &d, all, sites);
     }
     if (o->n_devices) return st;
     st = add_site(b, o, &d, all, sites);
-    if (st != LOAM_OK || sites->site[0].info.host_memory) return st;
+    if (st != LOAM_OK || choose || sites->site[0].info.host_memory) return st;
     d.backend = loam__backend_cpu.name;
     st = add_site(b, o, &d, all, sites);
     if (st == LOAM_OK) sites->site[1].spare = true;

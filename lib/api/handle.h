@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "lib/base/os.h"
+#include "lib/chat/chat.h"
 #include "lib/run/run.h"
 #include "lib/text/text.h"
 
@@ -15,6 +16,14 @@ typedef struct loam__opened {
     void *library; /* of a module */
     loam_backend_host host;
 } loam__opened;
+
+/* A module that is linked into the library (LOAM_STATIC_MODULES); the build writes the list, whose
+ * last has no name. */
+typedef struct loam__linked {
+    const char *name;
+    loam_backend_module_fn *module;
+} loam__linked;
+extern const loam__linked loam__linked_modules[];
 
 typedef struct loam__backends {
     uint32_t n;
@@ -30,6 +39,7 @@ struct loam {
     loam__gguf *gguf;
     loam__vocab *vocab;
     loam__backends backends;
+    loam_options options; /* checked; what they pointed to is gone */
     loam__plan plan;
     loam__run run;
     uint32_t queues; /* open: the handle stays until they are closed */
@@ -52,7 +62,15 @@ loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status
  * same. */
 loam_status loam__handle_plan(loam *m, const loam_options *o);
 
-/* backends.c: open the backends of the options' devices, each once, and list the devices. all is
+/* What options point to is the caller's, for the call only. */
+void loam__options_forget(loam_options *o);
+/* load.c: whether a load or plan with "auto" that failed should be made again: then *o names the
+ * host alone, and the handle is as loam__handle_new() made it. */
+bool loam__handle_retry(loam *m, loam_options *o, loam_status st);
+
+/* backends.c: whether the accelerators that are found are to be used. */
+bool loam__wants_auto(const loam_options *o);
+/* Open the backends of the options' devices, each once, and list the devices. all is
  * kept in its place; close it in any case. */
 loam_status loam__backends_open(loam__base *b, const loam_options *o, loam__backends *all,
                                 loam__sites *sites);
@@ -62,6 +80,12 @@ const void *loam__cache_find(const loam_options *o, const char *name, uint64_t *
 
 /* Unload, and give back the handle itself. */
 void loam__handle_free(loam *m);
+
+/* text.c: whether there is a chat template, and the tokens that it may write by name; a list that
+ * ends with a NULL name. */
+loam_status loam__chat_template(loam *m, loam__chat_default defaults[3]);
+/* The sentence of a failure for a caller without a handle, cut to fit; "" if there was none. */
+void loam__tell(const loam__base *b, loam_status st, char *error, size_t capacity);
 
 /* compute.c: read and check a caller's sampling of any age; NULL: greedy. */
 loam_status loam__read_sampling(loam *m, const loam_sampling *sampling, loam__sampler *sampler);

@@ -16,6 +16,15 @@ loam_status loam__begin(loam__base *b, const loam_options *options, loam_options
     return st == LOAM_OK ? loam__options_check(b, o) : st;
 }
 
+void loam__options_forget(loam_options *o)
+{
+    o->isa = o->backend = o->modules = NULL;
+    o->devices = NULL;
+    o->n_devices = 0;
+    o->cache = NULL;
+    o->hooks = NULL;
+}
+
 loam *loam__handle_new(const loam_options *options, loam_options *o, loam_status *st)
 {
     loam__base b;
@@ -98,35 +107,60 @@ static loam_status check_vocabulary(loam *m)
                       rows);
 }
 
-/* With one device the plan is whole, and not yet held against any limit. */
+/* On the host the plan is whole, and not yet held against any limit. */
 static loam_status make_plan(loam *m, const loam_options *o, const loam__sites *sites)
 {
-    const loam__plan_records records = {sizeof(loam__sequence), sizeof(loam__item)};
-    if (sites->n == 1) return loam__plan_make(&m->base, m->gguf, o, sites, NULL, records, &m->plan);
-    return loam__plan_spread(&m->base, m->gguf, o, sites, records, &m->account, &m->plan);
-}
-
-static loam_status plan_again(loam *m, const loam_options *o, uint32_t flags,
-                              const loam__sites *sites)
-{
-    loam_options other = *o;
-    other.flags |= flags;
+    const loam__spread s = {.gguf = m->gguf,
+                            .sites = sites,
+                            .records = {sizeof(loam__sequence), sizeof(loam__item)},
+                            .held = &m->account,
+                            .scale = 1};
     loam__plan_free(&m->plan);
-    loam_status st = make_plan(m, &other, sites);
-    return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
+    if (loam__sites_are_host(sites))
+        return loam__plan_make(&m->base, m->gguf, o, sites, NULL, s.records, &m->plan);
+    return loam__plan_spread(&m->base, &s, o, &m->plan);
 }
 
 /* Hold the plan against the limits, now that all is known which the handle holds. Where it does not
- * fit, several devices may share it otherwise; and where the caller left the choice open, weights
- * may stay in the map. */
+ * fit, devices may share it otherwise; and on the host, where the caller left the choice open,
+ * weights may stay in the map. */
 static loam_status fit_plan(loam *m, const loam_options *o, const loam__sites *sites)
 {
-    const bool asked = o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP);
+    loam_options other = *o;
     loam_status st = loam__plan_total(&m->plan, o, &m->account);
-    if (st == LOAM_ERR_NOFIT && sites->n > 1) st = plan_again(m, o, 0, sites);
-    if (st == LOAM_ERR_NOFIT && !asked && loam__plan_could_map(&m->plan))
-        st = plan_again(m, o, LOAM_LOAD_MAP, sites);
-    return st;
+    if (st != LOAM_ERR_NOFIT) return st;
+    if (loam__sites_are_host(sites)) {
+        if (o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP) || !loam__plan_could_map(&m->plan))
+            return st;
+        other.flags |= LOAM_LOAD_MAP;
+    }
+    st = make_plan(m, &other, sites);
+    loam__account_note(&m->account, LOAM__HELD_GRAPH);
+    return st == LOAM_OK ? loam__plan_total(&m->plan, o, &m->account) : st;
+}
+
+static loam_status open_and_place(loam *m, const loam_options *o, loam__sites *sites)
+{
+    loam_status st = loam__backends_open(&m->base, o, &m->backends, sites);
+    if (st != LOAM_OK) return st;
+    loam__account_note(&m->account, LOAM__HELD_BACKEND);
+    return make_plan(m, o, sites);
+}
+
+/* With "auto", backends that get nothing are closed again: they cost the host nothing. */
+static loam_status place(loam *m, const loam_options *o, loam__sites *sites)
+{
+    loam_options host = *o;
+    bool used = false;
+    loam_status st = open_and_place(m, o, sites);
+    for (uint32_t i = 0; i < m->plan.sites.n; i++)
+        used |= m->plan.sites.site[i].used && !m->plan.sites.site[i].info.host_memory;
+    if (st != LOAM_OK || used || sites->n == 1 || !loam__wants_auto(o)) return st;
+    host.backend = NULL;
+    loam__plan_free(&m->plan);
+    loam__backends_close(&m->backends);
+    loam__account_note(&m->account, LOAM__HELD_BACKEND);
+    return open_and_place(m, &host, sites);
 }
 
 loam_status loam__handle_plan(loam *m, const loam_options *o)
@@ -136,10 +170,7 @@ loam_status loam__handle_plan(loam *m, const loam_options *o)
     loam_status st;
     if ((st = read_facts(m)) != LOAM_OK) return st;
     loam__account_note(a, LOAM__HELD_CONTAINER);
-    if ((st = loam__backends_open(&m->base, o, &m->backends, &sites)) != LOAM_OK) return st;
-    loam__account_note(a, LOAM__HELD_BACKEND);
-    st = make_plan(m, o, &sites);
-    if (st != LOAM_OK && !(st == LOAM_ERR_NOFIT && sites.n > 1)) return st;
+    if ((st = place(m, o, &sites)) != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
     loam__account_note(a, LOAM__HELD_GRAPH);
     if ((st = loam__vocab_new(&m->base, m->gguf, &m->vocab)) != LOAM_OK ||
         (st = check_vocabulary(m)) != LOAM_OK)
@@ -176,6 +207,8 @@ static loam_status load_opened(loam *m, const loam_options *o)
         m->account.limit_bytes -= (size_t)m->plan.totals.weights_mapped_bytes;
     if ((st = loam__run_new(&m->base, &m->plan, &m->cancel, &m->run)) != LOAM_OK) return st;
     m->run.profiled = o->flags & LOAM_LOAD_PROFILE;
+    m->options = *o;
+    loam__options_forget(&m->options);
     m->runs = true;
     loam__log(&m->base, LOAM_LOG_INFO,
               "loaded %s: %llu parameters, %u layers, context %u, %u threads, %s",
@@ -185,7 +218,31 @@ static loam_status load_opened(loam *m, const loam_options *o)
     return LOAM_OK;
 }
 
+bool loam__handle_retry(loam *m, loam_options *o, loam_status st)
+{
+    if (st == LOAM_OK || st == LOAM_ERR_NOFIT || !loam__wants_auto(o) || m->backends.n < 2)
+        return false;
+    loam__log(&m->base, LOAM_LOG_WARN, "with the accelerators that \"auto\" found: %s",
+              m->base.error);
+    unload(m);
+    loam__account_restart(&m->account);
+    m->parameters = m->weights_bytes = 0;
+    m->base.error[0] = 0;
+    o->backend = NULL;
+    return true;
+}
+
 /* From a path, or from sources where it is NULL. */
+static loam_status load_with(loam *m, const char *path, const loam_source *const *parts,
+                             size_t n_parts, const loam_options *o)
+{
+    if (o->memory_limit_bytes && o->memory_limit_bytes < SIZE_MAX)
+        m->account.limit_bytes = (size_t)o->memory_limit_bytes;
+    loam_status st = path ? loam__gguf_open(&m->base, path, &m->gguf)
+                          : loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf);
+    return st == LOAM_OK ? load_opened(m, o) : st;
+}
+
 static loam_status load(const char *path, const loam_source *const *parts, size_t n_parts,
                         const loam_options *options, loam **out)
 {
@@ -193,12 +250,8 @@ static loam_status load(const char *path, const loam_source *const *parts, size_
     loam_status st;
     loam *m = *out = loam__handle_new(options, &o, &st);
     if (!m) return LOAM_ERR_NOMEM;
-    if (st == LOAM_OK && o.memory_limit_bytes && o.memory_limit_bytes < SIZE_MAX)
-        m->account.limit_bytes = (size_t)o.memory_limit_bytes;
-    if (st == LOAM_OK)
-        st = path ? loam__gguf_open(&m->base, path, &m->gguf)
-                  : loam__gguf_open_sources(&m->base, parts, n_parts, &m->gguf);
-    if (st == LOAM_OK) st = load_opened(m, &o);
+    if (st == LOAM_OK) st = load_with(m, path, parts, n_parts, &o);
+    if (loam__handle_retry(m, &o, st)) st = load_with(m, path, parts, n_parts, &o);
     if (st == LOAM_OK) return LOAM_OK;
     st = loam__account_reason(&m->account, &m->base, st);
     unload(m);

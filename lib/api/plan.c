@@ -8,7 +8,8 @@ struct loam_plan {
     loam__base base;
     loam *m; /* loaded up to the point where its arenas would be allocated; of a described model it
                 only checks the options and carries the text */
-    bool ready; /* there is a plan */
+    bool loaded; /* m is the caller's, and computes */
+    bool ready;  /* there is a plan */
     loam__plan_case at;
     loam__plan_answer answer;
     loam__plan_change changes[LOAM__PLAN_CHANGES];
@@ -26,48 +27,49 @@ static loam_plan *plan_new(const loam_options *options, loam_status *st)
     loam_plan *plan = loam__alloc(&b, sizeof *plan);
     if (!plan) return NULL;
     plan->base = b;
+    plan->at.scale = 1;
     plan->m = loam__handle_new(options, &plan->at.options, st);
-    if (plan->m) return plan;
+    if (plan->m) {
+        plan->at.held = &plan->m->account;
+        return plan;
+    }
     loam__free(&b, plan);
     return NULL;
 }
 
-/* What the options point to is the caller's. */
-static void forget_strings(loam_plan *p)
-{
-    p->at.options.isa = p->at.options.backend = p->at.options.modules = NULL;
-    p->at.options.devices = NULL;
-    p->at.options.cache = NULL;
-    p->at.options.hooks = NULL;
-}
-
-/* Hold the case against its machine; where it does not fit, find out what would. */
-static loam_status answer(loam_plan *p)
+/* There is an answer; where it does not fit, find out what would. */
+static loam_status answered(loam_plan *p, loam_status st)
 {
     loam__base *b = &p->m->base;
-    p->at.held = &p->m->account;
-    loam_status st = loam__plan_answer_case(&p->at, b, NULL, true, &p->answer);
+    loam__options_forget(&p->at.options);
     if (st == LOAM_OK) b->error[0] = 0;
-    if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
     if (st == LOAM_ERR_NOFIT) {
         loam_status advised =
             loam__plan_advise(&p->at, b, &p->answer.totals, p->changes, &p->n_changes);
         if (advised != LOAM_OK) return advised;
     }
-    forget_strings(p);
-    p->ready = true;
+    p->ready = st == LOAM_OK || st == LOAM_ERR_NOFIT;
     return st;
 }
 
-/* A plan over devices that are there is placed already. */
-static loam_status settled(loam_plan *p, loam_status st)
+/* Hold the case against its machine. */
+static loam_status answer(loam_plan *p)
 {
-    p->answer.totals = p->at.file->totals;
+    return answered(p, loam__plan_answer_case(&p->at, &p->m->base, NULL, true, &p->answer));
+}
+
+/* The handle's plan is the case; where no machine is described, it is the answer too. */
+static void take_handle(loam_plan *p, bool spread)
+{
+    const loam *m = p->m;
+    p->at.file = &m->plan;
+    p->at.spread = spread;
+    p->at.parameters = (double)m->parameters;
+    p->at.bits = m->parameters ? 8.0 * (double)m->weights_bytes / (double)m->parameters : 1;
+    if (!spread) return;
+    p->answer.totals = m->plan.totals;
     p->answer.totals.parameters = p->at.parameters;
     p->answer.totals.bits_per_weight = p->at.bits;
-    forget_strings(p);
-    p->ready = true;
-    return st;
 }
 
 static loam_status plan_opened(loam_plan *p, const loam_plan_machine *machine)
@@ -75,17 +77,22 @@ static loam_status plan_opened(loam_plan *p, const loam_plan_machine *machine)
     loam *m = p->m;
     loam_status st = loam__handle_plan(m, &p->at.options);
     if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st;
-    p->at.file = &m->plan;
+    take_handle(p, !loam__sites_are_host(&m->plan.sites));
     p->at.available_bytes = loam__memory_available();
-    p->at.parameters = (double)m->parameters;
-    p->at.bits = m->parameters ? 8.0 * (double)m->weights_bytes / (double)m->parameters : 1;
     loam_status read =
         loam__plan_machine_read(&m->base, machine, p->at.available_bytes, &p->at.machine);
-    if (read != LOAM_OK || m->plan.sites.n == 1) return read == LOAM_OK ? answer(p) : read;
-    if (p->at.machine.n == 0) return settled(p, st);
+    if (read != LOAM_OK) return read;
+    if (!p->at.spread) return answer(p);
+    if (p->at.machine.n == 0) return answered(p, st);
     return loam__fail(&m->base, LOAM_ERR_ARG,
                       "the options name devices that are there, and a machine is described beside "
                       "them; give one of the two");
+}
+
+static loam_status plan_path(loam_plan *p, const char *path, const loam_plan_machine *machine)
+{
+    loam_status st = loam__gguf_open(&p->m->base, path, &p->m->gguf);
+    return st == LOAM_OK ? plan_opened(p, machine) : st;
 }
 
 loam_status loam_plan_place_file(const char *path, const loam_options *options,
@@ -96,8 +103,34 @@ loam_status loam_plan_place_file(const char *path, const loam_options *options,
     if (!path || !out) return LOAM_ERR_ARG;
     loam_plan *p = *out = plan_new(options, &st);
     if (!p) return LOAM_ERR_NOMEM;
-    if (st == LOAM_OK) st = loam__gguf_open(&p->m->base, path, &p->m->gguf);
-    return st == LOAM_OK ? plan_opened(p, machine) : st;
+    if (st == LOAM_OK) st = plan_path(p, path, machine);
+    if (loam__handle_retry(p->m, &p->at.options, st)) st = plan_path(p, path, machine);
+    return st;
+}
+
+loam_status loam_plan_loaded(loam *m, loam_plan **out)
+{
+    if (out) *out = NULL;
+    if (!m || !out) return LOAM_ERR_ARG;
+    loam_status st = loam__enter(m, true);
+    if (st != LOAM_OK) return st;
+    loam__base b = m->base; /* beside the account: the handle allocates nothing */
+    b.hooks.alloc = m->account.alloc;
+    b.hooks.alloc_ctx = m->account.ctx;
+    b.error[0] = 0;
+    loam_plan *p = *out = loam__alloc(&b, sizeof *p);
+    if (p) {
+        p->base = b;
+        p->m = m;
+        p->loaded = p->ready = true;
+        p->at.options = m->options;
+        p->at.scale = 1;
+        p->at.held = &m->account;
+        take_handle(p, true);
+    } else {
+        st = loam__fail(&m->base, LOAM_ERR_NOMEM, "%s", b.error);
+    }
+    return loam__leave(m, st);
 }
 
 loam_status loam_plan_file(const char *path, const loam_options *options, loam_plan **out)
@@ -142,14 +175,15 @@ loam_status loam_plan_describe(const loam_plan_geometry *geometry, const loam_op
 
 const char *loam_plan_error(const loam_plan *plan)
 {
-    return plan ? loam_error(plan->m) : "no plan: the call was given NULL or had no memory for one";
+    if (!plan) return "no plan: the call was given NULL or had no memory for one";
+    return plan->loaded ? plan->base.error : loam_error(plan->m);
 }
 
 void loam_plan_free(loam_plan *plan)
 {
     if (!plan) return;
     loam__base b = plan->base;
-    loam_free(plan->m);
+    if (!plan->loaded) loam_free(plan->m);
     loam__free(&b, plan);
 }
 
@@ -158,12 +192,6 @@ void loam_plan_free(loam_plan *plan)
 static bool is_placed(const loam_plan *plan)
 {
     return plan->at.machine.n > 0;
-}
-
-/* Over devices that are there. */
-static bool is_spread(const loam_plan *plan)
-{
-    return plan->at.file && plan->at.file->sites.n > 1;
 }
 
 static uint32_t layers_of(const loam_plan *plan)
@@ -178,11 +206,24 @@ loam_status loam_plan_get_totals(const loam_plan *plan, loam_plan_totals *totals
                                &plan->answer.totals, sizeof plan->answer.totals);
 }
 
+/* Over devices that are there. */
+static bool is_spread(const loam_plan *plan)
+{
+    return plan->at.file && !loam__sites_are_host(&plan->at.file->sites);
+}
+
+/* What no device of the plan's has is listed as one more. */
+static bool has_rest(const loam__plan *p)
+{
+    return loam__sites_host(&p->sites) == p->sites.n;
+}
+
 size_t loam_plan_device_count(const loam_plan *plan)
 {
     if (!plan || !plan->ready) return 0;
     if (is_placed(plan)) return plan->at.machine.n;
-    return plan->at.file ? plan->at.file->sites.n : 1;
+    if (!is_spread(plan)) return 1;
+    return plan->at.file->sites.n + has_rest(plan->at.file);
 }
 
 int32_t loam_plan_layer_device(const loam_plan *plan, uint32_t layer)
@@ -220,6 +261,11 @@ static loam_plan_device site_at(const loam_plan *plan, uint32_t i)
     const loam__plan *p = plan->at.file;
     const loam__site *s = &p->sites.site[i];
     const uint32_t n = layers_of(plan);
+    if (i == p->sites.n)
+        return (loam_plan_device){.bytes = p->rest_bytes,
+                                  .limit_bytes = p->rest_limit_bytes,
+                                  .flags = LOAM_PLAN_HOST,
+                                  .name = LOAM__PLAN_REST};
     loam_plan_device d = {
         .bytes = s->bytes,
         .limit_bytes = loam__site_limit(s),
@@ -287,7 +333,7 @@ loam_status loam_plan_get_area(const loam_plan *plan, size_t i, loam_plan_area *
         a.bytes = p->arenas[i].bytes;
         a.name = p->arenas[i].name;
     } else {
-        if (loam__sites_host(&p->sites) < p->sites.n) a.device = loam__sites_host(&p->sites);
+        a.device = loam__sites_host(&p->sites);
         a.bytes = p->beside[i - p->n_arenas].bytes;
         a.name = p->beside[i - p->n_arenas].name;
     }
@@ -329,9 +375,11 @@ loam_status loam_plan_sequences_fit(const loam_plan *plan, uint32_t mean_tokens,
     const loam_plan_totals *t = &plan->answer.totals;
     loam__base b = plan->base;
     if (mean_tokens > t->context_tokens) return LOAM_ERR_ARG;
-    if (is_spread(plan)) return LOAM_ERR_UNSUPPORTED;
-    return loam__plan_most_sequences(&plan->at, &b, t,
-                                     mean_tokens ? mean_tokens : t->context_tokens, sequences);
+    loam_status st = plan->loaded ? loam__enter(plan->m, true) : LOAM_OK; /* backends are asked */
+    if (st != LOAM_OK) return st;
+    st = loam__plan_most_sequences(&plan->at, &b, t, mean_tokens ? mean_tokens : t->context_tokens,
+                                   sequences);
+    return plan->loaded ? loam__leave(plan->m, st) : st;
 }
 
 /* ---- changes ---- */
@@ -350,6 +398,7 @@ loam_status loam_plan_get_change(const loam_plan *plan, size_t i, loam_plan_chan
         .value = c->value,
         .total_bytes = c->total_bytes,
         .choice = c->choice,
+        .device = c->device,
         .name = c->name,
     };
     return loam__options_write(change, LOAM__UP_TO(loam_plan_change, reserved_pointer), &d,

@@ -38,6 +38,10 @@ void loam_stream_init(loam_stream *p)
 {
     init(p, sizeof *p);
 }
+void loam_read_event_init(loam_read_event *p)
+{
+    init(p, sizeof *p);
+}
 void loam_sampling_init(loam_sampling *p)
 {
     init(p, sizeof *p);

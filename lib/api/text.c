@@ -70,11 +70,15 @@ loam_status loam_token_text(loam *m, loam_token token, char *text, size_t capaci
 loam_status loam_stream_push(loam *m, loam_stream *stream, loam_token token, char *text,
                              size_t capacity, size_t *n_bytes)
 {
+    loam_stream known;
     loam_status st = check(m, stream, 1, text, capacity, n_bytes);
     if (st != LOAM_OK) return st;
-    if (stream->struct_size < sizeof *stream || stream->n_held >= sizeof stream->held ||
-        (stream->flags & ~(uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL))
-        return loam__fail(&m->base, LOAM_ERR_ARG,
+    st = loam__options_read(&known, sizeof known, LOAM__UP_TO(loam_stream, held), stream);
+    if (st == LOAM_OK && (stream->n_held >= sizeof stream->held ||
+                          (stream->flags & ~(uint32_t)LOAM_DETOKENIZE_SKIP_CONTROL)))
+        st = LOAM_ERR_ARG;
+    if (st != LOAM_OK)
+        return loam__fail(&m->base, st,
                           "the stream is not one of this version; call loam_stream_init() first");
     if ((st = loam__enter(m, false)) != LOAM_OK) return st;
     if (token != -1) st = check_ids(m, &token, 1);
@@ -91,20 +95,28 @@ int32_t loam_token_is_end(loam *m, loam_token token)
 
 /* ---- chat ---- */
 
-static loam_status render(loam *m, const char *request, size_t n, loam__buf *out, loam__buf *typed)
+loam_status loam__chat_template(loam *m, loam__chat_default defaults[3])
 {
-    loam__chat_default defaults[3] = {{0}};
     const char *const names[] = {"bos_token", "eos_token"};
     const loam_token ids[] = {loam__vocab_bos(m->vocab), loam__vocab_eos(m->vocab)};
     if (!m->chat_template)
         return loam__fail(
             &m->base, LOAM_ERR_TEMPLATE,
             "the file has no chat template (tokenizer.chat_template); build the prompt yourself");
+    memset(defaults, 0, 3 * sizeof *defaults);
     for (int i = 0; i < 2; i++) {
         defaults[i].name = names[i];
         defaults[i].text = "";
         if (ids[i] >= 0) defaults[i].text = loam__vocab_spelling(m->vocab, ids[i], &defaults[i].n);
     }
+    return LOAM_OK;
+}
+
+static loam_status render(loam *m, const char *request, size_t n, loam__buf *out, loam__buf *typed)
+{
+    loam__chat_default defaults[3];
+    loam_status st = loam__chat_template(m, defaults);
+    if (st != LOAM_OK) return st;
     return loam__template_render(&m->base, m->chat_template, m->n_chat_template, request, n,
                                  defaults, out, typed);
 }
@@ -140,6 +152,15 @@ loam_status loam_chat_tokenize(loam *m, const char *request, size_t n, loam_toke
     return loam__leave(m, st);
 }
 
+void loam__tell(const loam__base *b, loam_status st, char *error, size_t capacity)
+{
+    if (!error || !capacity) return;
+    size_t n = st == LOAM_OK ? 0 : strlen(b->error);
+    if (n >= capacity) n = capacity - 1;
+    memcpy(error, b->error, n);
+    error[n] = 0;
+}
+
 loam_status loam_template_render(const char *source, size_t n_source, const char *variables,
                                  size_t n_variables, const loam_hooks *hooks, char *text,
                                  size_t capacity, size_t *n_bytes, char *error,
@@ -156,11 +177,6 @@ loam_status loam_template_render(const char *source, size_t n_source, const char
         st = loam__template_render(&b, source, n_source, variables, n_variables, NULL, &out, NULL);
     if (st == LOAM_OK) st = loam__give(&b, out.p, out.n, 1, text, capacity, n_bytes);
     loam__buf_free(&out);
-    if (error && error_capacity) {
-        size_t n = st == LOAM_OK ? 0 : strlen(b.error);
-        if (n >= error_capacity) n = error_capacity - 1;
-        memcpy(error, b.error, n);
-        error[n] = 0;
-    }
+    loam__tell(&b, st, error, error_capacity);
     return st;
 }

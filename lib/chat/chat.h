@@ -1,4 +1,5 @@
-/* Chat prompts: an interpreter of the Jinja subset that chat templates use. */
+/* Chat prompts, by an interpreter of the Jinja subset that chat templates use, and back: from a
+ * model's text to a message. */
 #ifndef LOAM__CHAT_H
 #define LOAM__CHAT_H
 
@@ -23,5 +24,24 @@ loam_status loam__template_render(loam__base *b, const char *source, size_t n_so
                                   const char *json, size_t n_json,
                                   const loam__chat_default *defaults, loam__buf *out,
                                   loam__buf *typed);
+
+/* ---- the way back (reader.c) ---- */
+
+/* For the answer to a request that the template renders. The reader takes b's hooks and keeps
+ * nothing else; *out is made on LOAM_OK only. */
+loam_status loam__reader_new(loam__base *b, const char *source, size_t n_source,
+                             const char *request, size_t n_request,
+                             const loam__chat_default *defaults, loam_reader **out);
+void loam__reader_free(loam_reader *r); /* NULL is fine */
+
+/* Read more text, or its end. Events of before are gone. */
+loam_status loam__reader_push(loam_reader *r, const char *text, size_t n);
+loam_status loam__reader_end(loam_reader *r);
+
+/* The oldest event that was not taken; LOAM_READ_NONE: there is none. */
+void loam__reader_next(loam_reader *r, loam_read_event *event);
+loam_status loam__reader_message(loam_reader *r, loam__buf *out);
+
+loam__base *loam__reader_base(const loam_reader *r);
 
 #endif

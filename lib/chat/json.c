@@ -2,6 +2,7 @@
 #include "unicode.h"
 #include "value.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/utf8.h"
@@ -11,6 +12,7 @@ typedef struct reader {
     const char *p;
     size_t n, at;
     int depth;
+    const literal_style *style; /* NULL: JSON */
 } reader;
 
 static bool wrong(reader *r, const char *what)
@@ -21,6 +23,12 @@ static bool wrong(reader *r, const char *what)
 static int peek(const reader *r)
 {
     return r->at < r->n ? (unsigned char)r->p[r->at] : -1;
+}
+
+/* What comes next is this. */
+static bool ahead(const reader *r, const char *s, size_t n)
+{
+    return r->n - r->at >= n && memcmp(r->p + r->at, s, n) == 0;
 }
 
 static void skip_space(reader *r)
@@ -67,9 +75,9 @@ static bool read_unicode_escape(reader *r, int32_t *out)
 
 static bool read_escape(reader *r)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    static const char from[] = "\"\\/'bfnrt", to[] = "\"\\/'\b\f\n\r\t";
     int c = peek(r);
-    const char *at = c > 0 ? strchr(from, c) : NULL;
+    const char *at = c > 0 && (c != '\'' || r->style) ? strchr(from, c) : NULL;
     int32_t point;
     r->at++;
     if (at) {
@@ -84,20 +92,22 @@ static bool read_escape(reader *r)
 
 static bool read_string(reader *r, value *out)
 {
+    const char quote = r->p[r->at];
+    const unsigned char least = r->style ? 0 : 0x20;
     size_t from = ++r->at, begin = loam__put_begin(r->m);
     bool escaped = false;
     for (;;) {
-        while (r->at < r->n && r->p[r->at] != '"' && r->p[r->at] != '\\' &&
-               (unsigned char)r->p[r->at] >= 0x20)
+        while (r->at < r->n && r->p[r->at] != quote && r->p[r->at] != '\\' &&
+               (unsigned char)r->p[r->at] >= least)
             r->at++;
         if (r->at == r->n) return wrong(r, "a string that does not end");
-        if ((unsigned char)r->p[r->at] < 0x20) return wrong(r, "a control character in a string");
+        if ((unsigned char)r->p[r->at] < least) return wrong(r, "a control character in a string");
         size_t valid = loam__utf8_valid(r->p + from, r->at - from);
         if (valid < r->at - from) {
             r->at = from + valid;
             return wrong(r, "a byte that is not UTF-8");
         }
-        if (r->p[r->at] == '"') break;
+        if (r->p[r->at] == quote) break;
         escaped = true;
         loam__put(r->m, r->p + from, r->at - from, true);
         r->at++;
@@ -148,7 +158,8 @@ static bool read_number(reader *r, value *out)
     size_t n = r->at - from;
     if (!whole) {
         out->kind = KIND_FLOAT;
-        return loam__read_float(p, n, &out->real) || wrong(r, "a number that is none");
+        return (loam__read_float(p, n, &out->real) && (!r->style || isfinite(out->real))) ||
+               wrong(r, "a number that is none");
     }
     out->kind = KIND_INT;
     if (loam__read_int(p, n, 10, &out->integer)) return true;
@@ -179,10 +190,15 @@ static bool read_comma(reader *r, char close, bool *more)
     if (!*more && peek(r) != close)
         return wrong(r, close == ']' ? "no ',' or ']'" : "no ',' or '}'");
     r->at++;
+    if (!*more || !r->style) return true;
+    skip_space(r); /* [1, 2,] */
+    if (peek(r) != close) return true;
+    *more = false;
+    r->at++;
     return true;
 }
 
-static bool read_array(reader *r, value *out)
+static bool read_array(reader *r, char close, value *out)
 {
     list *l = loam__list_new(r->m, 0);
     bool more = true;
@@ -191,14 +207,55 @@ static bool read_array(reader *r, value *out)
     *out = loam__list_value(l);
     r->at++;
     skip_space(r);
-    if (peek(r) == ']') {
+    if (peek(r) == close) {
         r->at++;
         return true;
     }
     while (more)
-        if (!read_value(r, &v) || !loam__list_add(r->m, l, v) || !read_comma(r, ']', &more))
+        if (!read_value(r, &v) || !loam__list_add(r->m, l, v) || !read_comma(r, close, &more))
             return false;
     return true;
+}
+
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* A name without quotes: a key, or a function. */
+static bool read_name(reader *r, value *out)
+{
+    size_t from = r->at;
+    while (r->at < r->n && is_name(r->p[r->at]))
+        r->at++;
+    if (r->at == from) return wrong(r, "no name");
+    return loam__text_value(r->m, r->p + from, r->at - from, out);
+}
+
+static bool read_marked(reader *r, value *out)
+{
+    const literal_style *k = r->style;
+    size_t from = r->at += k->n_quote;
+    while (r->at < r->n && !ahead(r, k->quote, k->n_quote))
+        r->at++;
+    if (r->at == r->n) return wrong(r, "a string that does not end");
+    r->at += k->n_quote;
+    return loam__text_value(r->m, r->p + from, r->at - k->n_quote - from, out);
+}
+
+static bool is_marked(const reader *r)
+{
+    return r->style && r->style->n_quote && ahead(r, r->style->quote, r->style->n_quote);
+}
+
+static bool read_key(reader *r, value *out)
+{
+    int c = peek(r);
+    if (is_marked(r)) return read_marked(r, out);
+    if (c == '"' || (c == '\'' && r->style && r->style->python)) return read_string(r, out);
+    if (r->style && r->style->bare_keys) return read_name(r, out);
+    return wrong(r, "an object's key that is not a string");
 }
 
 static bool read_object(reader *r, value *out)
@@ -216,8 +273,7 @@ static bool read_object(reader *r, value *out)
     }
     while (more) {
         skip_space(r);
-        if (peek(r) != '"') return wrong(r, "an object's key that is not a string");
-        if (!read_string(r, &key)) return false;
+        if (!read_key(r, &key)) return false;
         skip_space(r);
         if (peek(r) != ':') return wrong(r, "no ':' behind a key");
         r->at++;
@@ -227,10 +283,36 @@ static bool read_object(reader *r, value *out)
     return true;
 }
 
+/* What else Python writes, or a model's own marks. *known: it was one of these. */
+static bool read_foreign(reader *r, value *out, bool *known)
+{
+    static const struct {
+        const char *word;
+        uint8_t kind;
+        bool boolean;
+    } words[] = {
+        {"True", KIND_BOOL, true}, {"False", KIND_BOOL, false}, {"None", KIND_NONE, false}};
+    *known = true;
+    if (is_marked(r)) return read_marked(r, out);
+    if (r->style->python && peek(r) == '\'') return read_string(r, out);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (ahead(r, words[i].word, strlen(words[i].word))) {
+            value v = {.kind = words[i].kind, .boolean = words[i].boolean};
+            return read_word(r, words[i].word, v, out);
+        }
+    *known = false;
+    return true;
+}
+
 static bool read_value(reader *r, value *out)
 {
     bool ok;
     skip_space(r);
+    if (r->style) {
+        bool known;
+        ok = read_foreign(r, out, &known);
+        if (known || !ok) return ok;
+    }
     switch (peek(r)) {
     case '"':
         return read_string(r, out);
@@ -240,6 +322,9 @@ static bool read_value(reader *r, value *out)
         return read_word(r, "false", loam__bool(false), out);
     case 'n':
         return read_word(r, "null", loam__none(), out);
+    case '(':
+        if (!r->style || !r->style->python) return wrong(r, "something that is no value");
+        /* fall through */
     case '[':
     case '{':
         if (r->depth == MAX_JSON_DEPTH)
@@ -247,7 +332,9 @@ static bool read_value(reader *r, value *out)
                                  "JSON: nested deeper than the limit of %d levels at byte %zu",
                                  MAX_JSON_DEPTH, r->at);
         r->depth++;
-        ok = peek(r) == '[' ? read_array(r, out) : read_object(r, out);
+        ok = peek(r) == '['   ? read_array(r, ']', out)
+             : peek(r) == '(' ? read_array(r, ')', out)
+                              : read_object(r, out);
         r->depth--;
         return ok;
     case '-':
@@ -269,10 +356,72 @@ static bool read_value(reader *r, value *out)
     }
 }
 
+static bool read_all(reader *r, bool (*read)(reader *r, value *out), value *out)
+{
+    if (!read(r, out)) return false;
+    skip_space(r);
+    return r->at == r->n || wrong(r, "more text behind the value");
+}
+
 bool loam__json_read(vm *m, const char *p, size_t n, value *out)
 {
     reader r = {.m = m, .p = p, .n = n};
-    if (!read_value(&r, out)) return false;
-    skip_space(&r);
-    return r.at == n || wrong(&r, "more text behind the value");
+    return read_all(&r, read_value, out);
+}
+
+/* ---- what models write ---- */
+
+/* f(a=1, b='c') as {"name": "f", "arguments": {...}}; also f.call(...), which is f(...). */
+static bool read_call(reader *r, value *out)
+{
+    dict *call = loam__dict_new(r->m), *arguments = loam__dict_new(r->m);
+    value name, key, v;
+    bool more = true;
+    if (!call || !arguments || !read_name(r, &name)) return false;
+    if (name.text->n > 5 && memcmp(name.text->p + name.text->n - 5, ".call", 5) == 0)
+        name.text->n -= 5;
+    if (peek(r) != '(') return wrong(r, "no '(' behind a function's name");
+    r->at++;
+    skip_space(r);
+    if (peek(r) == ')') r->at++, more = false;
+    while (more) {
+        skip_space(r);
+        if (!read_name(r, &key)) return false;
+        skip_space(r);
+        if (peek(r) != '=') return wrong(r, "no '=' behind a parameter's name");
+        r->at++;
+        if (!read_value(r, &v) || !loam__dict_set(r->m, arguments, key, v) ||
+            !read_comma(r, ')', &more))
+            return false;
+    }
+    *out = loam__dict_value(call);
+    return loam__text_value(r->m, "name", 4, &key) && loam__dict_set(r->m, call, key, name) &&
+           loam__text_value(r->m, "arguments", 9, &key) &&
+           loam__dict_set(r->m, call, key, loam__dict_value(arguments));
+}
+
+/* Calls side by side, or in brackets. */
+static bool read_calls(reader *r, value *out)
+{
+    list *l = loam__list_new(r->m, 0);
+    bool brackets;
+    value v;
+    if (!l) return false;
+    *out = loam__list_value(l);
+    skip_space(r);
+    if ((brackets = peek(r) == '[')) r->at++;
+    for (;;) {
+        while (peek(r) >= 0 && strchr(" \t\r\n,;", peek(r)))
+            r->at++;
+        if (brackets ? peek(r) == ']' : peek(r) < 0) break;
+        if (!read_call(r, &v) || !loam__list_add(r->m, l, v)) return false;
+    }
+    if (brackets) r->at++;
+    return true;
+}
+
+bool loam__literal_read(vm *m, const char *p, size_t n, const literal_style *style, value *out)
+{
+    reader r = {.m = m, .p = p, .n = n, .style = style};
+    return read_all(&r, style->calls ? read_calls : read_value, out);
 }

@@ -257,4 +257,15 @@ bool loam__slice(vm *m, value v, const value bounds[3], value *out);
 bool loam__json_read(vm *m, const char *p, size_t n,
                      value *out); /* LOAM_ERR_JSON with the offset */
 
+/* What models write where JSON should be: line ends in strings, a comma before a closing bracket,
+ * True and None are let pass. */
+typedef struct literal_style {
+    bool python;       /* 'text', (1, 2) */
+    bool calls;        /* f(a=1), or a list of such: as {"name": "f", "arguments": {"a": 1}} */
+    bool bare_keys;    /* {a: 1} */
+    const char *quote; /* one more around strings, which has no escapes */
+    size_t n_quote;
+} literal_style;
+bool loam__literal_read(vm *m, const char *p, size_t n, const literal_style *style, value *out);
+
 #endif

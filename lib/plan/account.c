@@ -1,5 +1,7 @@
 #include "account.h"
 
+#include <string.h>
+
 static void *count(void *ctx, void *ptr, size_t old_bytes, size_t new_bytes, size_t align)
 {
     loam__account *a = ctx;
@@ -38,6 +40,16 @@ void loam__account_open(loam__account *a, loam__base *b, size_t live_bytes)
     atomic_store(&a->peak_bytes, live_bytes);
     b->hooks.alloc = count;
     b->hooks.alloc_ctx = a;
+}
+
+void loam__account_restart(loam__account *a)
+{
+    const size_t live = atomic_load(&a->live_bytes);
+    memset(a->held, 0, sizeof a->held);
+    a->held[LOAM__HELD_HANDLE] = a->noted_bytes = live;
+    a->limit_bytes = SIZE_MAX;
+    atomic_store(&a->peak_bytes, live);
+    atomic_store(&a->refused, false);
 }
 
 void loam__account_note(loam__account *a, int what)

@@ -31,6 +31,8 @@ typedef struct loam__account {
 /* Stand between b and its allocator, without a limit yet. live_bytes: what b's owner holds already.
  * The account is kept, at its place. */
 void loam__account_open(loam__account *a, loam__base *b, size_t live_bytes);
+/* Begin again, when only what the handle itself takes is held. */
+void loam__account_restart(loam__account *a);
 /* Put down what has come since the last note. */
 void loam__account_note(loam__account *a, int what);
 /* Bytes that will come after the plan has been made. */

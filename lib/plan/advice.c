@@ -9,6 +9,7 @@
 
 #define LEAST_CONTEXT  16u /* tokens that are worth a change */
 #define MOST_SEQUENCES 4096u
+#define LIMIT_STEP     ((uint64_t)1 << 20) /* of what a device's limit would have to be */
 
 typedef struct advisor {
     const loam__plan_case *c;
@@ -45,6 +46,7 @@ typedef struct lever {
     int32_t kind;
     bool gaps;     /* a smaller value need not fit where a larger one does: all are tried */
     bool combines; /* useful with others */
+    bool local;    /* of one of the devices that are there */
     /* How many values there are below that of now. */
     uint64_t (*count)(const loam__plan_wish *now);
     /* Put value i in; the name of it or NULL. */
@@ -166,13 +168,51 @@ static double bits_of(const loam__plan_wish *w)
     return w->bits;
 }
 
-static const lever levers[LOAM__PLAN_CHANGES] = {
-    {LOAM_CHANGE_SEQUENCES, false, true, count_sequences, set_sequences, sequences_of},
-    {LOAM_CHANGE_KV_TOKENS, false, false, count_kv_tokens, set_kv_tokens, kv_tokens_of},
-    {LOAM_CHANGE_KV_TYPE, true, true, count_types, set_type, type_of},
-    {LOAM_CHANGE_CONTEXT, false, true, count_contexts, set_context, context_of},
-    {LOAM_CHANGE_FORMAT, true, true, count_formats, set_format, bits_of},
+/* Layers that the caller wants on a device, while others take any number. */
+static uint64_t count_layers(const loam__plan_wish *now)
+{
+    return now->layers > 0 ? (uint64_t)now->layers : 0;
+}
+
+static const char *set_layers(loam__plan_wish *w, uint64_t i)
+{
+    w->layers = (int32_t)i;
+    return NULL;
+}
+
+static double layers_of(const loam__plan_wish *w)
+{
+    return w->layers;
+}
+
+/* A limit that the caller gave: downwards from the largest, which leaves the most room. */
+static uint64_t count_limits(const loam__plan_wish *now)
+{
+    const uint64_t most = now->most_bytes / LIMIT_STEP, least = now->limit_bytes / LIMIT_STEP;
+    return now->limit_bytes && most > least ? most - least : 0;
+}
+
+static const char *set_limit(loam__plan_wish *w, uint64_t i)
+{
+    w->limit_bytes = (w->most_bytes / LIMIT_STEP - i) * LIMIT_STEP;
+    return NULL;
+}
+
+static double limit_of(const loam__plan_wish *w)
+{
+    return (double)w->limit_bytes;
+}
+
+static const lever levers[] = {
+    {LOAM_CHANGE_SEQUENCES, false, true, false, count_sequences, set_sequences, sequences_of},
+    {LOAM_CHANGE_KV_TOKENS, false, false, false, count_kv_tokens, set_kv_tokens, kv_tokens_of},
+    {LOAM_CHANGE_KV_TYPE, true, true, false, count_types, set_type, type_of},
+    {LOAM_CHANGE_CONTEXT, false, true, false, count_contexts, set_context, context_of},
+    {LOAM_CHANGE_FORMAT, true, true, false, count_formats, set_format, bits_of},
+    {LOAM_CHANGE_LAYERS, true, false, true, count_layers, set_layers, layers_of},
+    {LOAM_CHANGE_LIMIT, false, false, true, count_limits, set_limit, limit_of},
 };
+#define LEVERS (sizeof levers / sizeof levers[0])
 
 /* Put the largest value of a lever into wish with which it fits; false, and wish as it was: none.
  */
@@ -204,17 +244,33 @@ static bool pull(advisor *a, const lever *l, loam__plan_wish *wish, const char *
 
 /* ---- the two kinds of advice ---- */
 
+/* Take up one of the devices that are there, with its numbers of now. */
+static void look_at(advisor *a, uint32_t device)
+{
+    if (!a->c->spread) return;
+    const loam__site *s = &a->c->file->sites.site[device];
+    a->now.device = device;
+    a->now.layers = s->layers;
+    a->now.limit_bytes = s->limited ? s->available_bytes : 0;
+    a->now.most_bytes = (uint64_t)((double)s->info.available_bytes * LOAM__PLAN_FILL);
+}
+
 static size_t alone(advisor *a, loam__plan_change *changes)
 {
+    const uint32_t devices = a->c->spread ? a->c->file->sites.n : 0;
     size_t n = 0;
-    for (size_t i = 0; i < LOAM__PLAN_CHANGES; i++) {
-        loam__plan_wish w = a->now;
-        const char *name = NULL;
-        if (!pull(a, &levers[i], &w, &name)) continue;
-        changes[n] = (loam__plan_change){levers[i].kind, (uint32_t)n, levers[i].value(&w),
-                                         a->total_bytes, name};
-        n++;
-    }
+    for (size_t i = 0; i < LEVERS; i++)
+        for (uint32_t d = 0; d < (levers[i].local ? devices : 1); d++) {
+            const char *name = NULL;
+            look_at(a, d);
+            loam__plan_wish w = a->now;
+            if (!pull(a, &levers[i], &w, &name)) continue;
+            if (levers[i].local) name = a->c->file->sites.site[d].info.name;
+            changes[n] = (loam__plan_change){levers[i].kind,      (uint32_t)n,    w.device,
+                                             levers[i].value(&w), a->total_bytes, name};
+            n++;
+        }
+    look_at(a, 0);
     return n;
 }
 
@@ -263,23 +319,23 @@ static bool relax(advisor *a, const lever *l, loam__plan_wish *wish, const char 
 static size_t together(advisor *a, bool leave_context, loam__plan_change *changes)
 {
     loam__plan_wish w = a->now;
-    const char *names[LOAM__PLAN_CHANGES] = {0};
-    bool pulled[LOAM__PLAN_CHANGES] = {0};
+    const char *names[LEVERS] = {0};
+    bool pulled[LEVERS] = {0};
     size_t i, n = 0;
-    for (i = 0; i < LOAM__PLAN_CHANGES; i++) {
+    for (i = 0; i < LEVERS; i++) {
         const lever *l = &levers[i];
         if (!l->combines || l->count(&a->now) == 0) continue;
         pulled[i] = true;
         if (pull(a, l, &w, &names[i])) break;
         pulled[i] = pull_down(a, l, leave_context, &w, &names[i]);
     }
-    if (i == LOAM__PLAN_CHANGES) return 0;
+    if (i == LEVERS) return 0;
     for (size_t j = i; j-- > 0;)
         if (pulled[j]) pulled[j] = relax(a, &levers[j], &w, &names[j]);
     if (!fits(a, &w)) return 0;
-    for (i = 0; i < LOAM__PLAN_CHANGES; i++)
+    for (i = 0; i < LEVERS; i++)
         if (pulled[i])
-            changes[n++] = (loam__plan_change){levers[i].kind, 0, levers[i].value(&w),
+            changes[n++] = (loam__plan_change){levers[i].kind, 0,       0, levers[i].value(&w),
                                                a->total_bytes, names[i]};
     return n;
 }
@@ -301,6 +357,12 @@ static void describe(const loam__plan_change *c, char *text, size_t n)
     case LOAM_CHANGE_CONTEXT:
         snprintf(text, n, "context_tokens %.0f", c->value);
         break;
+    case LOAM_CHANGE_LAYERS:
+        snprintf(text, n, "layers %.0f on %s", c->value, c->name);
+        break;
+    case LOAM_CHANGE_LIMIT:
+        snprintf(text, n, "a limit of %.0f bytes for %s", c->value, c->name);
+        break;
     default:
         snprintf(text, n, "weights of %.3g bits (%s)", c->value, c->name);
         break;
@@ -310,7 +372,7 @@ static void describe(const loam__plan_change *c, char *text, size_t n)
 /* In the place of the general advice behind the last semicolon. */
 static void add_sentence(loam__base *b, const loam__plan_change *changes, size_t n)
 {
-    char *text = b->error, *end = strrchr(text, ';'), part[64];
+    char *text = b->error, *end = strrchr(text, ';'), part[128];
     size_t room = sizeof b->error, used = end ? (size_t)(end - text) : strlen(text);
     bool choice = n > 1 && changes[1].choice != changes[0].choice;
     const char *before = n == 1   ? "; it would fit with "
@@ -346,6 +408,7 @@ static loam_status begin(advisor *a, const loam__plan_case *c, const loam__base 
         .v_type = c->options.v_type,
         .bits = t->bits_per_weight,
     };
+    look_at(a, 0);
     a->answer = loam__alloc(&a->base, sizeof *a->answer);
     return a->answer ? LOAM_OK : LOAM_ERR_NOMEM;
 }

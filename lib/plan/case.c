@@ -52,7 +52,7 @@ static void scale_weights(loam_plan_totals *t, double scale)
 static loam_status vary(const loam__plan_case *c, loam__base *b, const loam__plan_wish *w,
                         variant *v, loam_plan_totals *t)
 {
-    *v = (variant){.file = c->file, .geometry = c->geometry, .scale = 1};
+    *v = (variant){.file = c->file, .geometry = c->geometry, .scale = c->scale};
     loam_status st = vary_options(c, b, w, &v->options);
     if (st != LOAM_OK) return st;
     if (!c->file) {
@@ -189,11 +189,36 @@ static loam_status place(const loam__plan_case *c, loam__base *b, const variant 
     return st;
 }
 
+/* ---- devices that are there ---- */
+
+static loam_status spread(const loam__plan_case *c, loam__base *b, const loam__plan_wish *w,
+                          loam_plan_totals *t)
+{
+    loam_options o;
+    loam__plan plan = {0};
+    loam__sites sites = c->file->sites;
+    const loam__spread s = {.gguf = c->file->model.gguf,
+                            .sites = &sites,
+                            .records = c->file->records,
+                            .held = c->held,
+                            .scale = w->bits / c->bits};
+    loam_status st = vary_options(c, b, w, &o);
+    sites.site[w->device].layers = w->layers;
+    if (w->limit_bytes) sites.site[w->device].available_bytes = w->limit_bytes;
+    if (st == LOAM_OK) st = loam__plan_spread(b, &s, &o, &plan);
+    *t = plan.totals;
+    loam__plan_free(&plan);
+    return st;
+}
+
+/* ---- the answer ---- */
+
 loam_status loam__plan_answer_case(const loam__plan_case *c, loam__base *b,
                                    const loam__plan_wish *wish, bool excess, loam__plan_answer *a)
 {
     variant v;
     memset(a, 0, sizeof *a);
+    if (c->spread) return spread(c, b, wish, &a->totals);
     loam_status st = c->machine.n ? check_layers(c, b) : LOAM_OK;
     if (st != LOAM_OK) return st;
     st = vary(c, b, wish, &v, &a->totals);
@@ -210,7 +235,7 @@ loam_status loam__plan_token_seconds(const loam__plan_case *c, loam__base *b,
                                      double *seconds)
 {
     workspace ws;
-    const variant v = {.file = c->file, .geometry = c->geometry, .scale = 1};
+    const variant v = {.file = c->file, .geometry = c->geometry, .scale = c->scale};
     loam_status st = LOAM_ERR_NOMEM;
     loam__placement *p = loam__alloc(b, sizeof *p);
     if (p) st = open_workspace(c, b, &v, &a->totals, context_tokens, &ws);

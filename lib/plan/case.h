@@ -45,17 +45,23 @@ typedef struct loam__plan_wish {
     uint32_t block_tokens;
     int32_t kv_type, v_type;
     double bits; /* a weight */
+    /* Of one of the devices that are there: */
+    uint32_t device;
+    int32_t layers;                   /* that are wanted there; -1: any number */
+    uint64_t limit_bytes, most_bytes; /* its limit, 0: not the caller's, and what it could be */
 } loam__plan_wish;
 
 typedef struct loam__plan_change {
     int32_t kind;
     uint32_t choice;
+    uint32_t device;
     double value;
     uint64_t total_bytes;
     const char *name;
 } loam__plan_change;
 
-#define LOAM__PLAN_CHANGES 5u /* one of each kind */
+/* One of each kind, and two of each device. */
+#define LOAM__PLAN_CHANGES (5u + 2 * LOAM__PLACE_DEVICES)
 
 typedef struct loam__plan_case {
     const loam__plan *file; /* NULL: the geometry */
@@ -66,6 +72,8 @@ typedef struct loam__plan_case {
     uint64_t available_bytes;
     loam__plan_machine machine;
     double parameters, bits; /* of the file's weights */
+    double scale;            /* of all weights, where no wish says their bits: 1 */
+    bool spread;             /* the file lies on devices that are there, instead of a machine */
 } loam__plan_case;
 
 typedef struct loam__plan_share { /* of a device */
@@ -79,7 +87,8 @@ typedef struct loam__plan_answer {
 } loam__plan_answer;
 
 /* The answer with these numbers; NULL: those of the options. LOAM_ERR_NOFIT, said in b: it is whole
- * all the same, where excess is asked for (see loam__place()). */
+ * all the same, where excess is asked for (see loam__place()). Where the case is spread there must
+ * be a wish, and the answer has totals only, and those only where it fits. */
 loam_status loam__plan_answer_case(const loam__plan_case *c, loam__base *b,
                                    const loam__plan_wish *wish, bool excess,
                                    loam__plan_answer *answer);

@@ -418,12 +418,14 @@ static uint64_t program_bytes(const loam__plan *p)
 
 static void list_beside(loam__plan *p, const loam__account *a)
 {
+    const uint64_t staging = p->host.bytes - p->host.staging_at;
     const loam__plan_area list[LOAM__PLAN_BESIDE - 1] = {
         {"handle", a->held[LOAM__HELD_HANDLE] + a->held[LOAM__HELD_BACKEND]},
         {"container", a->held[LOAM__HELD_CONTAINER]},
         {"graph", a->held[LOAM__HELD_GRAPH]},
         {"vocabulary", a->held[LOAM__HELD_VOCABULARY]},
-        {"tables", tables_bytes(p)},
+        {"tables", tables_bytes(p) - staging},
+        {"staging", staging},
         {"programs", program_bytes(p)},
     };
     memcpy(p->beside, list, sizeof list);
@@ -463,13 +465,24 @@ uint32_t loam__sites_host(const loam__sites *sites)
     return i;
 }
 
+bool loam__sites_are_host(const loam__sites *sites)
+{
+    return sites->n == 1 && sites->site[0].info.host_memory && !sites->site[0].limited;
+}
+
 static void give_rest_to_host(loam__plan *p)
 {
     const uint32_t host = loam__sites_host(&p->sites);
-    uint64_t others = 0;
+    uint64_t rest = p->totals.total_bytes;
     for (uint32_t i = 0; i < p->sites.n; i++)
-        if (i != host) others = loam__plan_plus(others, p->sites.site[i].bytes);
-    if (host < p->sites.n) p->sites.site[host].bytes = p->totals.total_bytes - others;
+        if (i != host) rest -= p->sites.site[i].bytes;
+    if (host < p->sites.n) {
+        p->sites.site[host].bytes = rest;
+        return;
+    }
+    const uint64_t available = loam__memory_available();
+    p->rest_bytes = rest;
+    p->rest_limit_bytes = available ? (uint64_t)((double)available * LOAM__PLAN_FILL) : UINT64_MAX;
 }
 
 static void sum_up(loam__plan *p, const loam__account *a)
@@ -538,44 +551,62 @@ loam_status loam__plan_judge(loam__base *b, const loam_options *o, uint64_t avai
                       (unsigned long long)t->limit_bytes);
 }
 
-/* Each device beside the host against its own memory, and the host against what is left. */
+/* Those of a site's bytes that are the process's own. */
+static uint64_t private_bytes(const loam__plan *p, uint32_t site)
+{
+    uint64_t bytes = p->sites.site[site].bytes;
+    for (uint32_t i = 0; i < p->n_arenas; i++)
+        if (p->arenas[i].site == site && p->arenas[i].kind == LOAM_ARENA_WEIGHTS_MAPPED)
+            bytes -= p->arenas[i].bytes;
+    return bytes;
+}
+
+uint64_t loam__plan_site_counted(const loam__plan *p, uint32_t site)
+{
+    uint64_t bytes = private_bytes(p, site);
+    for (uint32_t i = site + 1; i < p->sites.n && site == loam__sites_host(&p->sites); i++)
+        if (p->sites.site[i].info.host_memory) bytes = loam__plan_plus(bytes, private_bytes(p, i));
+    return bytes;
+}
+
+static loam_status judge_device(loam__plan *p, const char *name, uint64_t bytes, uint64_t limit)
+{
+    if (bytes <= limit) return LOAM_OK;
+    return loam__fail(p->base, LOAM_ERR_NOFIT,
+                      "the device %s would hold %llu bytes and its limit is %llu; give it fewer "
+                      "layers, or reduce context_tokens or sequences",
+                      name, (unsigned long long)bytes, (unsigned long long)limit);
+}
+
+/* Each device against its own limit, and all together against that of the options, which stands for
+ * the host's where nobody gave that. */
 static loam_status judge_sites(loam__plan *p, const loam_options *o)
 {
-    loam_plan_totals host = p->totals, *t = &p->totals;
-    uint64_t limit = 0;
-    uint64_t available = loam__memory_available();
-    double fill = LOAM__PLAN_FILL;
-    t->fits = 0;
-    for (uint32_t i = p->sites.n; i-- > 0;) {
+    const uint32_t host = loam__sites_host(&p->sites);
+    const bool capped = o->memory_limit_bytes != 0;
+    loam_plan_totals *t = &p->totals;
+    uint64_t limits = p->rest_limit_bytes;
+    loam_status st = LOAM_OK;
+    if (!capped) st = judge_device(p, LOAM__PLAN_REST, p->rest_bytes, p->rest_limit_bytes);
+    for (uint32_t i = 0; i < p->sites.n; i++) {
         const loam__site *s = &p->sites.site[i];
-        if (s->info.host_memory) {
-            available = s->available_bytes;
-            fill = s->fill;
-            continue;
-        }
-        limit = loam__plan_plus(limit, loam__site_limit(s));
-        host.total_bytes -= s->bytes;
-        host.private_bytes -= s->bytes;
-        if (s->bytes > loam__site_limit(s))
-            return loam__fail(p->base, LOAM_ERR_NOFIT,
-                              "the device %s would hold %llu bytes and its limit is %llu; give it "
-                              "fewer layers, or reduce context_tokens or sequences",
-                              s->info.name, (unsigned long long)s->bytes,
-                              (unsigned long long)loam__site_limit(s));
+        const uint64_t limit = loam__site_limit(s);
+        if (i == host || !s->info.host_memory) limits = loam__plan_plus(limits, limit);
+        if (st == LOAM_OK && (i != host || s->limited || !capped))
+            st = judge_device(p, s->info.name, loam__plan_site_counted(p, i), limit);
     }
-    if (o->memory_limit_bytes || limit == 0)
-        return loam__plan_judge(p->base, o, available, fill, t);
-    loam_status st = loam__plan_judge(p->base, o, available, fill, &host);
-    t->fits = host.fits;
-    t->fill = fill;
-    t->limit_bytes = loam__plan_plus(limit, host.limit_bytes);
+    t->fill = host < p->sites.n ? p->sites.site[host].fill : LOAM__PLAN_FILL;
+    if (st == LOAM_OK) st = loam__plan_judge(p->base, o, 0, t->fill, t);
+    t->limit_bytes = capped ? o->memory_limit_bytes : limits;
     return st;
 }
 
 loam_status loam__plan_total(loam__plan *p, const loam_options *o, const loam__account *held)
 {
+    const loam__site *first = &p->sites.site[0];
     sum_up(p, held);
-    return judge_sites(p, o);
+    if (!loam__sites_are_host(&p->sites)) return judge_sites(p, o);
+    return loam__plan_judge(p->base, o, first->available_bytes, first->fill, &p->totals);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -705,10 +736,6 @@ loam_status loam__plan_again(loam__base *b, const loam__plan *p, const loam_opti
                              const loam__account *held, loam__plan *again)
 {
     loam_options same = *o;
-    if (p->sites.n > 1)
-        return loam__fail(b, LOAM_ERR_UNSUPPORTED,
-                          "what other options would do is not looked for where a model lies on "
-                          "several devices; describe them as a machine instead");
     same.flags |= loam__plan_could_map(p) ? LOAM_LOAD_PACK : LOAM_LOAD_MAP;
     loam_status st = loam__plan_make(b, p->model.gguf, &same, &p->sites, NULL, p->records, again);
     if (st == LOAM_OK) sum_up(again, held);

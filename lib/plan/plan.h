@@ -21,6 +21,7 @@ typedef struct loam__site {
     loam_device_info info;
     uint64_t available_bytes; /* of its memory; 0: unknown */
     double fill;              /* how much of that may be used */
+    bool limited;             /* available_bytes is the caller's limit */
     bool spare;               /* gets only what fits nowhere else */
     int32_t layers; /* that are wanted there, next in the order of the sites; -1: any number */
     /* What the plan adds. */
@@ -49,7 +50,7 @@ typedef struct loam__plan_area {
     uint64_t bytes;
 } loam__plan_area;
 
-#define LOAM__PLAN_BESIDE 7
+#define LOAM__PLAN_BESIDE 8
 
 /* The host's own tables: offsets in one block. */
 typedef struct loam__host_layout {
@@ -79,6 +80,7 @@ typedef struct loam__plan {
     loam__host_layout host;
     loam__plan_records records;
     loam__plan_area beside[LOAM__PLAN_BESIDE]; /* with the arenas, all that there is */
+    uint64_t rest_bytes, rest_limit_bytes;     /* on the host, where no site is; else 0 */
     loam_plan_totals totals;
 } loam__plan;
 
@@ -91,12 +93,25 @@ loam_status loam__options_check(loam__base *b, loam_options *o);
 loam_status loam__plan_make(loam__base *b, const loam__gguf *g, const loam_options *o,
                             const loam__sites *sites, const uint8_t *unit_sites,
                             loam__plan_records records, loam__plan *plan);
-/* The same, where the planner chooses (sites.c). LOAM_ERR_NOFIT: no choice fits. */
-loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_options *o,
-                              const loam__sites *sites, loam__plan_records records,
-                              const loam__account *held, loam__plan *plan);
+
+/* What the planner places, beside the options. */
+typedef struct loam__spread {
+    const loam__gguf *gguf;
+    const loam__sites *sites;
+    loam__plan_records records;
+    const loam__account *held;
+    double scale; /* of all weights: 1, or what other formats would make of them */
+} loam__spread;
+
+/* The same, where the planner chooses (sites.c). Weights of the host stay in the map where only
+ * that makes it fit and the options leave it open. LOAM_ERR_NOFIT: no choice fits; the plan is
+ * whole all the same. */
+loam_status loam__plan_spread(loam__base *b, const loam__spread *s, const loam_options *o,
+                              loam__plan *plan);
 /* The first site whose memory is the host's; n: none is. */
 uint32_t loam__sites_host(const loam__sites *sites);
+/* Whether all is on the host as it is: no placement, and no limit but the options'. */
+bool loam__sites_are_host(const loam__sites *sites);
 /* The arena of a site's scratch, which may have no bytes. */
 uint32_t loam__plan_scratch(const loam__plan *plan, uint32_t site);
 /* Which of the units of place.h a node belongs to. */
@@ -110,6 +125,9 @@ static inline const loam__site *loam__plan_site_of(const loam__plan *plan, const
 {
     return &plan->sites.site[plan->arenas[value->arena].site];
 }
+/* What counts against a site's limit: mapped weights can be paged out again. The first site that is
+ * the host answers for all that are. */
+uint64_t loam__plan_site_counted(const loam__plan *plan, uint32_t site);
 /* Add up what is held now, what the account expects and what loam__run_new() will allocate, and
  * hold it against the limit. LOAM_ERR_NOFIT: the plan is whole all the same. */
 loam_status loam__plan_total(loam__plan *plan, const loam_options *o, const loam__account *held);
@@ -130,7 +148,8 @@ bool loam__plan_could_map(const loam__plan *plan);
 loam_status loam__plan_again(loam__base *b, const loam__plan *plan, const loam_options *o,
                              const loam__account *held, loam__plan *again);
 
-#define LOAM__PLAN_FILL 0.9 /* how much of the memory may be used, where nobody says */
+#define LOAM__PLAN_FILL 0.9    /* how much of the memory may be used, where nobody says */
+#define LOAM__PLAN_REST "host" /* what has rest_bytes */
 
 /* Hold totals against the options' limit, or else that much of what is available (0: unknown). The
  * sentence of LOAM_ERR_NOFIT has the numbers. */

@@ -78,10 +78,8 @@ static bool tighten(const loam__plan *p, loam__plan_machine *m)
 {
     bool found = false;
     for (uint32_t i = 0; i < p->sites.n; i++) {
-        const loam__site *s = &p->sites.site[i];
-        const uint64_t limit = loam__site_limit(s);
-        uint64_t bytes = s->bytes; /* mapped weights can be paged out again */
-        if (s->info.host_memory) bytes -= p->totals.weights_mapped_bytes;
+        const uint64_t limit = loam__site_limit(&p->sites.site[i]);
+        const uint64_t bytes = loam__plan_site_counted(p, i);
         if (bytes <= limit) continue;
         const uint64_t excess = bytes - limit + limit / 256;
         m->targets[i].memory_bytes -=
@@ -91,48 +89,80 @@ static bool tighten(const loam__plan *p, loam__plan_machine *m)
     return found;
 }
 
-/* The plan of the best placement: whole also where none fits. */
-static loam_status choose(loam__plan_case *c, loam__base *b, const loam__sites *sites,
+static void scale_weights(loam__plan *p, double scale)
+{
+    for (uint32_t i = 0; i < p->n_arenas && scale != 1; i++) {
+        loam__plan_arena *a = &p->arenas[i];
+        if (a->kind == LOAM_ARENA_WEIGHTS_MAPPED || a->kind == LOAM_ARENA_WEIGHTS)
+            a->bytes = (uint64_t)((double)a->bytes * scale);
+    }
+}
+
+/* The plan of the best placement. What counts is the plan: the costs of the placement are near. */
+static loam_status choose(loam__plan_case *c, loam__base *b, const loam__spread *s,
                           loam__plan_answer *answer, loam__plan *plan)
 {
     for (int i = 0; i < TRIES; i++) {
         loam__plan_free(plan);
         loam_status placed = loam__plan_answer_case(c, b, NULL, true, answer);
         if (placed != LOAM_OK && placed != LOAM_ERR_NOFIT) return placed;
-        loam_status st = loam__plan_make(b, c->file->model.gguf, &c->options, sites,
-                                         answer->placement.device, c->file->records, plan);
-        if (st == LOAM_OK) st = loam__plan_total(plan, &c->options, c->held);
-        if (st != LOAM_ERR_NOFIT) return st == LOAM_OK ? placed : st;
+        loam_status st = loam__plan_make(b, s->gguf, &c->options, s->sites,
+                                         answer->placement.device, s->records, plan);
+        if (st != LOAM_OK) return st;
+        scale_weights(plan, s->scale);
+        st = loam__plan_total(plan, &c->options, s->held);
+        if (answer->placement.seconds == 0) plan->totals.fits = 0; /* it is none */
+        if (st != LOAM_ERR_NOFIT) return plan->totals.fits ? st : LOAM_ERR_NOFIT;
         if (placed == LOAM_ERR_NOFIT || !tighten(plan, &c->machine)) return st;
     }
     return LOAM_ERR_NOFIT;
 }
 
-loam_status loam__plan_spread(loam__base *b, const loam__gguf *g, const loam_options *o,
-                              const loam__sites *sites, loam__plan_records records,
-                              const loam__account *held, loam__plan *plan)
+/* base: all on one device, which is where the costs come from. */
+static loam_status spread(loam__base *b, const loam__spread *s, const loam_options *o,
+                          loam__plan *base, loam__plan *plan)
 {
-    const uint32_t host = loam__sites_host(sites);
-    loam__sites one = {.n = 1, .site = {sites->site[host < sites->n ? host : 0]}};
-    loam__plan base = {0};
-    loam__plan_case c = {.file = &base, .held = held, .options = *o, .parameters = 1, .bits = 1};
+    const uint32_t host = loam__sites_host(s->sites);
+    const loam__sites one = {.n = 1, .site = {s->sites->site[host < s->sites->n ? host : 0]}};
+    loam__plan_case c = {.file = base,
+                         .held = s->held,
+                         .options = *o,
+                         .parameters = 1,
+                         .bits = 1,
+                         .scale = s->scale};
+    loam_status st = loam__plan_make(b, s->gguf, o, &one, NULL, s->records, base);
+    if (st != LOAM_OK) return st;
+    st = loam__plan_total(base, o, s->held);
+    if (st != LOAM_OK && st != LOAM_ERR_NOFIT) return st; /* alone it need not fit */
+    describe(s->sites, &c.machine);
+    if (host < s->sites->n) /* what can be paged out again is over the limit */
+        c.machine.targets[host].memory_bytes =
+            loam__plan_plus(c.machine.targets[host].memory_bytes,
+                            (uint64_t)((double)base->totals.weights_mapped_bytes * s->scale));
+    st = pin_wanted(b, s->sites, base->model.geometry.n_layers, &c.machine);
+    if (st != LOAM_OK) return st;
+    pin_unsupported(s->sites, base, &c.machine);
     loam__plan_answer *answer = loam__alloc(b, sizeof *answer);
+    st = answer ? choose(&c, b, s, answer, plan) : LOAM_ERR_NOMEM;
+    loam__free(b, answer);
+    return st;
+}
+
+loam_status loam__plan_spread(loam__base *b, const loam__spread *s, const loam_options *o,
+                              loam__plan *plan)
+{
+    loam_options other = *o;
+    loam__plan base = {0};
     *plan = (loam__plan){0};
-    loam_status st = answer ? loam__plan_make(b, g, o, &one, NULL, records, &base) : LOAM_ERR_NOMEM;
-    if (st == LOAM_OK) {
-        st = loam__plan_total(&base, o, held);
-        if (st == LOAM_ERR_NOFIT) st = LOAM_OK; /* alone it need not fit */
-    }
-    if (st == LOAM_OK) {
-        describe(sites, &c.machine);
-        st = pin_wanted(b, sites, base.model.geometry.n_layers, &c.machine);
-    }
-    if (st == LOAM_OK) {
-        pin_unsupported(sites, &base, &c.machine);
-        st = choose(&c, b, sites, answer, plan);
+    loam_status st = spread(b, s, o, &base, plan);
+    if (st == LOAM_ERR_NOFIT && !(o->flags & (LOAM_LOAD_PACK | LOAM_LOAD_MAP)) &&
+        loam__plan_could_map(&base)) {
+        loam__plan_free(plan);
+        loam__plan_free(&base);
+        other.flags |= LOAM_LOAD_MAP;
+        st = spread(b, s, &other, &base, plan);
     }
     if (st == LOAM_OK) b->error[0] = 0; /* of a try that did not fit */
     loam__plan_free(&base);
-    loam__free(b, answer);
     return st;
 }

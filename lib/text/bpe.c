@@ -2,6 +2,7 @@
  * bytes (Radford et al. 2019, GPT-2) or, in few vocabularies, as its characters, and pairs are
  * joined in the order in which the file lists them. */
 #include <string.h>
+#include <utf8proc.h>
 
 #include "lib/base/utf8.h"
 #include "pre.h"
@@ -21,7 +22,7 @@ typedef struct bpe {
     uint8_t *filter;        /* a bit is set for every pair, and for few others */
     uint32_t single[256];   /* the token that a byte alone makes, or LOAM__NO_ID */
     uint32_t bytes[256];    /* the token that stands for a byte of an unknown character */
-    bool whole_words, characters;
+    bool whole_words, characters, line_spaces, no_spaces, lower;
 } bpe;
 
 /* ---- the alphabet: bytes that print stand for themselves, the others for U+0100 onwards ---- */
@@ -278,7 +279,7 @@ static const loam__pre *pick_pre(loam__base *b, const loam__vocab *v)
 {
     const char *name = v->kind->model;
     size_t n = strlen(name);
-    if (v->kind == &loam__kind_gemma4) return loam__pre_find(name, n);
+    if (v->kind != &loam__kind_bpe) return loam__pre_find(name, n);
     int64_t entry = loam__single(v->gguf, "tokenizer.ggml.pre");
     if (entry < 0 || loam__gguf_string(v->gguf, (size_t)entry, 0, &name, &n) != LOAM_OK) {
         loam__log(
@@ -302,6 +303,9 @@ static loam_status load_pre(loam__base *b, loam__vocab *v)
     const loam__pre *pre = pick_pre(b, v);
     k->whole_words = (pre->flags & LOAM__PRE_WHOLE_WORDS) != 0;
     k->characters = (pre->flags & LOAM__PRE_CHARACTERS) != 0;
+    k->line_spaces = (pre->flags & LOAM__PRE_LINE_SPACES) != 0;
+    k->no_spaces = (pre->flags & LOAM__PRE_NO_SPACES) != 0;
+    loam__read_flag(v, "tokenizer.ggml.normalizer.lowercase", &k->lower);
     v->add_bos = (pre->flags & LOAM__PRE_ADD_BOS) != 0;
     v->clean_spaces = (pre->flags & LOAM__PRE_CLEAN_SPACES) != 0;
     return loam__patterns_new(b, pre, &k->patterns);
@@ -321,7 +325,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     k->byte_pairs = (loam__pair *)(k->pairs + k->pair_mask + (size_t)1);
     k->filter = (uint8_t *)(k->byte_pairs + BYTE_PAIRS);
     make_alphabet(byte_of);
-    if (k->characters) loam__decode_spellings(v, k->bytes);
+    if (k->characters) loam__decode_spellings(v, k->bytes, !k->no_spaces);
     else decode_tokens(v, byte_of);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
@@ -366,20 +370,12 @@ static void emit_bytes(loam__encoder *e, const char *p, size_t n)
     }
 }
 
-/* A word, and where the memo keeps it. */
-typedef struct bpe_word {
-    const char *p;
-    size_t n; /* 0: none */
-    loam__memo_slot *slot;
-    uint64_t key[3];
-} bpe_word;
-
-static loam_status encode_word(loam__encoder *e, const bpe_word *w)
+static loam_status encode_word(loam__encoder *e, const loam__word *w)
 {
     const bpe *k = e->v->state;
     const char *word = w->p;
     const size_t n = w->n;
-    if (n == 0 || loam__recall(e, w->slot, w->key)) return LOAM_OK;
+    if (n == 0 || loam__recall(e, w)) return LOAM_OK;
     bool may_be_whole = k->whole_words || (k->characters && word[0] == '\n');
     uint32_t whole = may_be_whole ? loam__find_key(e->v, word, n) : LOAM__NO_ID;
     if (whole != LOAM__NO_ID) {
@@ -402,40 +398,77 @@ static loam_status encode_word(loam__encoder *e, const bpe_word *w)
     return LOAM_OK;
 }
 
-/* A word waits until the next one is found: its place in the memo is on its way meanwhile. */
-typedef struct bpe_words {
+typedef struct words {
     loam__encoder *e;
-    bpe_word waits;
-} bpe_words;
+    loam__word waits; /* until the next one is found */
+} words;
 
 static loam_status add_word(void *ctx, const char *p, size_t n)
 {
-    bpe_words *words = ctx;
-    bpe_word next = {.p = p, .n = n};
-    next.slot = loam__memo_find(&words->e->memo, p, n, next.key);
-    if (next.slot) LOAM__PREFETCH(next.slot);
-    loam_status st = encode_word(words->e, &words->waits);
-    words->waits = next;
+    words *w = ctx;
+    const bpe *k = w->e->v->state;
+    if (k->no_spaces && *p == ' ') return LOAM_OK;
+    loam__word next = loam__word_at(w->e, p, n);
+    loam_status st = encode_word(w->e, &w->waits);
+    w->waits = next;
     return st;
+}
+
+/* Whether a line starts at p without the space that it should have. */
+static bool lacks_space(const bpe *k, const char *text, const char *p, size_t n)
+{
+    return k->line_spaces && (p == text || p[-1] == '\n') && *p != '\n' && *p != ' ' &&
+           !loam__is_space(p, n);
 }
 
 /* The text with U+2581 for spaces, in e->word. */
 static bool spell_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_word)
 {
+    const bpe *k = e->v->state;
     size_t n_spaces = 0, most;
     for (size_t i = 0; i < n; i++)
-        n_spaces += text[i] == ' ';
-    if (!loam__mul_size(n_spaces, LOAM__SPACE_BYTES - 1, &most) || !loam__add_size(n, most, &most))
+        n_spaces += (text[i] == ' ') + lacks_space(k, text, text + i, n - i);
+    if (!loam__mul_size(n_spaces, LOAM__SPACE_BYTES, &most) || !loam__add_size(n, most, &most))
         most = SIZE_MAX;
     char *out = loam__scratch_need(&e->word, e->base, most, 1);
     if (!out) return false;
     for (size_t i = 0; i < n; i++) {
-        size_t step = text[i] == ' ' ? LOAM__SPACE_BYTES : 1;
-        memcpy(out, step > 1 ? LOAM__SPACE : text + i, step);
-        out += step;
+        if (text[i] == ' ' || lacks_space(k, text, text + i, n - i)) {
+            memcpy(out, LOAM__SPACE, LOAM__SPACE_BYTES);
+            out += LOAM__SPACE_BYTES;
+        }
+        if (text[i] != ' ') *out++ = text[i];
     }
-    *n_word = most;
+    *n_word = (size_t)(out - (char *)e->word.p);
     return true;
+}
+
+/* What stands for the character of n bytes at p, in out: its length. */
+static size_t even_character(const bpe *k, const char *p, size_t n, char out[4])
+{
+    int32_t c;
+    memcpy(out, p, n);
+    if (utf8proc_iterate((const uint8_t *)p, (utf8proc_ssize_t)n, &c) < 0) return n;
+    if (loam__is_white(c)) {
+        *out = ' ';
+        return 1;
+    }
+    if (!k->lower) return n;
+    return (size_t)utf8proc_encode_char(utf8proc_tolower(c), (uint8_t *)out);
+}
+
+/* The text with a space for all white space, and in lower case if that is asked, in e->word. */
+static bool even_spaces(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+{
+    bool good = true;
+    *n_word = 0;
+    for (size_t at = 0, step; good && at < n; at += step) {
+        loam__utf8_state state;
+        char out[4];
+        step = loam__utf8_scan(text + at, n - at, &state);
+        good = loam__append(e, n_word, out, even_character(e->v->state, text + at, step, out));
+    }
+    return good;
 }
 
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
@@ -445,12 +478,13 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     e->merger.pair = find_pair;
     e->merger.ctx = e;
     if (k->characters) {
-        if (!spell_spaces(e, text, n, &n)) return LOAM_ERR_NOMEM;
+        bool good = k->no_spaces ? even_spaces(e, text, n, &n) : spell_spaces(e, text, n, &n);
+        if (!good) return LOAM_ERR_NOMEM;
         text = e->word.p;
     }
-    bpe_words words = {.e = e};
-    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &words);
-    return st == LOAM_OK ? encode_word(e, &words.waits) : st;
+    words w = {.e = e};
+    loam_status st = loam__patterns_split(k->patterns, e->base, text, n, add_word, &w);
+    return st == LOAM_OK ? encode_word(e, &w.waits) : st;
 }
 
 const loam__kind loam__kind_bpe = {
@@ -476,6 +510,20 @@ const loam__kind loam__kind_gemma4 = {
     .bos = 2,
     .eos = 1,
     .unknown = 3,
+    .open = open_bpe,
+    .fill = fill,
+    .free = unload,
+    .encode = encode,
+};
+
+/* Jina's: words of characters, with nothing left of the spaces between them. */
+const loam__kind loam__kind_whitespace = {
+    .model = "whitespace",
+    .state_bytes = sizeof(bpe),
+    .hashed = true,
+    .bos = -1,
+    .eos = -1,
+    .unknown = -1,
     .open = open_bpe,
     .fill = fill,
     .free = unload,

@@ -60,23 +60,33 @@ static bool text_of(const loam__charsmap *map, uint32_t value, const char **text
     return true;
 }
 
-bool loam__charsmap_starts(const loam__charsmap *map, uint8_t byte)
+/* Follow a byte from the place whose unit has been entered. */
+static bool enter(const loam__charsmap *map, uint32_t *at, char byte, uint32_t *unit)
 {
-    return map->n_units > 0 && label_of(unit_at(map, offset_of(unit_at(map, 0)) ^ byte)) == byte;
+    *at ^= (uint8_t)byte;
+    *unit = unit_at(map, *at);
+    *at ^= offset_of(*unit);
+    return label_of(*unit) == (uint8_t)byte;
+}
+
+bool loam__charsmap_starts(const loam__charsmap *map, const char *p, size_t n)
+{
+    uint32_t unit, at = offset_of(unit_at(map, 0));
+    for (size_t i = 0; i < n; i++)
+        if (!enter(map, &at, p[i], &unit)) return false;
+    return map->n_units > 0;
 }
 
 size_t loam__charsmap_find(const loam__charsmap *map, const char *p, size_t n, const char **text,
                            size_t *n_text)
 {
     size_t longest = 0;
+    uint32_t unit;
     if (map->n_units == 0) return 0;
     if (n > LOAM__CHARSMAP_KEY_MAX) n = LOAM__CHARSMAP_KEY_MAX;
     uint32_t at = offset_of(unit_at(map, 0));
     for (size_t i = 0; i < n; i++) {
-        at ^= (uint8_t)p[i];
-        uint32_t unit = unit_at(map, at);
-        if (label_of(unit) != (uint8_t)p[i]) break;
-        at ^= offset_of(unit);
+        if (!enter(map, &at, p[i], &unit)) break;
         if (has_leaf(unit) && text_of(map, value_of(unit_at(map, at)), text, n_text))
             longest = i + 1;
     }

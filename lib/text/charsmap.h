@@ -23,7 +23,7 @@ bool loam__charsmap_open(loam__charsmap *map, const uint8_t *bytes, size_t n);
  */
 size_t loam__charsmap_find(const loam__charsmap *map, const char *p, size_t n, const char **text,
                            size_t *n_text);
-/* Whether it may replace something that starts with this byte. */
-bool loam__charsmap_starts(const loam__charsmap *map, uint8_t byte);
+/* Whether it may replace something that starts with these bytes. */
+bool loam__charsmap_starts(const loam__charsmap *map, const char *p, size_t n);
 
 #endif

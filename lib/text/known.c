@@ -32,6 +32,7 @@ static const struct {
     {"<|tool_response>", ENDS},
     {"<end_of_turn>", ENDS},
     {"<end_of_utterance>", ENDS},
+    {"[e~[", ENDS},
     {"<｜end▁of▁sentence｜>", ENDS},
     {"<|fim_pad|>", ENDS},
     {"<fim-pad>", ENDS},
@@ -51,6 +52,8 @@ static const struct {
     {"<PRE>", CONTROLS},
     {"▁<PRE>", CONTROLS},
     {"<|code_prefix|>", CONTROLS},
+    {"<|prefix|>", CONTROLS},
+    {"<|plamo:fim_prefix|>", CONTROLS},
     {"<|fim_suffix|>", CONTROLS},
     {"<fim-suffix>", CONTROLS},
     {"<fim_suffix>", CONTROLS},
@@ -58,6 +61,8 @@ static const struct {
     {"<SUF>", CONTROLS},
     {"▁<SUF>", CONTROLS},
     {"<|code_suffix|>", CONTROLS},
+    {"<|suffix|>", CONTROLS},
+    {"<|plamo:fim_suffix|>", CONTROLS},
     {"<|fim_middle|>", CONTROLS},
     {"<fim-middle>", CONTROLS},
     {"<fim_middle>", CONTROLS},
@@ -65,6 +70,8 @@ static const struct {
     {"<MID>", CONTROLS},
     {"▁<MID>", CONTROLS},
     {"<|code_middle|>", CONTROLS},
+    {"<|middle|>", CONTROLS},
+    {"<|plamo:fim_middle|>", CONTROLS},
 };
 
 /* White space that a token swallows. A row holds for files whose text under key contains part;
@@ -99,8 +106,8 @@ static bool spelled(loam__key key, const char *text)
 /* Whether it begins and ends as the known ones do. */
 static bool may_be_known(loam__key key)
 {
-    return key.n >= 4 && key.n <= 32 && (key.p[key.n - 1] == '>' || key.p[key.n - 1] == ']') &&
-           strchr("<[_\xE2", key.p[0]);
+    return key.n >= 4 && key.n <= 32 && memchr(">][", key.p[key.n - 1], 3) &&
+           memchr("<[_\xE2", key.p[0], 4);
 }
 
 static char lower(char c)
@@ -140,16 +147,35 @@ static void apply_strips(loam__vocab *v)
     }
 }
 
-/* OpenAI's harmony format writes <|end|> between the messages of one answer, which <|return|> or
- * <|call|> ends. */
-static void spare_inner_ends(loam__vocab *v, uint32_t end, bool has_return, bool has_call)
+/* Tokens that tell which of the others end a generation. */
+typedef struct hints {
+    uint32_t end, text_end; /* the ids of <|end|> and </s> */
+    bool has_call, has_return, has_tag;
+} hints;
+
+static void note_hint(hints *h, loam__key key, uint32_t id)
 {
-    if (end != LOAM__NO_ID && has_return && has_call)
-        v->tokens[end].flags &= (uint8_t)~LOAM__TOKEN_END;
+    if (spelled(key, "<|end|>")) h->end = id;
+    if (spelled(key, "</s>")) h->text_end = id;
+    h->has_call |= spelled(key, "<|call|>") || spelled(key, "<|calls|>");
+    h->has_return |= spelled(key, "<|return|>") || spelled(key, "<|flush|>");
+    h->has_tag |= spelled(key, "<|tool_response>");
 }
 
-/* A token of a known spelling; room: how many more may become special. Only a file that spells
- * several tokens alike needs more than there are spellings. */
+/* OpenAI's harmony format writes <|end|> between the messages of one answer, which <|return|> or
+ * <|call|> ends; Solar does the like. Gemma 4 has </s> as a tag of HTML. */
+static void spare_inner_ends(loam__vocab *v, const hints *h)
+{
+    if (h->end != LOAM__NO_ID && h->has_call && h->has_return)
+        v->tokens[h->end].flags &= (uint8_t)~LOAM__TOKEN_END;
+    if (h->text_end == LOAM__NO_ID || !h->has_tag) return;
+    v->tokens[h->text_end].flags = LOAM__TOKEN_MERGED;
+    v->tokens[h->text_end].type = LOAM__TOKEN_NORMAL;
+}
+
+/* A token of a known spelling, which ordinary text does not become any more; room: how many more
+ * may become special. Only a file that spells several tokens alike needs more than there are
+ * spellings. */
 static void make_known(loam__token_info *t, uint8_t what, uint32_t *room)
 {
     if (what == ENDS) t->flags |= LOAM__TOKEN_END;
@@ -158,6 +184,7 @@ static void make_known(loam__token_info *t, uint8_t what, uint32_t *room)
         --*room;
     }
     t->type = LOAM__TOKEN_CONTROL;
+    t->flags &= (uint8_t)~LOAM__TOKEN_MERGED;
 }
 
 uint32_t loam__known_most(void)
@@ -167,19 +194,26 @@ uint32_t loam__known_most(void)
 
 static void apply_spellings(loam__vocab *v)
 {
-    uint32_t end = LOAM__NO_ID, room = loam__known_most();
-    bool has_return = false, has_call = false;
+    uint32_t room = loam__known_most();
+    hints h = {.end = LOAM__NO_ID, .text_end = LOAM__NO_ID};
     for (uint32_t i = 0; i < v->n; i++) {
         loam__key key = v->keys[i];
         if (!may_be_known(key)) continue;
         for (size_t s = 0; s < COUNT(spellings); s++)
             if (spelled(key, spellings[s].text))
                 make_known(&v->tokens[i], spellings[s].what, &room);
-        if (spelled(key, "<|end|>")) end = i;
-        has_return |= spelled(key, "<|return|>");
-        has_call |= spelled(key, "<|call|>");
+        note_hint(&h, key, i);
     }
-    spare_inner_ends(v, end, has_return, has_call);
+    spare_inner_ends(v, &h);
+}
+
+/* Ordinary text never becomes a token that frames one, also where the file names it as the unknown
+ * one. */
+static void check_unknown(loam__vocab *v)
+{
+    bool frames = v->unknown == v->bos || v->unknown == v->eos;
+    if (v->unknown >= 0 && (frames || (v->tokens[v->unknown].flags & LOAM__TOKEN_END)))
+        v->unknown = -1;
 }
 
 void loam__apply_known(loam__vocab *v)
@@ -194,4 +228,5 @@ void loam__apply_known(loam__vocab *v)
         if (entry < 0 || loam__gguf_u64(v->gguf, (size_t)entry, 0, &id) != LOAM_OK) continue;
         if (id < v->n) v->tokens[id].flags |= LOAM__TOKEN_END;
     }
+    check_unknown(v);
 }

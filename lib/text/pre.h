@@ -11,7 +11,9 @@ enum {
     LOAM__PRE_WHOLE_WORDS = 1,  /* a word that is a token becomes it, whatever the merges say */
     LOAM__PRE_ADD_BOS = 2,      /* unless the file says otherwise */
     LOAM__PRE_CLEAN_SPACES = 4, /* the decoder removes spaces in front of punctuation */
-    LOAM__PRE_CHARACTERS = 8    /* words start as characters, spelled as in SentencePiece */
+    LOAM__PRE_CHARACTERS = 8,   /* words start as characters, spelled as in SentencePiece */
+    LOAM__PRE_LINE_SPACES = 16, /* and each line with a space */
+    LOAM__PRE_NO_SPACES = 32    /* white space is left out, and case too if the file says so */
 };
 
 /* Each pattern cuts the pieces of the one before it into its matches and what lies between them. */

@@ -30,11 +30,11 @@
     "'(?:[stmd]|re|ve|ll)| ?\\p{L}+| ?\\p{N}+| ?[^" SPACE "\\p{L}\\p{N}]+|" S "+(?![^" SPACE       \
     "])|" S "+"
 
-/* digits: how many stay together */
-#define GPT4_WORDS(digits)                                                                         \
-    ENGLISH "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" digits "| ?[^" SPACE                           \
-            "\\p{L}\\p{N}]+[\\r\\n]*"
-#define GPT4(digits) GPT4_WORDS(digits) "|" LINES_AND_SPACES
+/* letter: what words consist of; digits: how many stay together */
+#define WORDS(letter, digits)                                                                      \
+    "[^\\r\\n\\p{L}\\p{N}]?" letter "+|\\p{N}" digits "| ?[^" SPACE "\\p{L}\\p{N}]+[\\r\\n]*"
+#define GPT4_WORDS(digits) ENGLISH "|" WORDS("\\p{L}", digits)
+#define GPT4(digits)       GPT4_WORDS(digits) "|" LINES_AND_SPACES
 
 /* A word of o200k and its kin: an upper-case part and a lower-case part, of which one may be empty.
  */
@@ -66,7 +66,10 @@
     "\\x{1000}-\\x{109F}\\x{AA60}-\\x{AA7F}\\x{A9E0}-\\x{A9FF}\\x{AC00}-\\x{D7AF}"                 \
     "\\x{1100}-\\x{11FF}]+"
 
-#define CJK           "[\\x{800}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+"
+/* U+3000 and its like are white space, though they lie in the published class. */
+#define CJK                                                                                        \
+    "[\\x{800}-\\x{167F}\\x{1681}-\\x{1FFF}\\x{200B}-\\x{2027}\\x{202A}-\\x{202E}"                 \
+    "\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}\\x{3001}-\\x{9FA5}\\x{AC00}-\\x{D7FF}]+"
 #define CJK_KANA      "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{30FF}]+"
 
 /* Letters that have case, as DeepSeek's tokenizer lists them. */
@@ -93,9 +96,9 @@
 
 /* DeepSeek V3's words: one ASCII punctuation mark with letters behind it, letters and marks,
  * punctuation and symbols. */
-#define DEEPSEEK3                                                                                  \
-    "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "                      \
-    "?[\\p{P}\\p{S}]+[\\r\\n]*|" LINES_AND_SPACES
+#define DEEPSEEK3_WORDS                                                                            \
+    "[!-/:-@\\[-`{-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+"
+#define DEEPSEEK3 DEEPSEEK3_WORDS "[\\r\\n]*|" LINES_AND_SPACES
 
 #define CLEAN LOAM__PRE_CLEAN_SPACES
 #define WHOLE LOAM__PRE_WHOLE_WORDS
@@ -106,10 +109,11 @@
 
 static const loam__pre table[] = {
     {" default ", CLEAN, {"[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"}},
-    {" llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
+    {" llama-bpe llama3 llama-v3 falcon3 falcon_e falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano ",
      CLEAN | WHOLE | BOS,
      {GPT4("{1,3}")}},
-    {" dbrx smaug-bpe glm4 chatglm-bpe ", CLEAN, {GPT4("{1,3}")}},
+    {" dbrx smaug-bpe chatglm-bpe ", CLEAN, {GPT4("{1,3}")}},
+    {" glm4 glm5 ", CLEAN | WHOLE, {GPT4("{1,3}")}},
     {" gpt-2 phi-2 mpt olmo jais jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code "
      "gigachat roberta-bpe exaone4 a.x-4.0 mellum modern-bert ",
      CLEAN,
@@ -117,6 +121,16 @@ static const loam__pre table[] = {
     {" trillion granite-docling ", 0, {GPT2}},
     {" qwen2 deepseek-r1-qwen hunyuan grok-2 kormo solar-open f2llmv2 ", 0, {GPT4("")}},
     {" stablelm2 megrez ", CLEAN, {GPT4("")}},
+    {" ufakzeka ", 0, {WORDS("\\p{L}", "") "|" LINES_AND_SPACES}},
+    {" k2-horizon ",
+     0,
+     {ENGLISH "|" WORDS("[\\p{L}\\p{M}\\x{200C}\\x{200D}]", "{1,3}") "|" LINES_AND_SPACES}},
+    {" longcat ",
+     0,
+     {GPT4(""),
+      " ?[\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}\\x{300A}"
+      "-\\x{300D}\\x{3010}\\x{3011}]+",
+      CJK}},
     {" qwen35 ",
      0,
      {ENGLISH "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" SPACE
@@ -128,7 +142,11 @@ static const loam__pre table[] = {
       S "?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3001}\\x{3002}]+",
       "(?<!" S ")" S "++$", CJK, "\\p{N}+"}},
     {" deepseek-coder ", 0, {"[\\r\\n]", S "?\\p{L}+", S "?\\p{P}+", CJK, "\\p{N}"}},
-    {" deepseek-v3 hunyuan-dense joyai-llm ", 0, {"\\p{N}{1,3}", CJK_KANA, DEEPSEEK3}},
+    {" deepseek-v3 hunyuan-dense joyai-llm hy_v4 ", 0, {"\\p{N}{1,3}", CJK_KANA, DEEPSEEK3}},
+    {" spark2_5 ",
+     0,
+     {"\\p{N}{1,3}", CJK_KANA, DEEPSEEK3_WORDS "|[\\r\\n]|" S "+(?![^" SPACE "])|" S "+",
+      "\\p{N}"}},
     {" falcon ", CLEAN, {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
     {" starcoder refact codeshell exaone minerva-7b mellum2 ", CLEAN, {"\\p{N}", GPT2}},
     {" command-r smollm ", 0, {"\\p{N}", GPT2}},
@@ -155,6 +173,9 @@ static const loam__pre table[] = {
     {" gemma4 ", CLEAN | BOS | CHARS, {"\\n+"}},
     {" granite-embed-multi-311m ", CLEAN | CHARS, {"\\n+"}},
     {" sarvam-moe ", CHARS, {"\\n+"}},
+    {" mmbert ", CHARS | LOAM__PRE_LINE_SPACES, {"\\n+", "\\x{2581}[^\\x{2581}]*"}},
+    {" whitespace ", CLEAN | CHARS | LOAM__PRE_NO_SPACES, {" +"}},
+    {" sophia ", 0, {NULL}}, /* the text is one word */
     {" chameleon ",
      BOS,
      {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}",

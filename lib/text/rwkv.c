@@ -1,6 +1,6 @@
 /* RWKV's tokenizer (Peng et al. 2023, "World"): the longest token that the bytes start with, and so
  * on. Tokens are spelled with escapes as in a Python literal. */
-#include "vocab.h"
+#include "spelling.h"
 
 typedef struct rwkv {
     loam__trie trie;
@@ -8,17 +8,7 @@ typedef struct rwkv {
 
 static loam_status open_rwkv(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
-    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
-                      (unsigned long)v->n);
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+    return loam__trie_room(b, v, 0, table_bytes);
 }
 
 /* The bytes that a spelling stands for, in out, which has room for as many as it has. */
@@ -32,8 +22,10 @@ static uint32_t unescape(loam__key key, char *out)
             if (c == 'n') c = '\n';
             if (c == 't') c = '\t';
             if (c == 'r') c = '\r';
-            if (c == 'x' && i + 2 < key.n && hex(key.p[i + 1]) >= 0 && hex(key.p[i + 2]) >= 0) {
-                c = (char)(hex(key.p[i + 1]) * 16 + hex(key.p[i + 2]));
+            int high = i + 2 < key.n ? loam__hex_digit(key.p[i + 1]) : -1;
+            int low = high >= 0 ? loam__hex_digit(key.p[i + 2]) : -1;
+            if (c == 'x' && low >= 0) {
+                c = (char)(high * 16 + low);
                 i += 2;
             }
         }
@@ -77,7 +69,7 @@ const loam__kind loam__kind_rwkv = {
     .state_bytes = sizeof(rwkv),
     .bos = 0,
     .eos = 0,
-    .unknown = 0,
+    .unknown = -1,
     .open = open_rwkv,
     .fill = fill,
     .encode = encode,

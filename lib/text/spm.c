@@ -54,7 +54,7 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     spm *k = v->state;
     k->order = table;
     read_scores(v);
-    loam__decode_spellings(v, k->bytes);
+    loam__decode_spellings(v, k->bytes, true);
     loam_status st = loam__map_keys(b, v);
     if (st != LOAM_OK) return st;
     loam__find_spaces(v, k->before_space);
@@ -108,9 +108,8 @@ static loam_status end_word(loam__encoder *e, size_t n_bytes)
     const spm *k = e->v->state;
     const uint8_t *word = e->word.p;
     size_t n_parts;
-    uint64_t memo_key[3];
-    loam__memo_slot *slot = loam__memo_find(&e->memo, e->word.p, n_bytes, memo_key);
-    if (n_bytes == 0 || loam__recall(e, slot, memo_key)) return LOAM_OK;
+    loam__word w = loam__word_at(e, e->word.p, n_bytes);
+    if (n_bytes == 0 || loam__recall(e, &w)) return LOAM_OK;
     loam_status st = cut_word(e, n_bytes, &n_parts);
     if (st == LOAM_OK) st = loam__merge(&e->merger, e->parts.p, &n_parts, (uint32_t)n_bytes);
     if (st != LOAM_OK) return st;
@@ -126,15 +125,6 @@ static loam_status end_word(loam__encoder *e, size_t n_bytes)
     }
     loam__keep(e);
     return LOAM_OK;
-}
-
-static bool add_bytes(loam__encoder *e, const char *p, size_t n, size_t *n_bytes)
-{
-    char *word = loam__scratch_need(&e->word, e->base, *n_bytes + n, 1);
-    if (!word) return false;
-    memcpy(word + *n_bytes, p, n);
-    *n_bytes += n;
-    return true;
 }
 
 /* Bytes of the space at p, which has two spellings, or 0. */
@@ -161,7 +151,7 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
     size_t n_bytes = 0;
     e->merger.pair = find_pair;
     e->merger.ctx = e;
-    if (fresh && e->v->space_prefix && !add_bytes(e, LOAM__SPACE, LOAM__SPACE_BYTES, &n_bytes))
+    if (fresh && e->v->space_prefix && !loam__append(e, &n_bytes, LOAM__SPACE, LOAM__SPACE_BYTES))
         return LOAM_ERR_NOMEM;
     for (size_t at = 0, step; at < n; at += step) {
         step = space_at(text + at, n - at);
@@ -176,8 +166,8 @@ static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fre
             return loam__fail(
                 e->base, LOAM_ERR_LIMIT,
                 "a text of %zu bytes without a break is too long; tokenize it in parts", n_bytes);
-        if (!add_bytes(e, space ? LOAM__SPACE : text + at, space ? LOAM__SPACE_BYTES : step,
-                       &n_bytes))
+        if (!loam__append(e, &n_bytes, space ? LOAM__SPACE : text + at,
+                          space ? LOAM__SPACE_BYTES : step))
             return LOAM_ERR_NOMEM;
     }
     return end_word(e, n_bytes);

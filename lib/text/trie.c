@@ -8,23 +8,24 @@ typedef struct sortable {
     uint32_t id;
 } sortable;
 
-/* n keys have one node each and at most one less that joins them, and there is always a root. */
+/* n keys have one node each and at most one less that joins them. */
 static size_t most_nodes(uint32_t n_keys)
 {
-    return 2 * (size_t)n_keys + 1;
+    return 2 * (size_t)n_keys;
 }
 
 bool loam__trie_bytes(uint32_t n_keys, size_t *n_bytes)
 {
-    const size_t each = 2 * (sizeof(loam__trie_node) + 1) + sizeof(uint32_t);
-    return loam__mul_size((size_t)n_keys + 1, each, n_bytes);
+    const size_t each = 2 * (sizeof(loam__trie_node) + sizeof(double) + 1) + sizeof(uint32_t);
+    return loam__mul_size(n_keys, each, n_bytes);
 }
 
 void loam__trie_init(loam__trie *t, void *memory, uint32_t n_keys)
 {
     _Static_assert(sizeof(sortable) <= 2 * sizeof(loam__trie_node), "keys are sorted in there");
     t->nodes = memory;
-    t->order = (void *)(t->nodes + most_nodes(n_keys));
+    t->scores = (void *)(t->nodes + most_nodes(n_keys));
+    t->order = (void *)(t->scores + most_nodes(n_keys));
     t->bytes = (uint8_t *)(t->order + n_keys);
     t->n = 0;
 }
@@ -68,8 +69,9 @@ static void sift_down(const loam__key *keys, sortable *s, size_t i, size_t n)
 }
 
 /* Heapsort: it needs no memory, and no order of the keys makes it slow. */
-static void sort(loam__trie *t, const loam__key *keys)
+static void sort(loam__trie *t)
 {
+    const loam__key *keys = t->keys;
     sortable *s = (void *)t->nodes;
     for (uint32_t i = 0; i < t->n; i++)
         s[i] = (sortable){start_of(keys[t->order[i]]), t->order[i]};
@@ -83,23 +85,19 @@ static void sort(loam__trie *t, const loam__key *keys)
     }
 }
 
-/* ---- the nodes, breadth first: one that waits for its turn holds which keys are its own ---- */
+/* ---- the nodes: one that waits for its turn holds which keys are its own ---- */
 
-typedef struct range {
-    uint32_t low, high, depth; /* order[low, high) agree in their first depth bytes */
-} range;
-
-static void push(loam__trie *t, range r, uint8_t byte)
+/* order[low, high) agree in their first depth bytes; byte comes next. */
+static void push(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth, uint8_t byte)
 {
     t->bytes[t->n] = byte;
-    t->nodes[t->n++] =
-        (loam__trie_node){.n_label = r.depth, .children = r.low, .n_children = r.high};
+    t->nodes[t->n++] = (loam__trie_node){.id = high, .children = low, .n_label = (uint16_t)depth};
 }
 
 /* The first of order[low, high) whose byte at depth is above that of the first. */
-static uint32_t group_end(const loam__trie *t, const loam__key *keys, uint32_t low, uint32_t high,
-                          uint32_t depth)
+static uint32_t group_end(const loam__trie *t, uint32_t low, uint32_t high, uint32_t depth)
 {
+    const loam__key *keys = t->keys;
     uint8_t c = (uint8_t)keys[t->order[low]].p[depth];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -109,21 +107,50 @@ static uint32_t group_end(const loam__trie *t, const loam__key *keys, uint32_t l
     return low;
 }
 
-static void expand(loam__trie *t, const loam__key *keys, loam__trie_node *node)
+/* Give keys[low, high) to nodes by their bytes at depth; how many these are. */
+static uint32_t push_groups(loam__trie *t, uint32_t low, uint32_t high, uint32_t depth)
 {
-    range r = {node->children, node->n_children, node->n_label};
-    loam__key first = keys[t->order[r.low]], last = keys[t->order[r.high - 1]];
-    uint32_t end = r.depth;
+    uint32_t n = t->n;
+    while (low < high) {
+        uint32_t next = group_end(t, low, high, depth);
+        push(t, low, next, depth, (uint8_t)t->keys[t->order[low]].p[depth]);
+        low = next;
+    }
+    return t->n - n;
+}
+
+static void expand(loam__trie *t, loam__trie_node *node)
+{
+    const loam__key *keys = t->keys;
+    uint32_t low = node->children, high = node->id, depth = node->n_label, end = depth;
+    loam__key first = keys[t->order[low]], last = keys[t->order[high - 1]];
     while (end < first.n && end < last.n && first.p[end] == last.p[end])
         end++;
-    *node = (loam__trie_node){first.p + r.depth, end - r.depth, LOAM__NO_ID, t->n, 0};
-    while (r.low < r.high && keys[t->order[r.low]].n == end)
-        node->id = t->order[r.low++];
-    while (r.low < r.high) {
-        uint32_t next = group_end(t, keys, r.low, r.high, end);
-        push(t, (range){r.low, next, end}, (uint8_t)keys[t->order[r.low]].p[end]);
-        node->n_children++;
-        r.low = next;
+    *node = (loam__trie_node){.n_label = (uint16_t)(end - depth), .id = LOAM__NO_ID};
+    if (node->n_label <= LOAM__TRIE_NEAR) memcpy(node->label.near, first.p + depth, node->n_label);
+    else node->label.far = t->order[low];
+    while (low < high && keys[t->order[low]].n == end)
+        node->id = t->order[low++];
+    node->children = t->n;
+    node->n_children = (uint16_t)push_groups(t, low, high, end);
+}
+
+/* Depth first, so that what is below a node lies near it. */
+static void expand_all(loam__trie *t)
+{
+    struct {
+        uint32_t next, end;
+    } waits[LOAM__TRIE_KEY_MAX + 1] = {{0, t->n}}; /* children of one node at each level */
+    for (size_t level = 1; level > 0;) {
+        if (waits[level - 1].next == waits[level - 1].end) {
+            level--;
+            continue;
+        }
+        loam__trie_node *node = &t->nodes[waits[level - 1].next++];
+        expand(t, node);
+        if (node->n_children == 0) continue;
+        waits[level].next = node->children;
+        waits[level++].end = node->children + node->n_children;
     }
 }
 
@@ -134,38 +161,18 @@ void loam__trie_build(loam__trie *t, const loam__key *keys)
         if (keys[t->order[i]].n > 0 && keys[t->order[i]].n <= LOAM__TRIE_KEY_MAX)
             t->order[n++] = t->order[i];
     t->n = n;
-    sort(t, keys);
+    t->keys = keys;
+    sort(t);
     t->n = 0;
-    if (n > 0) push(t, (range){0, n, 0}, 0);
+    for (uint32_t c = 0; c < 256; c++)
+        t->first[c] = LOAM__NO_ID;
+    push_groups(t, 0, n, 0);
     for (uint32_t i = 0; i < t->n; i++)
-        expand(t, keys, &t->nodes[i]);
+        t->first[t->bytes[i]] = i;
+    expand_all(t);
 }
 
 /* ---- looking up ---- */
-
-static uint32_t child_of(const loam__trie *t, const loam__trie_node *node, char c)
-{
-    const uint8_t *first = t->bytes + node->children;
-    const uint8_t *found = node->n_children ? memchr(first, (uint8_t)c, node->n_children) : NULL;
-    return found ? node->children + (uint32_t)(found - first) : LOAM__NO_ID;
-}
-
-uint32_t loam__trie_next(loam__trie_walk *w)
-{
-    while (w->node != LOAM__NO_ID) {
-        const loam__trie_node *node = &w->trie->nodes[w->node];
-        w->node = LOAM__NO_ID;
-        if (node->n_label > w->n - w->at) break;
-        uint32_t same = 0;
-        while (same < node->n_label && node->label[same] == w->text[w->at + same])
-            same++;
-        if (same < node->n_label) break;
-        w->at += same;
-        if (w->at < w->n) w->node = child_of(w->trie, node, w->text[w->at]);
-        if (node->id != LOAM__NO_ID) return node->id;
-    }
-    return LOAM__NO_ID;
-}
 
 uint32_t loam__trie_longest(const loam__trie *t, const char *text, size_t n, size_t *n_key)
 {

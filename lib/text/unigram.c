@@ -1,9 +1,10 @@
 /* SentencePiece's Unigram (Kudo 2018): text is normalized by the file's map, spaces become U+2581,
  * and of all ways to cut it into tokens the one with the highest sum of scores is taken. */
-#include <math.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "charsmap.h"
+#include "lattice.h"
 #include "lib/base/utf8.h"
 #include "spelling.h"
 
@@ -13,19 +14,20 @@
 /* Scores beyond this are taken for it, so that every sum is a number. */
 #define SCORE_MAX 1e30f
 
+#define PLAIN_END 0x10000u
+
 typedef struct unigram {
     size_t scores_entry;
     int64_t map_entry; /* -1: there is none */
     size_t n_map;
     loam__trie trie;
     loam__charsmap map;
-    float *scores;
     double unknown_score;
     uint32_t bytes[256]; /* the token that stands for a byte, or LOAM__NO_ID */
     bool all_bytes;      /* every byte has one, and unknown characters become these */
     bool merge_spaces;   /* runs of spaces are one, and there are none around the text */
     bool before_space[256];
-    bool mapped[256]; /* whether the map replaces something that starts with this byte */
+    uint8_t *plain; /* of each character below PLAIN_END, when it stays as it is */
 } unigram;
 
 /* ---- loading ---- */
@@ -49,39 +51,62 @@ static loam_status find_map(loam__base *b, loam__vocab *v)
     return LOAM_OK;
 }
 
-/* The tree, then the scores, then the map. */
+/* The tree, then what is plain, then the map. */
 static loam_status open_unigram(loam__base *b, loam__vocab *v, size_t *table_bytes)
 {
     unigram *k = v->state;
-    size_t n_scores;
     loam_status st = loam__find_scores(b, v, &k->scores_entry);
     if (st == LOAM_OK) st = find_map(b, v);
     if (st != LOAM_OK) return st;
     loam__read_flag(v, "tokenizer.ggml.remove_extra_whitespaces", &k->merge_spaces);
-    if (loam__trie_bytes(v->n, table_bytes) && loam__mul_size(v->n, sizeof *k->scores, &n_scores) &&
-        loam__add_size(*table_bytes, LOAM__ALIGN + n_scores, table_bytes) &&
-        loam__add_size(*table_bytes, k->n_map, table_bytes))
-        return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the tables of %lu tokens do not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, PLAIN_END + k->n_map, table_bytes);
+}
+
+static float score_of(const loam__vocab *v, uint32_t id)
+{
+    const unigram *k = v->state;
+    float score = 0;
+    loam__gguf_f32s(v->gguf, k->scores_entry, id, 1, &score);
+    if (!(score > -SCORE_MAX)) return -SCORE_MAX;
+    return score > SCORE_MAX ? SCORE_MAX : score;
 }
 
 static void read_scores(loam__vocab *v)
 {
     unigram *k = v->state;
     float least = 0;
-    for (uint32_t i = 0, m; i < v->n; i += m) {
-        m = v->n - i < 256 ? v->n - i : 256;
-        loam__gguf_f32s(v->gguf, k->scores_entry, i, m, k->scores + i);
-        for (uint32_t j = i; j < i + m; j++) {
-            float *score = &k->scores[j];
-            if (!(*score > -SCORE_MAX)) *score = -SCORE_MAX;
-            if (*score > SCORE_MAX) *score = SCORE_MAX;
-            if (v->tokens[j].type == LOAM__TOKEN_NORMAL && *score < least) least = *score;
-            if (v->tokens[j].type == LOAM__TOKEN_USER) *score = 0; /* likelier than any other */
-        }
+    for (uint32_t i = 0; i < v->n; i++) {
+        float score = v->tokens[i].type == LOAM__TOKEN_NORMAL ? score_of(v, i) : 0;
+        if (score < least) least = score;
     }
     k->unknown_score = least - UNKNOWN_PENALTY;
+    for (uint32_t i = 0; i < k->trie.n; i++) {
+        uint32_t id = k->trie.nodes[i].id;
+        if (id == LOAM__NO_ID) continue;
+        bool user = v->tokens[id].type == LOAM__TOKEN_USER; /* likelier than any other */
+        k->trie.scores[i] = user ? 0 : score_of(v, id);
+    }
+}
+
+/* When a character stays as it is. */
+enum {
+    NEVER,        /* the map replaces it; or it is a space */
+    BEFORE_ASCII, /* and at the end of the text: it may be replaced with what comes behind it */
+    ALWAYS
+};
+
+static uint8_t plain_of(const loam__charsmap *map, int32_t c)
+{
+    char p[5];
+    const char *text;
+    size_t n_text, n = (size_t)utf8proc_encode_char(c, (uint8_t *)p);
+    if (c == ' ' || loam__charsmap_find(map, p, n, &text, &n_text) > 0) return NEVER;
+    if (!loam__charsmap_starts(map, p, n)) return ALWAYS;
+    for (int next = 0; next < 0x80; next++) {
+        p[n] = (char)next;
+        if (loam__charsmap_starts(map, p, n + 1)) return NEVER;
+    }
+    return BEFORE_ASCII;
 }
 
 static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
@@ -99,8 +124,8 @@ static loam_status read_map(loam__base *b, loam__vocab *v, uint8_t *map)
                           "'tokenizer.ggml.precompiled_charsmap' of %zu bytes is no normalizer "
                           "map; convert the model again",
                           k->n_map);
-    for (uint32_t c = 0; c < 256; c++)
-        k->mapped[c] = loam__charsmap_starts(&k->map, (uint8_t)c);
+    for (uint32_t c = 0; c < PLAIN_END; c++)
+        k->plain[c] = plain_of(&k->map, (int32_t)c);
     return LOAM_OK;
 }
 
@@ -109,187 +134,125 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     unigram *k = v->state;
     size_t n_trie;
     loam__trie_bytes(v->n, &n_trie);
-    k->scores = (void *)((char *)table + loam__align_up(n_trie));
-    read_scores(v);
-    loam__decode_spellings(v, k->bytes);
+    loam__decode_spellings(v, k->bytes, true);
     k->all_bytes = true;
     for (uint32_t c = 0; c < 256; c++)
         k->all_bytes &= k->bytes[c] != LOAM__NO_ID;
-    for (uint32_t i = 0; i < v->n; i++) /* a byte's token is not found by its spelling */
-        if (v->tokens[i].type == LOAM__TOKEN_BYTE)
-            v->tokens[i].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     loam__plant_keys(v, &k->trie, table);
+    read_scores(v);
     loam__find_spaces(v, k->before_space);
-    return read_map(b, v, (uint8_t *)(k->scores + v->n));
+    k->plain = (uint8_t *)table + n_trie;
+    return read_map(b, v, k->plain + PLAIN_END);
 }
 
 /* ---- normalizing ---- */
 
 typedef struct normalizer {
     loam__encoder *e;
-    size_t n;    /* bytes in e->word */
-    bool inside; /* a word */
-    bool prefix; /* a space is yet to be put in front of the text */
+    const char *text;
+    size_t n_text, at; /* of the text, and how much of it is done */
+    size_t n;          /* bytes in e->word */
+    bool inside;       /* a word */
+    bool prefix;       /* a space is yet to be put in front of the text */
 } normalizer;
 
-static bool put(normalizer *z, const char *p, size_t n)
+/* Part of a word. */
+static bool put_inside(normalizer *z, const char *p, size_t n)
 {
-    char *word = loam__scratch_need(&z->e->word, z->e->base, z->n + n, 1);
-    if (!word) return false;
-    memcpy(word + z->n, p, n);
-    z->n += n;
-    return true;
+    const unigram *k = z->e->v->state;
+    bool starts = !z->inside && (z->prefix || k->merge_spaces);
+    if (starts && !loam__append(z->e, &z->n, LOAM__SPACE, LOAM__SPACE_BYTES)) return false;
+    z->inside = true;
+    z->prefix = false;
+    return loam__append(z->e, &z->n, p, n);
+}
+
+static bool put_space(normalizer *z)
+{
+    const unigram *k = z->e->v->state;
+    z->inside = false;
+    return k->merge_spaces || loam__append(z->e, &z->n, LOAM__SPACE, LOAM__SPACE_BYTES);
 }
 
 static bool put_normal(normalizer *z, const char *p, size_t n)
 {
-    const unigram *k = z->e->v->state;
     bool good = true;
-    for (size_t i = 0; good && i < n;) {
-        size_t m = 0;
-        if (p[i] == ' ') {
-            z->inside = false;
-            if (!k->merge_spaces) good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
-            i++;
-            continue;
-        }
-        if (!z->inside && (z->prefix || k->merge_spaces))
-            good = put(z, LOAM__SPACE, LOAM__SPACE_BYTES);
-        z->inside = true;
-        z->prefix = false;
-        while (i + m < n && p[i + m] != ' ')
+    for (size_t i = 0, m; good && i < n; i += m) {
+        for (m = 0; i + m < n && p[i + m] != ' ';)
             m++;
-        good = good && put(z, p + i, m);
-        i += m;
+        if (m > 0) good = put_inside(z, p + i, m);
+        else good = put_space(z);
+        m += m == 0;
     }
     return good;
 }
 
-/* The text in e->word, *n_word bytes of UTF-8. */
-static loam_status normalize(loam__encoder *e, const char *text, size_t n, size_t *n_word)
+/* What stands for the text at p: its length, and of how many bytes. */
+static size_t replacement(const unigram *k, const char **p, size_t n, size_t *taken)
 {
-    const unigram *k = e->v->state;
-    normalizer z = {.e = e, .prefix = e->v->space_prefix};
+    size_t n_p = 0;
+    loam__utf8_state state;
+    *taken = loam__charsmap_find(&k->map, *p, n, p, &n_p);
+    if (*taken > 0) return n_p;
+    *taken = loam__utf8_scan(*p, n, &state);
+    if (state == LOAM__UTF8_WHOLE) return *taken;
+    *taken = 1;
+    *p = "\xEF\xBF\xBD";
+    return 3;
+}
+
+/* Bytes of the character at p if it stays as it is, else 0. */
+static size_t plain_at(const unigram *k, const char *p, size_t n)
+{
+    const uint8_t *s = (const uint8_t *)p;
+    loam__utf8_state state = LOAM__UTF8_WHOLE;
+    size_t length = s[0] < 0x80 ? 1 : loam__utf8_scan(p, n, &state);
+    if (state != LOAM__UTF8_WHOLE || length > 3) return 0; /* PLAIN_END is where four bytes start */
+    uint32_t c = s[0];
+    if (length == 2) c = (c & 0x1Fu) << 6 | (s[1] & 0x3Fu);
+    if (length == 3) c = (c & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    bool stays = k->plain[c] >= (length == n || s[length] < 0x80 ? BEFORE_ASCII : ALWAYS);
+    return stays ? length : 0;
+}
+
+/* More of the text in e->word, in UTF-8, until there are enough bytes. */
+static bool normalize(normalizer *z, size_t enough)
+{
+    const unigram *k = z->e->v->state;
     bool good = true;
-    for (size_t at = 0; good && at < n;) {
-        const char *p = text + at;
-        loam__utf8_state state;
-        size_t n_p = 0, taken = 0;
-        while (at + taken < n && (uint8_t)p[taken] < 0x80 && !k->mapped[(uint8_t)p[taken]])
-            taken++;
+    while (good && z->at < z->n_text && z->n < enough) {
+        const char *p = z->text + z->at;
+        size_t left = z->n_text - z->at, most = left < enough ? left : enough;
+        size_t taken = 0, length;
+        while (taken < most && (length = plain_at(k, p + taken, left - taken)) > 0)
+            taken += length;
         if (taken > 0) {
-            n_p = taken;
-        } else if (k->mapped[(uint8_t)*p]) {
-            taken = loam__charsmap_find(&k->map, text + at, n - at, &p, &n_p);
+            good = put_inside(z, p, taken);
+        } else {
+            size_t n_p = replacement(k, &p, left, &taken);
+            good = put_normal(z, p, n_p);
         }
-        if (taken == 0) {
-            taken = n_p = loam__utf8_scan(p, n - at, &state);
-            if (state != LOAM__UTF8_WHOLE) {
-                p = "\xEF\xBF\xBD";
-                n_p = 3;
-                taken = 1;
-            }
-        }
-        good = put_normal(&z, p, n_p);
-        at += taken;
+        z->at += taken;
     }
-    *n_word = z.n;
-    return good ? LOAM_OK : LOAM_ERR_NOMEM;
+    return good;
 }
 
-/* ---- the best way to cut (Viterbi 1967) ---- */
+/* ---- cutting ---- */
 
-/* The best way to get to a place: the last token and its length. */
-typedef struct step {
-    double score; /* of all tokens up to here */
-    uint32_t id;  /* LOAM__NO_ID: an unknown character */
-    uint32_t length;
-} step;
-
-typedef struct lattice {
-    loam__encoder *e;
-    step *steps; /* steps[i]: to the byte i behind where this stretch starts */
-    size_t n;
-    bool unknown; /* the token before was one; neighbours are one token */
-} lattice;
-
-/* Where nothing before reaches beyond a place, all ways lead through it: up to there the best one
- * is known. Long enough to be worth it, short enough for the cache. */
-#define STRETCH 48
-
-static bool offer(lattice *l, size_t to, double score, uint32_t id, uint32_t length)
-{
-    if (to >= l->n) {
-        l->steps = loam__scratch_need(&l->e->parts, l->e->base, to + 1, sizeof *l->steps);
-        if (!l->steps) return false;
-        for (; l->n <= to; l->n++)
-            l->steps[l->n] = (step){.score = -HUGE_VAL};
-    }
-    if (score > l->steps[to].score) l->steps[to] = (step){score, id, length};
-    return true;
-}
-
-static void emit_unknown(lattice *l, const char *p, uint32_t n)
+static void emit(loam__lattice *l, uint32_t id, const char *p, size_t n)
 {
     const loam__vocab *v = l->e->v;
     const unigram *k = v->state;
-    for (uint32_t i = 0; k->all_bytes && i < n; i++)
+    bool before = l->was_unknown;
+    l->was_unknown = id == LOAM__NO_ID;
+    if (!l->was_unknown) {
+        loam__emit(l->e, id);
+        return;
+    }
+    for (size_t i = 0; k->all_bytes && i < n; i++)
         loam__emit(l->e, k->bytes[(uint8_t)p[i]]);
-    if (!k->all_bytes && !l->unknown && v->unknown >= 0) loam__emit(l->e, (uint32_t)v->unknown);
-}
-
-/* Give the tokens of the stretch at text and start the next one where it ends. */
-static void settle(lattice *l, const char *text)
-{
-    size_t end = l->n - 1, at = end;
-    step last = l->steps[end], back = last;
-    while (at > 0) { /* each place gets the step that leaves it */
-        step here = back;
-        at -= here.length;
-        back = l->steps[at];
-        l->steps[at] = here;
-    }
-    for (uint32_t length; at < end; at += length) {
-        length = l->steps[at].length;
-        bool unknown = l->steps[at].id == LOAM__NO_ID;
-        if (unknown) emit_unknown(l, text + at, length);
-        else loam__emit(l->e, l->steps[at].id);
-        l->unknown = unknown;
-    }
-    l->steps[0] = last;
-    l->n = 1;
-}
-
-/* The tokens at text, which a character of n bytes starts, in the lattice. */
-static bool offer_all(lattice *l, size_t from, const char *text, size_t n_text, size_t n)
-{
-    const unigram *k = l->e->v->state;
-    loam__trie_walk walk = loam__trie_start(&k->trie, text, n_text);
-    double score = l->steps[from].score;
-    bool single = false;
-    for (uint32_t id; (id = loam__trie_next(&walk)) != LOAM__NO_ID;) {
-        single |= walk.at == n;
-        if (!offer(l, from + walk.at, score + k->scores[id], id, (uint32_t)walk.at)) return false;
-    }
-    return single || offer(l, from + n, score + k->unknown_score, LOAM__NO_ID, (uint32_t)n);
-}
-
-/* Cut a word the best way. */
-static loam_status cut(lattice *l, const char *word, size_t n)
-{
-    size_t start = 0;
-    l->n = 0;
-    if (!offer(l, 0, 0, LOAM__NO_ID, 0)) return LOAM_ERR_NOMEM;
-    for (size_t at = 0; at < n;) {
-        loam__utf8_state state;
-        size_t n_char = loam__utf8_scan(word + at, n - at, &state);
-        if (!offer_all(l, at - start, word + at, n - at, n_char)) return LOAM_ERR_NOMEM;
-        at += n_char;
-        if (l->n - 1 != at - start || (l->n <= STRETCH && at < n)) continue;
-        settle(l, word + start);
-        start = at;
-    }
-    return LOAM_OK;
+    /* neighbours are one token */
+    if (!k->all_bytes && !before && v->unknown >= 0) loam__emit(l->e, (uint32_t)v->unknown);
 }
 
 static size_t word_end(const unigram *k, const char *p, size_t n)
@@ -300,22 +263,51 @@ static size_t word_end(const unigram *k, const char *p, size_t n)
     return i;
 }
 
+static loam_status encode_word(loam__lattice *l, loam__word *w)
+{
+    if (l->was_unknown) w->slot = NULL; /* its first token may belong to the word before */
+    if (w->n == 0 || loam__recall(l->e, w)) return LOAM_OK;
+    loam_status st = loam__lattice_cut(l, w->p, w->n);
+    if (l->was_unknown) loam__forget(l->e); /* as may its last one to the next */
+    loam__keep(l->e);
+    return st;
+}
+
+/* The words of e->word, of which the last one may go on; *n_done: what they have taken. */
+static loam_status encode_words(loam__lattice *l, size_t n, bool goes_on, size_t *n_done)
+{
+    const unigram *k = l->e->v->state;
+    const char *words = l->e->word.p;
+    loam__word waits = {0};
+    loam_status st = LOAM_OK;
+    size_t at = 0;
+    for (size_t m; st == LOAM_OK && at < n; at += m) {
+        m = word_end(k, words + at, n - at);
+        if (goes_on && at + m == n) break;
+        loam__word next = loam__word_at(l->e, words + at, m);
+        st = encode_word(l, &waits);
+        waits = next;
+    }
+    *n_done = at;
+    return st == LOAM_OK ? encode_word(l, &waits) : st;
+}
+
+/* Normalized text to cut at once: it stays in the cache. */
+#define BATCH 32768u
+
 static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
 {
-    lattice l = {.e = e};
-    size_t n_words;
+    const unigram *k = e->v->state;
+    loam__lattice l = {.e = e, .trie = &k->trie, .emit = emit, .unknown = k->unknown_score};
+    normalizer z = {.e = e, .text = text, .n_text = n, .prefix = e->v->space_prefix};
+    loam_status st = LOAM_OK;
     (void)fresh;
-    loam_status st = normalize(e, text, n, &n_words);
-    const char *words = e->word.p;
-    for (size_t at = 0, m; st == LOAM_OK && at < n_words; at += m) {
-        uint64_t key[3];
-        m = word_end(e->v->state, words + at, n_words - at);
-        loam__memo_slot *slot = loam__memo_find(&e->memo, words + at, m, key);
-        if (l.unknown) slot = NULL; /* its first token may belong to the word before */
-        if (loam__recall(e, slot, key)) continue;
-        st = cut(&l, words + at, m);
-        if (l.unknown) loam__forget(e); /* as may its last one to the next */
-        loam__keep(e);
+    while (st == LOAM_OK && z.at < n) {
+        size_t n_done;
+        if (!normalize(&z, 2 * z.n + BATCH)) return LOAM_ERR_NOMEM; /* a long word is seen seldom */
+        st = encode_words(&l, z.n, z.at < n, &n_done);
+        z.n -= n_done;
+        memmove(e->word.p, (char *)e->word.p + n_done, z.n);
     }
     return st;
 }

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static const loam__kind *const kinds[] = {&loam__kind_spm,       &loam__kind_bpe,
-                                          &loam__kind_gemma4,    &loam__kind_unigram,
-                                          &loam__kind_wordpiece, &loam__kind_rwkv};
+static const loam__kind *const kinds[] = {
+    &loam__kind_spm,       &loam__kind_bpe,  &loam__kind_gemma4, &loam__kind_unigram,
+    &loam__kind_wordpiece, &loam__kind_rwkv, &loam__kind_plamo2, &loam__kind_whitespace};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -36,9 +36,8 @@ static loam_status pick_kind(loam__base *b, loam__vocab *v)
     return loam__fail(
         b, LOAM_ERR_TOKENIZER,
         "the vocabulary is of kind '%.*s', and this version reads 'llama' (SentencePiece "
-        "BPE), 'gpt2' (byte-level BPE), 'gemma4' (BPE over characters), 't5' (Unigram), 'bert' "
-        "(WordPiece) and 'rwkv'; use another "
-        "model or a newer loam",
+        "BPE), 'gpt2' (byte-level BPE), 'gemma4' and 'whitespace' (BPE over characters), 't5' "
+        "(Unigram), 'bert' (WordPiece), 'rwkv' and 'plamo2'; use another model or a newer loam",
         n < 32 ? (int)n : 32, model);
 }
 
@@ -299,6 +298,13 @@ loam_status loam__map_keys(loam__base *b, loam__vocab *v)
         if (replaced != LOAM__NO_ID) v->tokens[replaced].flags &= (uint8_t)~LOAM__TOKEN_MERGED;
     }
     return LOAM_OK;
+}
+
+loam_status loam__trie_room(loam__base *b, const loam__vocab *v, size_t extra, size_t *n_bytes)
+{
+    if (loam__trie_bytes(v->n, n_bytes) && loam__add_size(*n_bytes, extra, n_bytes)) return LOAM_OK;
+    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
+                      (unsigned long)v->n);
 }
 
 void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory)

@@ -65,7 +65,7 @@ typedef struct loam__kind {
 } loam__kind;
 
 extern const loam__kind loam__kind_bpe, loam__kind_gemma4, loam__kind_spm, loam__kind_unigram,
-    loam__kind_wordpiece, loam__kind_rwkv;
+    loam__kind_wordpiece, loam__kind_rwkv, loam__kind_plamo2, loam__kind_whitespace;
 
 /* Where the tables lie in their one block: what is reported and what is allocated. */
 typedef struct loam__vocab_layout {
@@ -111,6 +111,16 @@ typedef struct loam__encoder {
     _Alignas(16) loam__part parts_few[LOAM__FEW_PARTS];
 } loam__encoder;
 
+/* Add n bytes to the *n_word in e->word. False: no memory. */
+static inline bool loam__append(loam__encoder *e, size_t *n_word, const char *p, size_t n)
+{
+    char *word = loam__scratch_need(&e->word, e->base, *n_word + n, 1);
+    if (!word) return false;
+    memcpy(word + *n_word, p, n);
+    *n_word += n;
+    return true;
+}
+
 static inline void loam__emit(loam__encoder *e, uint32_t id)
 {
     if (e->n_tokens < e->capacity) e->tokens[e->n_tokens] = (loam_token)id;
@@ -120,19 +130,43 @@ static inline void loam__emit(loam__encoder *e, uint32_t id)
     e->writing->n_ids++;
 }
 
-/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). slot and
- * key: of loam__memo_find(). */
-static inline bool loam__recall(loam__encoder *e, loam__memo_slot *slot, const uint64_t key[3])
+/* Take back the tokens from n_tokens on, which are no more than those of the word being kept. */
+static inline void loam__retract(loam__encoder *e, size_t n_tokens)
 {
-    if (!slot) return false;
-    if (loam__memo_has(slot, key)) {
-        for (uint32_t i = 0; i < slot->n_ids; i++)
-            loam__emit(e, slot->ids[i]);
+    if (e->writing) e->writing->n_ids -= (uint32_t)(e->n_tokens - n_tokens);
+    e->n_tokens = n_tokens;
+}
+
+/* A word, and where the memo keeps it. */
+typedef struct loam__word {
+    const char *p;
+    size_t n; /* 0: none */
+    loam__memo_slot *slot;
+    uint64_t key[3];
+} loam__word;
+
+/* The word at p. Its place in the memo is on its way from then on: who has many words finds one
+ * ahead. */
+static inline loam__word loam__word_at(const loam__encoder *e, const char *p, size_t n)
+{
+    loam__word w = {.p = p, .n = n};
+    w.slot = loam__memo_find(&e->memo, p, n, w.key);
+    if (w.slot) LOAM__PREFETCH(w.slot);
+    return w;
+}
+
+/* Emit the tokens of a word that came before. False: cut it, and then call loam__keep(). */
+static inline bool loam__recall(loam__encoder *e, const loam__word *w)
+{
+    if (!w->slot) return false;
+    if (loam__memo_has(w->slot, w->key)) {
+        for (uint32_t i = 0; i < w->slot->n_ids; i++)
+            loam__emit(e, w->slot->ids[i]);
         return true;
     }
-    memcpy(slot->key, key, sizeof slot->key);
-    slot->n_ids = 0;
-    e->writing = slot;
+    memcpy(w->slot->key, w->key, sizeof w->key);
+    w->slot->n_ids = 0;
+    e->writing = w->slot;
     return false;
 }
 
@@ -155,6 +189,8 @@ int64_t loam__single(const loam__gguf *g, const char *key);
 void loam__read_flag(const loam__vocab *v, const char *key, bool *flag);
 /* The entry of the tokens' scores, which are numbers. */
 loam_status loam__find_scores(loam__base *b, const loam__vocab *v, size_t *entry);
+/* The bytes of a tree for all keys and of extra ones behind it. */
+loam_status loam__trie_room(loam__base *b, const loam__vocab *v, size_t extra, size_t *n_bytes);
 /* Give the keys with LOAM__TOKEN_MERGED to a tree in memory for all of them. */
 void loam__plant_keys(const loam__vocab *v, loam__trie *trie, void *memory);
 /* Enter every key with LOAM__TOKEN_MERGED into the map. */

@@ -11,9 +11,18 @@
 /* Longer words, in characters, are unknown ones. */
 #define WORD_MAX 100u
 
+/* What a byte does to the stretches of text that are kept in the memo. */
+enum {
+    INSIDE, /* it is part of one */
+    SPACE,  /* it parts them and is nothing else */
+    ALONE,  /* it is one */
+    HAN     /* the character that it starts is one: those from U+5000 to U+9FFF are words */
+};
+
 typedef struct wordpiece {
     loam__trie trie;
     bool lower, strip; /* text in lower case, accents go */
+    uint8_t kinds[256];
 } wordpiece;
 
 /* ---- loading ---- */
@@ -25,9 +34,45 @@ static loam_status open_wordpiece(loam__base *b, loam__vocab *v, size_t *table_b
     loam__read_flag(v, "tokenizer.ggml.normalizer.lowercase", &k->lower);
     k->strip = k->lower;
     loam__read_flag(v, "tokenizer.ggml.normalizer.strip_accents", &k->strip);
-    if (loam__trie_bytes(v->n, table_bytes)) return LOAM_OK;
-    return loam__fail(b, LOAM_ERR_LIMIT, "the table of %lu tokens does not fit into any memory",
-                      (unsigned long)v->n);
+    return loam__trie_room(b, v, 0, table_bytes);
+}
+
+/* ---- characters ---- */
+
+/* Of a character that is no white space. */
+static utf8proc_category_t category_of(int32_t c)
+{
+    if (c >= 0x80) return utf8proc_category(c);
+    if (c < 0x20 || c == 0x7F) return UTF8PROC_CATEGORY_CC;
+    bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (letter || (c >= '0' && c <= '9')) return UTF8PROC_CATEGORY_LO;
+    return UTF8PROC_CATEGORY_PO; /* all of ASCII's symbols */
+}
+
+/* Control characters, private ones, and what stands for one that was lost. */
+static bool is_dropped(int32_t c, utf8proc_category_t category)
+{
+    return c == 0xFFFD || category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+           category == UTF8PROC_CATEGORY_CO;
+}
+
+/* Characters that are words of their own: punctuation and Han. */
+static bool stands_alone(int32_t c, utf8proc_category_t category)
+{
+    static const int32_t han[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},
+                                     {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F},
+                                     {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
+    if (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) return true;
+    for (size_t i = 0; c >= han[0][0] && i < sizeof han / sizeof *han; i++)
+        if (c >= han[i][0] && c <= han[i][1]) return true;
+    return false;
+}
+
+static uint8_t kind_of(int32_t byte)
+{
+    if (byte >= 0x80) return byte >= 0xE5 && byte <= 0xE9 ? HAN : INSIDE;
+    if (loam__is_white(byte)) return SPACE;
+    return stands_alone(byte, category_of(byte)) ? ALONE : INSIDE;
 }
 
 static loam_status fill(loam__base *b, loam__vocab *v, void *table)
@@ -35,43 +80,11 @@ static loam_status fill(loam__base *b, loam__vocab *v, void *table)
     wordpiece *k = v->state;
     uint32_t bytes[256]; /* there is no byte fallback */
     (void)b;
-    loam__decode_spellings(v, bytes);
+    loam__decode_spellings(v, bytes, true);
     loam__plant_keys(v, &k->trie, table);
+    for (int32_t c = 0; c < 256; c++)
+        k->kinds[c] = kind_of(c);
     return LOAM_OK;
-}
-
-/* ---- characters ---- */
-
-static bool is_space(int32_t c)
-{
-    if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
-    utf8proc_category_t category = utf8proc_category(c);
-    return c == 0x85 || category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
-           category == UTF8PROC_CATEGORY_ZP;
-}
-
-/* Control characters, private ones, and what stands for one that was lost. */
-static bool is_dropped(int32_t c)
-{
-    if (c < 0x80) return c < 0x20 || c == 0x7F;
-    utf8proc_category_t category = utf8proc_category(c);
-    return c == 0xFFFD || category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
-           category == UTF8PROC_CATEGORY_CO;
-}
-
-/* Characters that are words of their own: punctuation, all of ASCII's symbols, and Han. */
-static bool stands_alone(int32_t c)
-{
-    static const int32_t han[][2] = {{0x3400, 0x4DBF},   {0x4E00, 0x9FFF},   {0xF900, 0xFAFF},
-                                     {0x20000, 0x2A6DF}, {0x2A700, 0x2B73F}, {0x2B740, 0x2B81F},
-                                     {0x2B920, 0x2CEAF}, {0x2F800, 0x2FA1F}};
-    if (c < 0x80)
-        return !((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'));
-    utf8proc_category_t category = utf8proc_category(c);
-    if (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO) return true;
-    for (size_t i = 0; i < sizeof han / sizeof *han; i++)
-        if (c >= han[i][0] && c <= han[i][1]) return true;
-    return false;
 }
 
 /* ---- encoding ---- */
@@ -79,91 +92,105 @@ static bool stands_alone(int32_t c)
 typedef struct words {
     loam__encoder *e;
     const wordpiece *kind;
-    size_t n;         /* bytes of the word in e->word */
+    size_t n;         /* bytes of the word */
     uint32_t n_chars; /* of it; of a long one no more are kept than tell so */
+    char word[LOAM__SPACE_BYTES + 4 * (WORD_MAX + 1)];
 } words;
 
 static void end_word(words *w)
 {
-    const loam__encoder *e = w->e;
-    const wordpiece *k = w->kind;
-    const char *word = e->word.p;
+    loam__encoder *e = w->e;
     size_t first = e->n_tokens, n = w->n, n_key = 0;
     bool known = w->n_chars <= WORD_MAX;
-    uint64_t key[3];
-    loam__memo_slot *slot = loam__memo_find(&e->memo, word, n, key);
-    w->n = w->n_chars = 0;
-    if (n == 0 || loam__recall(w->e, slot, key)) return;
+    if (w->n_chars == 0) return;
     for (size_t at = 0; known && at < n; at += n_key) {
-        uint32_t id = loam__trie_longest(&k->trie, word + at, n - at, &n_key);
+        uint32_t id = loam__trie_longest(&w->kind->trie, w->word + at, n - at, &n_key);
         /* what starts a word is no token inside of one, also where the text has U+2581 there */
-        bool starts = id != LOAM__NO_ID && loam__is_space(word + at, n_key);
+        bool starts = id != LOAM__NO_ID && loam__is_space(w->word + at, n_key);
         known =
             id != LOAM__NO_ID && starts == (at == 0) && n_key > (starts ? LOAM__SPACE_BYTES : 0);
-        if (known) loam__emit(w->e, id);
+        if (known) loam__emit(e, id);
     }
     if (!known) {
-        loam__forget(w->e);
-        w->e->n_tokens = first;
-        if (e->v->unknown >= 0) loam__emit(w->e, (uint32_t)e->v->unknown);
+        loam__retract(e, first);
+        if (e->v->unknown >= 0) loam__emit(e, (uint32_t)e->v->unknown);
     }
-    loam__keep(w->e);
-}
-
-static bool add_char(words *w, int32_t c)
-{
-    if (w->n_chars > WORD_MAX) return true;
-    char *word = loam__scratch_need(&w->e->word, w->e->base, LOAM__SPACE_BYTES + w->n + 4, 1);
-    if (!word) return false;
-    if (w->n_chars++ == 0) {
-        memcpy(word, LOAM__SPACE, LOAM__SPACE_BYTES);
-        w->n = LOAM__SPACE_BYTES;
-    }
-    w->n += (size_t)utf8proc_encode_char(c, (uint8_t *)word + w->n);
-    return true;
+    w->n = LOAM__SPACE_BYTES;
+    w->n_chars = 0;
 }
 
 /* One character; a decomposed one if accents go. */
-static bool take(words *w, int32_t c)
+static void take(words *w, int32_t c)
 {
-    if (is_space(c)) {
+    if (loam__is_white(c)) {
         end_word(w);
-        return true;
+        return;
     }
-    if (is_dropped(c)) return true;
-    if (w->kind->strip && c >= 0x80 && utf8proc_category(c) == UTF8PROC_CATEGORY_MN) return true;
+    utf8proc_category_t category = category_of(c);
+    if (is_dropped(c, category)) return;
+    if (w->kind->strip && category == UTF8PROC_CATEGORY_MN) return;
+    bool alone = stands_alone(c, category);
+    if (alone) end_word(w);
     if (w->kind->lower) c = c < 0x80 ? c | (c >= 'A' && c <= 'Z' ? 0x20 : 0) : utf8proc_tolower(c);
-    bool alone = stands_alone(c);
+    if (w->n_chars <= WORD_MAX) {
+        w->n += (size_t)utf8proc_encode_char(c, (uint8_t *)w->word + w->n);
+        w->n_chars++;
+    }
     if (alone) end_word(w);
-    if (!add_char(w, c)) return false;
-    if (alone) end_word(w);
-    return true;
 }
 
 /* No character decomposes into more (Unicode, canonical decompositions). */
 #define DECOMPOSED_MAX 4
 
-static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+/* A stretch of text that other words do not reach into. */
+static void encode_stretch(words *w, const loam__word *stretch)
 {
-    words w = {.e = e, .kind = e->v->state};
-    (void)fresh;
+    const char *text = stretch->p;
+    const size_t n = stretch->n;
+    if (n == 0 || loam__recall(w->e, stretch)) return;
     for (size_t at = 0, step; at < n; at += step) {
-        int32_t c, parts[DECOMPOSED_MAX];
+        int32_t parts[DECOMPOSED_MAX] = {(uint8_t)text[at]};
         int boundclass = 0;
         loam__utf8_state state;
         utf8proc_ssize_t n_parts = 1;
         step = loam__utf8_scan(text + at, n - at, &state);
         if (state != LOAM__UTF8_WHOLE) continue; /* as a character that was lost */
-        c = (uint8_t)text[at];
-        if (step > 1) utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, &c);
-        parts[0] = c;
-        if (w.kind->strip && c >= 0x80)
-            n_parts =
-                utf8proc_decompose_char(c, parts, DECOMPOSED_MAX, UTF8PROC_DECOMPOSE, &boundclass);
+        if (step > 1) utf8proc_iterate((const uint8_t *)text + at, (utf8proc_ssize_t)step, parts);
+        if (step > 1 && w->kind->strip)
+            n_parts = utf8proc_decompose_char(*parts, parts, DECOMPOSED_MAX, UTF8PROC_DECOMPOSE,
+                                              &boundclass);
         for (utf8proc_ssize_t i = 0; i < n_parts && i < DECOMPOSED_MAX; i++)
-            if (!take(&w, parts[i])) return LOAM_ERR_NOMEM;
+            take(w, parts[i]);
     }
-    end_word(&w);
+    end_word(w);
+    loam__keep(w->e);
+}
+
+static size_t stretch_end(const wordpiece *k, const char *p, size_t n)
+{
+    loam__utf8_state state;
+    size_t i = 0;
+    uint8_t kind = k->kinds[(uint8_t)*p];
+    if (kind == HAN) return loam__utf8_scan(p, n, &state);
+    while (i < n && k->kinds[(uint8_t)p[i]] == INSIDE)
+        i++;
+    return i ? i : 1;
+}
+
+static loam_status encode(loam__encoder *e, const char *text, size_t n, bool fresh)
+{
+    words w = {.e = e, .kind = e->v->state, .n = LOAM__SPACE_BYTES, .word = LOAM__SPACE};
+    loam__word waits = {0};
+    (void)fresh;
+    for (size_t at = 0, m; at < n; at += m) {
+        m = 1;
+        if (w.kind->kinds[(uint8_t)text[at]] == SPACE) continue;
+        m = stretch_end(w.kind, text + at, n - at);
+        loam__word next = loam__word_at(e, text + at, m);
+        encode_stretch(&w, &waits);
+        waits = next;
+    }
+    encode_stretch(&w, &waits);
     return LOAM_OK;
 }
 

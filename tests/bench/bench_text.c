@@ -12,10 +12,9 @@ enum { ROUNDS = 5, SMALL = 1000000, LARGE = 10000000 };
 
 static const struct {
     const char *name, *unit;
-} made[] = {{"one word", "abcdefghij"},
-            {"spaces", " "},
-            {"emoji", "\xF0\x9F\x98\x80"},
-            {"digits", "1234567890"}};
+} made[] = {{"one word", "abcdefghij"},    {"one letter", "a"},
+            {"marks", "\xCC\x81"},         {"spaces", " "},
+            {"emoji", "\xF0\x9F\x98\x80"}, {"digits", "1234567890"}};
 
 typedef struct vocabulary {
     loam__base b;

@@ -21,6 +21,8 @@ import unittest
 COMMAND = os.path.abspath(os.environ.get("LOAM_COMMAND", "build/loam"))
 SHARED = pathlib.Path(os.environ.get("LOAM_SHARED", "/nonexistent"))
 MODELS = pathlib.Path(os.environ.get("LOAM_MODELS", "/nonexistent"))
+DATA = pathlib.Path(os.environ.get("LOAM_TEST_DATA", "/nonexistent"))
+MODULES = pathlib.Path(os.environ.get("LOAM_TEST_MODULES", "/nonexistent"))
 VERBS = ["run", "chat", "inspect", "plan", "bench", "tokenize", "render", "logits"]
 DONE, FAILED, USAGE = 0, 1, 2
 TIMEOUT_S = 300
@@ -303,6 +305,51 @@ class Plan(Case):
         self.assertLessEqual(sum(a["bytes"] for a in got["areas"]), got["total_bytes"])
 
 
+class Devices(Case):
+    """Models over devices that are there: those of the module of tests/module/tally.c."""
+
+    def setUp(self):
+        super().setUp()
+        self.need(MODULES / "tally.so")
+        self.model = self.need(DATA / "tiny-llama.gguf")
+        self.args = ["--modules", MODULES, "--ctx", "256"]
+
+    def test_placement__is_the_same_in_plan_and_run(self):
+        def table(text):
+            return [line for line in text.splitlines() if line.startswith("  on ")]
+        for more in [["--on", "tally:0=1@8M", "--on", "cpu@64M"], ["--on", "cpu@64M", "--on", "tally:1=1@8M"],
+                     ["--on", "tally:0=1@8M", "--on", "cpu=0@64M", "--on", "tally:1@8M"],
+                     ["--backend", "auto", "--memory-limit", "64M"], ["--backend", "cpu", "--memory-limit", "64M"]]:
+            planned = table(self.loam("plan", self.model, "--bandwidth", "10", *self.args, *more).text)
+            ran = table(self.loam("run", self.model, "--tokens", "5,6,7", "--predict", "2", *self.args, *more).errors)
+            self.assertEqual(len(planned), max(1, more.count("--on")))
+            self.assertEqual(planned, ran)
+
+    def test_bytes__add_up_to_the_total(self):
+        got = self.json("plan", self.model, "--bandwidth", "10", *self.args, "--on", "tally:0=1@8M", "--on", "cpu@64M")
+        self.assertIs(got["fits"], True)
+        self.assertEqual([(d["name"], d["limit_bytes"], d["layers"]) for d in got["devices"]],
+                         [("tally 0", 8 << 20, 1), ("cpu", 64 << 20, 1)])
+        for i, device in enumerate(got["devices"]):
+            self.assertEqual(sum(a["bytes"] for a in got["areas"] if a["device"] == i), device["bytes"])
+        self.assertEqual(sum(d["bytes"] for d in got["devices"]), got["total_bytes"])
+        for name, total in [("kv", got["kv_bytes"]), ("weights", got["weights_bytes"] - got["weights_mapped_bytes"])]:
+            self.assertEqual(sum(a["bytes"] for a in got["areas"] if a["name"] == name), total)
+        self.assertGreater(sum(a["bytes"] for a in got["areas"] if a["name"] == "staging"), 0)
+        self.assertGreater(got["sequences_fit"], 1)
+
+    def test_changes__name_the_device(self):
+        args = ["plan", self.model, "--bandwidth", "10", *self.args, "--sequences", "64", "--on"]
+        got = self.json(*args, "tally:0=2@3M", "--on", "cpu@4M")
+        self.assertIs(got["fits"], False)
+        changes = {change["kind"]: change for change in got["changes"]}
+        self.assertEqual((changes["layers"]["value"], changes["layers"]["name"], changes["layers"]["device"]), (1, "tally 0", 0))
+        self.assertIn("layers 1 on tally 0", got["error"])
+        self.assertIs(self.json(*args, "tally:0=1@3M", "--on", "cpu@4M")["fits"], True)
+        limit = changes["limit_bytes"]["value"]
+        self.assertIs(self.json(*args, f"tally:0=2@{limit}", "--on", "cpu@4M")["fits"], True)
+
+
 class Tokenize(Case):
     def vocabulary(self, name):
         folder = SHARED / "golden/tokenizer/vocab"
@@ -393,6 +440,26 @@ class Render(Case):
         got = self.lines("render", self.smollm(), rows=[{"messages": [{"role": "user", "content": "Hi"}],
                                                         "add_generation_prompt": True}])
         self.assertTrue(got[0]["text"].endswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"))
+
+    def test_parse__reads_text_back(self):
+        template = self.folder / "calls.jinja"
+        template.write_text("{% for m in messages %}{% if m.tool_calls %}<call>{{ m.tool_calls[0].function|tojson }}</call>"
+                            "{% else %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}"
+                            "{% if add_generation_prompt %}<assistant><think>{% endif %}")
+        call = '<call>{"name": "add", "arguments": {"a": 1}}</call>'
+        rows = [{"text": "Hm</think>Ok " + call}, {"text": "Ok", "add_generation_prompt": False}, {"text": 1}]
+        got = self.lines("render", "--parse", "--template", template, rows=rows, status=FAILED)
+        self.assertEqual(got[0]["message"], {
+            "role": "assistant", "content": "Ok", "reasoning_content": "Hm", "tool_calls": [
+                {"id": "call00000", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]})
+        self.assertEqual(got[1], {"message": {"role": "assistant", "content": "Ok"}})
+        self.assertIn("text", got[2]["error"])
+        row = dict(rows[0], template_source=template.read_text())
+        self.assertEqual(self.lines("render", "--parse", rows=[row]), got[:1])
+
+    def test_parse__takes_the_models_own_template(self):
+        got = self.lines("render", self.smollm(), "--parse", rows=[{"text": "Hi <b>you</b><|im_end|>\n"}])
+        self.assertEqual(got, [{"message": {"role": "assistant", "content": "Hi <b>you</b>"}}])
 
 
 class Logits(Case):

@@ -66,10 +66,13 @@ GEMMA = (["<pad>", "<eos>", "<bos>", "<unk>", "▁", "H", "e", "l", "o", "ll", "
           "1", "<0xF0>", "o▁w"], [3, 3, 3, 2] + [1] * 12 + [6, 1])
 WORLD = (["<s>", "\\x00", "\\n", "a", "el", "l", "lo", "Hello", " world", "\\xe2\\x96", "\\\\", "\\'", "\\x"],
          [3] + [1] * 12)
+PLAMO = (["<|plamo:unk|>", "<|plamo:bos|>", "<|plamo:eos|>", "e", "l", "lo", "hel", " w", "orl", "ell", "\n\n",
+          "x▁", *(f"<0x{c:02X}>" for c in range(256))], [2, 3, 3] + [1] * 9 + [6] * 256)
+PLAMO_SCORES = [0.0, 0, 0, -2, -2, -4, -6, -1.5, -3, -6, -1, -9] + [0.0] * 256
 MERGES = ["e l", "l o", "Ġ w", "H el", "Hel lo", "1 2", "12 3", "' s"]
 SPECIALS = [("<|im_end|>", 3), ("</s>", 1), ("\n\n", 4), ("  ", 4)]
 PRES = ["gpt-2", "llama-bpe", "qwen2", "deepseek-llm", "falcon", "starcoder", "gpt-4o", "kimi-k2", "tekken",
-        "bloom", "superbpe", "unheard-of"]
+        "bloom", "superbpe", "sophia", "mmbert", "longcat", "unheard-of"]
 
 SEEDS = {
     "spm": spm(*SPM),
@@ -100,6 +103,11 @@ SEEDS = {
     "rwkv-bare": container(entries("rwkv", ["\\", "\\x", "\\x4", "\\x41", "\\q"]), [], 0),
     "gemma4": container(entries("gemma4", *GEMMA, merges=(ARRAY, (STRING, [
         "l l", "H e", "ll o", "▁ w", "o ▁w", "\n \n", "1 2"]))), [], 0),
+    "whitespace": container(entries("whitespace", *GEMMA, merges=(ARRAY, (STRING, ["l l", "H e", "ll o"])),
+                                    **{"normalizer.lowercase": (BOOL, 1)}), [], 0),
+    "plamo2": container(entries("plamo2", *PLAMO, scores=(ARRAY, (F32, PLAMO_SCORES))), [], 0),
+    "plamo2-bare": container(entries("plamo2", ["a", "b", "ab", "ba", "", "aba"], scores=(
+        ARRAY, (F32, [float("nan"), float("inf"), -1.0, -1.0, 0.0, -1e30]))), [], 0),
     "no-tokens": container(entries("llama", []), [], 0),
     "other-kind": container(entries("unheard-of", ["a"]), [], 0),
     "no-vocabulary": container([], [], 0),

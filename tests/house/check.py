@@ -186,13 +186,33 @@ def rule_public_headers_compile_alone():
     return bad
 
 
+def rule_every_public_function_is_explained():
+    """By a comment above it, or above the first of several that stand together. loam.h says at its
+    head what every _init() does."""
+    bad = []
+    for path, text in sources("include"):
+        for block in re.split(r"\n\n+", text):
+            first = re.search(r"^LOAM_API\b[^(;]*?(\w+)\(", block, re.M)
+            if first and "/*" not in block[:first.start()] and not first[1].endswith("_init"):
+                bad.append(f"{path}: nothing is said of {first.group(1)}()")
+    return bad
+
+
+def rule_every_struct_is_tried_from_the_future():
+    tried = (ROOT / "tests/abi/test_future.c").read_text(encoding="utf-8")
+    return [f"tests/abi/test_future.c does not try {name}" for name in sorted(declared())
+            if name.endswith("_init") and f"ROW({name.removesuffix('_init')}," not in tried]
+
+
 def rule_the_readme_example_compiles():
     example = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     if not example:
         return ["README.md has no example in C"]
     run = subprocess.run(
         ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}",
-         "-fsyntax-only", "-x", "c", "-"], input=example.group(1), text=True, capture_output=True)
+         "-fsyntax-only", "-x", "c", "-"], text=True, capture_output=True,
+        input="#include <loam/loam.h>\n#include <stdio.h>\n"
+              f"int main(void)\n{{\n{example.group(1)}}}\n")
     return [run.stderr] if run.returncode else []
 
 

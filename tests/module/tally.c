@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICES = 2 };
+#ifndef TALLY_NAME
+#define TALLY_NAME "tally"
+#endif
+
+enum { DEVICES = 2, KINDS = LOAM_ARENA_SCRATCH + 1 };
 
 typedef struct tally {
     loam_backend_host host;
@@ -40,8 +44,19 @@ LOAM_API extern atomic_uint tally_runs, tally_sums, tally_uploads, tally_downloa
 atomic_uint tally_runs, tally_sums, tally_uploads, tally_downloads, tally_open;
 LOAM_API extern atomic_uint tally_cached; /* opened with what cache_get() gave */
 atomic_uint tally_cached;
-LOAM_API extern atomic_bool tally_fails; /* what they set: the devices are gone */
+LOAM_API extern atomic_ullong tally_asked[DEVICES][KINDS]; /* bytes of arenas, added up */
+atomic_ullong tally_asked[DEVICES][KINDS];
+/* What they set. */
+LOAM_API extern atomic_bool tally_fails; /* the devices are gone */
 atomic_bool tally_fails;
+LOAM_API extern atomic_bool tally_is_full; /* whatever they say they have */
+atomic_bool tally_is_full;
+LOAM_API extern atomic_bool tally_accelerates; /* says that the devices are hardware */
+atomic_bool tally_accelerates;
+LOAM_API extern double tally_read_bytes_s; /* that they say they read */
+double tally_read_bytes_s;
+LOAM_API extern uint64_t tally_memory_bytes; /* that each device says it has; 0: 2^40 */
+uint64_t tally_memory_bytes;
 
 static void *allocate(const tally *t, void *ptr, size_t old_bytes, size_t new_bytes)
 {
@@ -62,7 +77,10 @@ static void tally_close(void *self)
 
 static loam_status open_backend(const loam_backend_host *host, void **self)
 {
-    const tally found = {.host = *host, .cpu = core->cpu, .memory_bytes = (uint64_t)1 << 40};
+    const uint64_t much = (uint64_t)1 << 40;
+    const tally found = {.host = *host,
+                         .cpu = core->cpu,
+                         .memory_bytes = tally_memory_bytes ? tally_memory_bytes : much};
     tally *t = *self = allocate(&found, NULL, 0, sizeof *t);
     if (!t) return LOAM_ERR_NOMEM;
     *t = found;
@@ -88,7 +106,9 @@ static loam_status device_info(void *self, uint32_t device, loam_device_info *in
     loam_status st = t->cpu->device_info(t->self, 0, info);
     info->host_memory = 0;
     info->memory_bytes = info->available_bytes = t->memory_bytes;
-    snprintf(info->name, sizeof info->name, "tally %u", device);
+    info->read_bytes_s = tally_read_bytes_s;
+    info->accelerator = tally_accelerates;
+    snprintf(info->name, sizeof info->name, TALLY_NAME " %u", device);
     return st;
 }
 
@@ -98,7 +118,11 @@ static loam_status arena_new(void *self, uint32_t device, int32_t kind, uint64_t
                              const void *memory, void **arena)
 {
     const tally *t = self;
-    (void)device;
+    if (tally_is_full) {
+        t->host.fail(t->host.fail_ctx, "the devices of " TALLY_NAME " are full");
+        return LOAM_ERR_NOMEM;
+    }
+    tally_asked[device][kind] += bytes;
     return t->cpu->arena_new(t->self, 0, kind, bytes, memory, arena);
 }
 
@@ -276,7 +300,7 @@ static loam_status run(void *self, void *made, const loam_step *step, uint64_t *
     tally_runs++;
     if (*position == 0) p->inner = 0;
     if (tally_fails) {
-        t->host.fail(t->host.fail_ctx, "the devices of tally are gone");
+        t->host.fail(t->host.fail_ctx, "the devices of " TALLY_NAME " are gone");
         return LOAM_ERR_DEVICE;
     }
     for (; i < p->n && st == LOAM_OK; i += st == LOAM_OK) {
@@ -299,7 +323,7 @@ static loam_status cache_get(void *self, void *bytes, uint64_t capacity, uint64_
 static const loam_backend backend = {
     .struct_size = sizeof backend,
     .abi_version = LOAM_BACKEND_ABI,
-    .name = "tally",
+    .name = TALLY_NAME,
     .open = open_backend,
     .close = tally_close,
     .device_count = device_count,

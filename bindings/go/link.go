@@ -1,0 +1,6 @@
+//go:build !loam_static
+
+package loam
+
+// #cgo pkg-config: loam
+import "C"

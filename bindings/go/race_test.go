@@ -1,0 +1,5 @@
+//go:build race
+
+package loam_test
+
+func init() { raced = true }

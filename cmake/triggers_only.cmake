@@ -1,0 +1,10 @@
+# CPack gives a package with a shared library scripts that call ldconfig; the trigger is what Debian wants instead.
+foreach(package ${CPACK_PACKAGE_FILES})
+    set(tree ${CPACK_TEMPORARY_DIRECTORY}/again)
+    file(REMOVE_RECURSE ${tree})
+    execute_process(COMMAND dpkg-deb --raw-extract ${package} ${tree} COMMAND_ERROR_IS_FATAL ANY)
+    if(EXISTS ${tree}/DEBIAN/triggers)
+        file(REMOVE ${tree}/DEBIAN/postinst ${tree}/DEBIAN/postrm)
+        execute_process(COMMAND dpkg-deb --root-owner-group --build ${tree} ${package} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+    endif()
+endforeach()
