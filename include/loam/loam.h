@@ -449,7 +449,7 @@ typedef struct loam_reader loam_reader;
 
 /* Open a reader for the answer to a request, the JSON of loam_chat_render(): its tools give the
  * types of parameters, and with add_generation_prompt what the prompt ends with (as "<think>") is
- * taken into account. It renders the template some ten times.
+ * taken into account. It renders the template some twenty times.
  *
  * reader   owned: close it with loam_reader_close(); NULL on failure. It keeps nothing of the
  *          handle but the alloc hook.

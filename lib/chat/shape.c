@@ -332,6 +332,8 @@ bool loam__style_calls(vm *m, mark k, call_style *c, style *s, bool *good)
     if (!*good && at.name < at.key && !shape_named(m, &at, c, s, good)) return false;
     if (!*good && at.name < at.key && !shape_python(m, &at, c, s, good)) return false;
     if (!*good && at.name < at.key && !shape_pairs(m, &at, c, s, good)) return false;
+    if (c->section.n > MAX_MARK) c->section.n = 0;
+    if (c->open.n > MAX_MARK) *good = false;
     if (!*good) s->n_after = 0;
     return true;
 }

@@ -315,6 +315,7 @@ static void think_marks(style *s, probes *all)
     }
     think_open(s, all,
                loam__mark_trim(loam__mark_cut(t, all->header < from ? all->header : from, from)));
+    if (s->think_open.n > MAX_MARK) s->think_open.n = 0;
     if (next != NOT_FOUND) ignore_tags(s, loam__mark_cut(after, s->think_close.n, after.n));
 }
 
