@@ -636,6 +636,85 @@ fn bindgen_test_layout_loam_stream() {
     );
 }
 #[repr(C)]
+#[derive(Debug)]
+pub struct loam_reader {
+    _unused: [u8; 0],
+}
+pub const LOAM_READ_NONE: _bindgen_ty_8 = 0;
+pub const LOAM_READ_CONTENT: _bindgen_ty_8 = 1;
+pub const LOAM_READ_REASONING: _bindgen_ty_8 = 2;
+pub const LOAM_READ_CALL: _bindgen_ty_8 = 3;
+pub const LOAM_READ_ARGUMENTS: _bindgen_ty_8 = 4;
+pub type _bindgen_ty_8 = ::core::ffi::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct loam_read_event {
+    pub struct_size: u32,
+    pub kind: i32,
+    pub text: *const ::core::ffi::c_char,
+    pub text_bytes: usize,
+    pub id: *const ::core::ffi::c_char,
+    pub id_bytes: usize,
+    pub call: u32,
+    pub reserved: u32,
+}
+#[test]
+fn bindgen_test_layout_loam_read_event() {
+    const UNINIT: ::core::mem::MaybeUninit<loam_read_event> = ::core::mem::MaybeUninit::uninit();
+    let ptr = UNINIT.as_ptr();
+    assert_eq!(::core::mem::size_of::<loam_read_event>(), 48usize, "Size of loam_read_event");
+    assert_eq!(::core::mem::align_of::<loam_read_event>(), 8usize, "Alignment of loam_read_event");
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).struct_size) as usize - ptr as usize },
+        0usize,
+        "Offset of field: loam_read_event::struct_size"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).kind) as usize - ptr as usize },
+        4usize,
+        "Offset of field: loam_read_event::kind"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).text) as usize - ptr as usize },
+        8usize,
+        "Offset of field: loam_read_event::text"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).text_bytes) as usize - ptr as usize },
+        16usize,
+        "Offset of field: loam_read_event::text_bytes"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).id) as usize - ptr as usize },
+        24usize,
+        "Offset of field: loam_read_event::id"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).id_bytes) as usize - ptr as usize },
+        32usize,
+        "Offset of field: loam_read_event::id_bytes"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).call) as usize - ptr as usize },
+        40usize,
+        "Offset of field: loam_read_event::call"
+    );
+    assert_eq!(
+        unsafe { ::core::ptr::addr_of!((*ptr).reserved) as usize - ptr as usize },
+        44usize,
+        "Offset of field: loam_read_event::reserved"
+    );
+}
+impl Default for loam_read_event {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct loam_usage {
     pub struct_size: u32,
@@ -844,20 +923,20 @@ fn bindgen_test_layout_loam_sampling() {
 pub struct loam_gguf {
     _unused: [u8; 0],
 }
-pub const LOAM_META_U8: _bindgen_ty_8 = 0;
-pub const LOAM_META_I8: _bindgen_ty_8 = 1;
-pub const LOAM_META_U16: _bindgen_ty_8 = 2;
-pub const LOAM_META_I16: _bindgen_ty_8 = 3;
-pub const LOAM_META_U32: _bindgen_ty_8 = 4;
-pub const LOAM_META_I32: _bindgen_ty_8 = 5;
-pub const LOAM_META_F32: _bindgen_ty_8 = 6;
-pub const LOAM_META_BOOL: _bindgen_ty_8 = 7;
-pub const LOAM_META_STRING: _bindgen_ty_8 = 8;
-pub const LOAM_META_ARRAY: _bindgen_ty_8 = 9;
-pub const LOAM_META_U64: _bindgen_ty_8 = 10;
-pub const LOAM_META_I64: _bindgen_ty_8 = 11;
-pub const LOAM_META_F64: _bindgen_ty_8 = 12;
-pub type _bindgen_ty_8 = ::core::ffi::c_uint;
+pub const LOAM_META_U8: _bindgen_ty_9 = 0;
+pub const LOAM_META_I8: _bindgen_ty_9 = 1;
+pub const LOAM_META_U16: _bindgen_ty_9 = 2;
+pub const LOAM_META_I16: _bindgen_ty_9 = 3;
+pub const LOAM_META_U32: _bindgen_ty_9 = 4;
+pub const LOAM_META_I32: _bindgen_ty_9 = 5;
+pub const LOAM_META_F32: _bindgen_ty_9 = 6;
+pub const LOAM_META_BOOL: _bindgen_ty_9 = 7;
+pub const LOAM_META_STRING: _bindgen_ty_9 = 8;
+pub const LOAM_META_ARRAY: _bindgen_ty_9 = 9;
+pub const LOAM_META_U64: _bindgen_ty_9 = 10;
+pub const LOAM_META_I64: _bindgen_ty_9 = 11;
+pub const LOAM_META_F64: _bindgen_ty_9 = 12;
+pub type _bindgen_ty_9 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct loam_gguf_meta {
@@ -1410,11 +1489,11 @@ fn bindgen_test_layout_loam_plan_totals() {
         "Offset of field: loam_plan_totals::token_products"
     );
 }
-pub const LOAM_PLAN_HOST: _bindgen_ty_9 = 1;
-pub const LOAM_PLAN_EMBEDDING: _bindgen_ty_9 = 2;
-pub const LOAM_PLAN_OUTPUT: _bindgen_ty_9 = 4;
-pub const LOAM_PLAN_EXPERTS: _bindgen_ty_9 = 8;
-pub type _bindgen_ty_9 = ::core::ffi::c_uint;
+pub const LOAM_PLAN_HOST: _bindgen_ty_10 = 1;
+pub const LOAM_PLAN_EMBEDDING: _bindgen_ty_10 = 2;
+pub const LOAM_PLAN_OUTPUT: _bindgen_ty_10 = 4;
+pub const LOAM_PLAN_EXPERTS: _bindgen_ty_10 = 8;
+pub type _bindgen_ty_10 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct loam_plan_device {
@@ -1590,12 +1669,12 @@ fn bindgen_test_layout_loam_plan_bound() {
         "Offset of field: loam_plan_bound::tok_s"
     );
 }
-pub const LOAM_CHANGE_SEQUENCES: _bindgen_ty_10 = 1;
-pub const LOAM_CHANGE_KV_TOKENS: _bindgen_ty_10 = 2;
-pub const LOAM_CHANGE_KV_TYPE: _bindgen_ty_10 = 3;
-pub const LOAM_CHANGE_CONTEXT: _bindgen_ty_10 = 4;
-pub const LOAM_CHANGE_FORMAT: _bindgen_ty_10 = 5;
-pub type _bindgen_ty_10 = ::core::ffi::c_uint;
+pub const LOAM_CHANGE_SEQUENCES: _bindgen_ty_11 = 1;
+pub const LOAM_CHANGE_KV_TOKENS: _bindgen_ty_11 = 2;
+pub const LOAM_CHANGE_KV_TYPE: _bindgen_ty_11 = 3;
+pub const LOAM_CHANGE_CONTEXT: _bindgen_ty_11 = 4;
+pub const LOAM_CHANGE_FORMAT: _bindgen_ty_11 = 5;
+pub type _bindgen_ty_11 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct loam_plan_change {
@@ -1840,9 +1919,9 @@ fn bindgen_test_layout_loam_queue_options() {
         "Offset of field: loam_queue_options::stop_bytes"
     );
 }
-pub const LOAM_SUBMIT_IGNORE_END: _bindgen_ty_11 = 1;
-pub const LOAM_SUBMIT_SKIP_CONTROL: _bindgen_ty_11 = 2;
-pub type _bindgen_ty_11 = ::core::ffi::c_uint;
+pub const LOAM_SUBMIT_IGNORE_END: _bindgen_ty_12 = 1;
+pub const LOAM_SUBMIT_SKIP_CONTROL: _bindgen_ty_12 = 2;
+pub type _bindgen_ty_12 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct loam_submission {
@@ -1929,17 +2008,17 @@ impl Default for loam_submission {
         }
     }
 }
-pub const LOAM_EVENT_NONE: _bindgen_ty_12 = 0;
-pub const LOAM_EVENT_TOKEN: _bindgen_ty_12 = 1;
-pub const LOAM_EVENT_FINISHED: _bindgen_ty_12 = 2;
-pub type _bindgen_ty_12 = ::core::ffi::c_uint;
-pub const LOAM_FINISH_NONE: _bindgen_ty_13 = 0;
-pub const LOAM_FINISH_END: _bindgen_ty_13 = 1;
-pub const LOAM_FINISH_STOP: _bindgen_ty_13 = 2;
-pub const LOAM_FINISH_LENGTH: _bindgen_ty_13 = 3;
-pub const LOAM_FINISH_CANCELLED: _bindgen_ty_13 = 4;
-pub const LOAM_FINISH_ERROR: _bindgen_ty_13 = 5;
+pub const LOAM_EVENT_NONE: _bindgen_ty_13 = 0;
+pub const LOAM_EVENT_TOKEN: _bindgen_ty_13 = 1;
+pub const LOAM_EVENT_FINISHED: _bindgen_ty_13 = 2;
 pub type _bindgen_ty_13 = ::core::ffi::c_uint;
+pub const LOAM_FINISH_NONE: _bindgen_ty_14 = 0;
+pub const LOAM_FINISH_END: _bindgen_ty_14 = 1;
+pub const LOAM_FINISH_STOP: _bindgen_ty_14 = 2;
+pub const LOAM_FINISH_LENGTH: _bindgen_ty_14 = 3;
+pub const LOAM_FINISH_CANCELLED: _bindgen_ty_14 = 4;
+pub const LOAM_FINISH_ERROR: _bindgen_ty_14 = 5;
+pub type _bindgen_ty_14 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct loam_queue_event {
@@ -2214,6 +2293,38 @@ extern "C" {
         error: *mut ::core::ffi::c_char,
         error_capacity: usize,
     ) -> loam_status;
+    pub fn loam_reader_open(
+        m: *mut loam,
+        request: *const ::core::ffi::c_char,
+        n: usize,
+        reader: *mut *mut loam_reader,
+    ) -> loam_status;
+    pub fn loam_reader_open_source(
+        source: *const ::core::ffi::c_char,
+        n_source: usize,
+        request: *const ::core::ffi::c_char,
+        n: usize,
+        hooks: *const loam_hooks,
+        reader: *mut *mut loam_reader,
+        error: *mut ::core::ffi::c_char,
+        error_capacity: usize,
+    ) -> loam_status;
+    pub fn loam_reader_close(reader: *mut loam_reader);
+    pub fn loam_reader_push(
+        reader: *mut loam_reader,
+        text: *const ::core::ffi::c_char,
+        n: usize,
+    ) -> loam_status;
+    pub fn loam_reader_end(reader: *mut loam_reader) -> loam_status;
+    pub fn loam_read_event_init(event: *mut loam_read_event);
+    pub fn loam_reader_next(reader: *mut loam_reader, event: *mut loam_read_event) -> loam_status;
+    pub fn loam_reader_message(
+        reader: *mut loam_reader,
+        json: *mut ::core::ffi::c_char,
+        capacity: usize,
+        n: *mut usize,
+    ) -> loam_status;
+    pub fn loam_reader_error(reader: *const loam_reader) -> *const ::core::ffi::c_char;
     pub fn loam_seq_open(m: *mut loam, seq: *mut loam_seq) -> loam_status;
     pub fn loam_seq_close(m: *mut loam, seq: loam_seq) -> loam_status;
     pub fn loam_seq_fork(m: *mut loam, seq: loam_seq, fork: *mut loam_seq) -> loam_status;

@@ -51,6 +51,7 @@ sizes! {
     loam_gguf_meta loam_gguf_meta_init
     loam_gguf_tensor loam_gguf_tensor_init
     loam_format_info loam_format_info_init
+    loam_read_event loam_read_event_init
 }
 
 #[test]

@@ -67,6 +67,10 @@ impl Handle {
         call(self.raw.as_ptr())
     }
 
+    pub(crate) fn callbacks(&self) -> Arc<Callbacks> {
+        self.callbacks.clone()
+    }
+
     /// For the calls that may run beside all others.
     pub(crate) fn raw(&self) -> *mut sys::loam {
         self.raw.as_ptr()
@@ -103,6 +107,19 @@ pub(crate) unsafe fn owned_text(text: *const c_char) -> Option<String> {
     text.map(|text| text.to_string_lossy().into_owned())
 }
 
+/// A copy of a text with its length.
+///
+/// # Safety
+/// It has that many bytes.
+pub(crate) unsafe fn copied_text(text: *const c_char, n: usize) -> String {
+    if n == 0 {
+        return String::new();
+    }
+    // SAFETY: as above.
+    let bytes = unsafe { std::slice::from_raw_parts(text.cast(), n) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 /// Fill a vector by a call that takes a place, its capacity, and where to say how much there is; it
 /// sets that many if they fit, and else fails with `Error::Buffer`.
 pub(crate) fn fill<T>(
@@ -123,6 +140,12 @@ pub(crate) fn fill<T>(
             Err(why) => return Err(why),
         }
     }
+}
+
+/// Text of a template, which may have cut a character of the request.
+pub(crate) fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|why| String::from_utf8_lossy(why.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

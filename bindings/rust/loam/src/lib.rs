@@ -18,6 +18,7 @@
 //!   says beforehand what that takes.
 //! - [`Sequence`] is one conversation. [`Queue`] answers many requests together; with the feature
 //!   `stream`, `stream::StreamQueue` gives each answer as a `futures_core::Stream`.
+//! - [`Reader`] takes the text of an answer apart into content, reasoning and tool calls.
 //! - Every failure is an [`Error`], by kind and with a sentence that says what to do.
 //!
 //! # Lifetimes
@@ -75,6 +76,7 @@ mod hooks;
 mod model;
 mod plan;
 mod queue;
+mod reader;
 mod sequence;
 mod source;
 #[cfg(feature = "stream")]
@@ -89,6 +91,7 @@ pub use model::{
 };
 pub use plan::{ChangeKind, Plan, PlanArea, PlanBound, PlanChange, PlanDevice, PlanTotals};
 pub use queue::{Event, Events, Finish, Queue, QueueOptions, QueueStats, RequestId, Submission};
+pub use reader::{Part, Reader};
 pub use sequence::{Sampling, Sequence, Tokens};
 pub use source::{Bytes, Source};
 pub use text::{Text, TextStream};

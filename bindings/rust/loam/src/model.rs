@@ -11,7 +11,7 @@ use loam_sys as sys;
 
 use crate::builder::Builder;
 use crate::error::{Error, Result};
-use crate::handle::{fill, owned_text, Handle};
+use crate::handle::{fill, into_text, owned_text, Handle};
 use crate::sequence::Sequence;
 use crate::Token;
 
@@ -411,12 +411,6 @@ fn format_name(format: sys::loam_format) -> Option<String> {
         let known = sys::loam_format_describe(format, &mut raw) == sys::LOAM_OK;
         known.then(|| owned_text(raw.name)).flatten()
     }
-}
-
-/// Text of a template, which may have cut a character of the request.
-fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|why| String::from_utf8_lossy(why.as_bytes()).into_owned())
 }
 
 /// Render any template text without a model: variables is a JSON object.

@@ -5,7 +5,7 @@ use std::ptr::{self, NonNull};
 use loam_sys as sys;
 
 use crate::error::{Error, Result};
-use crate::handle::Handle;
+use crate::handle::{copied_text, Handle};
 use crate::model::{Control, Model, ModelRef};
 use crate::sequence::Sampling;
 use crate::Token;
@@ -124,17 +124,13 @@ impl Event {
         if u32::try_from(raw.kind) == Ok(sys::LOAM_EVENT_NONE) {
             return None;
         }
-        let text = if raw.text_bytes == 0 {
-            &[]
-        } else {
-            // SAFETY: as above.
-            unsafe { std::slice::from_raw_parts(raw.text.cast::<u8>(), raw.text_bytes) }
-        };
+        // SAFETY: as above.
+        let text = unsafe { copied_text(raw.text, raw.text_bytes) };
         Some(Self {
             request: RequestId(raw.request),
             tag: raw.tag,
             token: (raw.token >= 0).then_some(raw.token),
-            text: String::from_utf8_lossy(text).into_owned(),
+            text,
             finish: finish_of(raw),
             prompt_tokens: raw.prompt_tokens,
             shared_tokens: raw.shared_tokens,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{answer, data, model, options, prompt, tiny};
 use loam::{
-    Canceller, Control, Device, Error, KvType, Model, Plan, Queue, Sampling, Sequence, Tokenize,
+    Canceller, Control, Device, Error, KvType, Model, Part, Plan, Queue, Reader, Sampling,
+    Sequence, Tokenize,
 };
 
 #[test]
@@ -17,6 +18,7 @@ fn handles_may_cross_threads() {
     both::<Queue<'_>>();
     both::<Canceller>();
     both::<Plan>();
+    both::<Reader>();
     both::<Error>();
 }
 
@@ -282,6 +284,41 @@ fn chats_are_rendered_or_refused() {
     assert!(matches!(loam::render_template("{% if %}", "{}"), Err(Error::Template(_))));
     let long = format!(r#"{{"t": "{}"}}"#, "x".repeat(10_000));
     assert_eq!(loam::render_template("{{ t }}{{ t }}", &long).unwrap().len(), 20_000);
+}
+
+#[test]
+fn messages_are_taken_apart() {
+    const TEMPLATE: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}\
+        {% for c in m.tool_calls or [] %}<tool_call>\n{{ c.function | tojson }}\n</tool_call>\
+        {% endfor %}<|im_end|>\n{% endfor %}";
+    const REQUEST: &str = r#"{"messages": [{"role": "user", "content": "hi"}], "tools": [{"type":
+        "function", "function": {"name": "rain", "parameters": {"type": "object"}}}]}"#;
+    let mut reader = Reader::of_template(TEMPLATE, REQUEST).unwrap();
+    let mut parts = vec![];
+    for piece in
+        ["Wait.<tool_", "call>\n{\"name\": \"rain\", \"argu", "ments\": {\"mm\": 3}}\n</tool_call>"]
+    {
+        parts.extend(reader.push(piece).unwrap());
+    }
+    parts.extend(reader.end().unwrap());
+    let arguments = |part: &Part| match part {
+        Part::Arguments { call: 0, text } => Some(text.clone()),
+        _ => None,
+    };
+    assert_eq!(parts[0], Part::Content("Wait.".into()));
+    assert!(
+        matches!(&parts[1], Part::Call { call: 0, name, id } if name == "rain" && id.len() == 9)
+    );
+    assert_eq!(parts.iter().filter_map(arguments).collect::<String>(), r#"{"mm": 3}"#);
+    assert!(reader.message().unwrap().contains(r#""tool_calls""#));
+    assert!(matches!(reader.push("more"), Err(Error::State(_))));
+    assert!(matches!(Reader::of_template(TEMPLATE, "["), Err(Error::Json(_))));
+    assert!(matches!(model().reader("["), Err(Error::Json(_))));
+
+    let model = model();
+    let mut reader = model.reader(r#"{"messages": []}"#).unwrap();
+    drop(model);
+    assert_eq!(reader.push("still here").unwrap(), [Part::Content("still here".into())]);
 }
 
 #[test]
