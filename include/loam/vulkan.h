@@ -11,9 +11,9 @@ extern "C" {
 #endif
 
 /* For loam_device.native, with backend "vulkan" and index 0; several devices of a host are several
- * loam_device, each with a description of its own. loam makes buffers, memory, pipelines
- * and command buffers of its own on the device, and a timeline semaphore that it waits for; it
- * never waits for the queue or the device as a whole, and destroys what it made only.
+ * loam_device, each with a description of its own. loam makes buffers, memory, descriptors,
+ * pipelines and command buffers of its own on the device, and a timeline semaphore that it waits
+ * for; it never waits for the queue or the device as a whole, and destroys what it made only.
  *
  * The device must offer Vulkan 1.2 and subgroups of 4 to 64 with ballots and arithmetic, and have
  * been made with the features bufferDeviceAddress and timelineSemaphore. subgroupSizeControl and
@@ -27,7 +27,8 @@ extern "C" {
  *            else that Vulkan wants kept apart is loam's own, so that several handles may share a
  *            device, and the host may use it meanwhile. Where the device is lost to loam
  *            (LOAM_ERR_DEVICE) it is lost to the host, too, unless it was loam that gave up
- * waiting, which it does after a minute Since      0.1 */
+ *            waiting, which it does after a minute.
+ * Since      0.1 */
 typedef struct loam_vulkan {
     uint32_t struct_size;  /* set by loam_vulkan_init() */
     uint32_t api_version;  /* VkApplicationInfo.apiVersion of the instance */

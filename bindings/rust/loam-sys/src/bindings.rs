@@ -1674,6 +1674,8 @@ pub const LOAM_CHANGE_KV_TOKENS: _bindgen_ty_11 = 2;
 pub const LOAM_CHANGE_KV_TYPE: _bindgen_ty_11 = 3;
 pub const LOAM_CHANGE_CONTEXT: _bindgen_ty_11 = 4;
 pub const LOAM_CHANGE_FORMAT: _bindgen_ty_11 = 5;
+pub const LOAM_CHANGE_LAYERS: _bindgen_ty_11 = 6;
+pub const LOAM_CHANGE_LIMIT: _bindgen_ty_11 = 7;
 pub type _bindgen_ty_11 = ::core::ffi::c_uint;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -1683,7 +1685,7 @@ pub struct loam_plan_change {
     pub value: f64,
     pub total_bytes: u64,
     pub choice: u32,
-    pub reserved: u32,
+    pub device: u32,
     pub name: *const ::core::ffi::c_char,
     pub reserved_pointer: *const ::core::ffi::c_void,
 }
@@ -1723,9 +1725,9 @@ fn bindgen_test_layout_loam_plan_change() {
         "Offset of field: loam_plan_change::choice"
     );
     assert_eq!(
-        unsafe { ::core::ptr::addr_of!((*ptr).reserved) as usize - ptr as usize },
+        unsafe { ::core::ptr::addr_of!((*ptr).device) as usize - ptr as usize },
         28usize,
-        "Offset of field: loam_plan_change::reserved"
+        "Offset of field: loam_plan_change::device"
     );
     assert_eq!(
         unsafe { ::core::ptr::addr_of!((*ptr).name) as usize - ptr as usize },
@@ -2426,6 +2428,7 @@ extern "C" {
         options: *const loam_options,
         out: *mut *mut loam_plan,
     ) -> loam_status;
+    pub fn loam_plan_loaded(m: *mut loam, out: *mut *mut loam_plan) -> loam_status;
     pub fn loam_plan_geometry_init(geometry: *mut loam_plan_geometry);
     pub fn loam_plan_describe(
         geometry: *const loam_plan_geometry,
