@@ -16,6 +16,7 @@ enum { TAIL = 24, MOST = 512 };
 
 static loam *m;
 static loam_queue *q;
+static loam_reader *reader;
 static loam_gguf *gguf;
 static loam_plan *plan; /* that does not fit, so that it has changes too */
 
@@ -26,6 +27,7 @@ static int open_all(void **state)
     m = load_model(MODEL, (model_options){.flags = LOAM_LOAD_PROFILE});
     assert_int_equal(loam_prefill(m, 0, &(loam_token){1}, 1), LOAM_OK);
     assert_int_equal(loam_queue_open(m, NULL, &q), LOAM_OK);
+    assert_int_equal(loam_reader_open(m, "{\"messages\": []}", 16, &reader), LOAM_OK);
     assert_int_equal(loam_gguf_open(MODEL, NULL, &gguf), LOAM_OK);
     loam_options_init(&options);
     options.sequences = 64; /* fewer would fit */
@@ -39,6 +41,7 @@ static int close_all(void **state)
     (void)state;
     loam_plan_free(plan);
     loam_gguf_close(gguf);
+    loam_reader_close(reader);
     loam_queue_close(q);
     loam_free(m);
     return 0;
@@ -181,6 +184,11 @@ static loam_status use_stats(void *s)
     return loam_queue_get_stats(q, s);
 }
 
+static loam_status use_read_event(void *s)
+{
+    return loam_reader_next(reader, s);
+}
+
 static loam_status use_meta(void *s)
 {
     return loam_gguf_get_meta(gguf, 0, s);
@@ -258,6 +266,7 @@ static const row outputs[] = {
     ROW(loam_profile, use_profile),
     ROW(loam_queue_event, use_event),
     ROW(loam_queue_stats, use_stats),
+    ROW(loam_read_event, use_read_event),
     ROW(loam_gguf_meta, use_meta),
     ROW(loam_gguf_tensor, use_tensor),
     ROW(loam_format_info, use_format_info),
