@@ -14,6 +14,11 @@ cd "$(dirname "$0")/.."
 failures=0
 crossed= # the build for 64-bit ARM, if there is one
 bound=   # what the bindings printed, a file each
+started=$(date +%s)
+
+step() {
+    say "$* (after $(($(date +%s) - started)) s)"
+}
 
 fail() {
     failures=$((failures + 1))
@@ -124,12 +129,12 @@ name_skipped() { # folder
 test_build() { # folder, programs: all where none is named
     tested=$1
     shift
-    say "building $tested"
+    step "building $tested"
     if ! quietly ninja -C "build/$tested" "$@"; then
         fail "$tested does not build"
         return 0
     fi
-    say "testing $tested"
+    step "testing $tested"
     {
         ctest --test-dir "build/$tested" -j 2 --output-on-failure \
             ${1:+-R "^($(echo "$@" | tr ' ' '|'))(_on_.*)?\$"} && echo passed
@@ -169,7 +174,7 @@ bindings() {
     for script in tests/bindings/*.sh; do
         [ -f "$script" ] || continue
         log=build/$(basename "$script" .sh).log
-        say "testing $script"
+        step "testing $script"
         {
             LOAM_PREFIX=$PWD/build/prefix LOAM_TEST_DATA=$PWD/build/tests-release/tests/data \
                 sh "$script" && echo passed
@@ -243,7 +248,7 @@ fuzz() {
     fi
     configure tests-fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug \
         -DCMAKE_C_FLAGS_DEBUG='-O1 -g' -DLOAM_FUZZ=ON -DLOAM_COMMAND=OFF
-    say "building tests-fuzz"
+    step "building tests-fuzz"
     if ! quietly ninja -C build/tests-fuzz fuzzers; then
         fail "the fuzz targets do not build"
         return 0
@@ -278,6 +283,7 @@ sanitized
 threads
 aarch64
 fuzz
+step "all steps are done"
 [ "$failures" = 0 ] || say "$failures of the steps above failed"
 totals tests-release
 totals tests-asan
