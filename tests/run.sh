@@ -6,7 +6,7 @@
 #
 # LOAM_MODELS        folder of the real models; else they are fetched once, into ~/.cache/loam
 # LOAM_SHARED        folder of the reference data; else ../shared, if it is there
-# LOAM_FUZZ_SECONDS  how long each fuzz target looks for new inputs (10; 0: not at all)
+# LOAM_FUZZ_SECONDS  how long each fuzz target looks for new inputs (5; 0: not at all)
 set -eu
 cd "$(dirname "$0")/.."
 . examples/prepare.sh
@@ -240,7 +240,7 @@ fuzz_target() { # program
 }
 
 fuzz() {
-    fuzz_seconds=${LOAM_FUZZ_SECONDS:-10}
+    fuzz_seconds=${LOAM_FUZZ_SECONDS:-5}
     [ "$fuzz_seconds" -gt 0 ] || return 0
     if ! can_fuzz; then
         say "  skipped the search for new inputs: clang cannot build libFuzzer programs here"

@@ -343,7 +343,9 @@ int common_apply(common *c, loam_options *options)
     options->isa = c->isa;
     options->backend = c->backend;
     options->modules = c->modules;
-    if ((status = read_places(c, options)) != READ_ON) return status;
+    status = read_places(c, options);
+    texts_free(&c->on);
+    if (status != READ_ON) return status;
     status = read_kv("kv", c->kv, &options->kv_type);
     return status == READ_ON ? read_kv("kv-v", c->kv_v, &options->v_type) : status;
 }
