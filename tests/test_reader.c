@@ -692,6 +692,35 @@ static loam_status read_with_heap(const char *source, const char *text, fault_he
     return st;
 }
 
+static void test_reader__outlives_the_handle(void **state)
+{
+    (void)state;
+    loam *m = NULL;
+    loam_reader *r = NULL;
+    loam_options options;
+    loam_hooks hooks;
+    fault_heap heap = {0};
+    char json[256];
+    size_t n;
+    loam_options_init(&options);
+    loam_hooks_init(&hooks);
+    hooks.alloc = fault_alloc;
+    hooks.alloc_ctx = &heap;
+    options.hooks = &hooks;
+    options.flags = LOAM_LOAD_VOCAB;
+    check(loam_load(LOAM_TEST_DATA "/tiny-llama.gguf", &options, &m), loam_error(m));
+    check(loam_reader_open(m, REQUEST, strlen(REQUEST), &r), loam_error(m));
+    loam_free(m);
+    assert_true(heap.live_bytes > 0);
+    check(loam_reader_push(r, "Hello", 5), loam_reader_error(r));
+    check(loam_reader_end(r), loam_reader_error(r));
+    check(loam_reader_message(r, json, sizeof json - 1, &n), loam_reader_error(r));
+    json[n] = 0;
+    assert_string_equal(json, "{\"role\": \"assistant\", \"content\": \"Hello\"}");
+    loam_reader_close(r);
+    assert_int_equal(heap.live_bytes, 0);
+}
+
 static void test_reader__survives_every_failed_allocation(void **state)
 {
     (void)state;
@@ -932,6 +961,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_events__text_is_not_held_longer_than_needed),
     cmocka_unit_test(test_ids__go_on_from_those_of_the_request),
     cmocka_unit_test(test_reader__refuses_wrong_arguments),
+    cmocka_unit_test(test_reader__outlives_the_handle),
     cmocka_unit_test(test_reader__survives_every_failed_allocation),
     cmocka_unit_test(test_round_trip__of_the_reference_templates),
 };

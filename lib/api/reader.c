@@ -3,6 +3,21 @@
 
 #include "handle.h"
 
+/* A reader may outlive the handle: its memory is the host's, and not of the handle's account. */
+static loam_status open_beside(loam *m, const char *request, size_t n,
+                               const loam__chat_default *defaults, loam_reader **reader)
+{
+    loam__base b;
+    loam_hooks hooks = m->base.hooks;
+    hooks.alloc = m->account.alloc;
+    hooks.alloc_ctx = m->account.ctx;
+    loam_status st = loam__base_init(&b, &hooks);
+    if (st == LOAM_OK)
+        st = loam__reader_new(&b, m->chat_template, m->n_chat_template, request, n, defaults,
+                              reader);
+    return st == LOAM_OK ? st : loam__fail(&m->base, st, "%s", b.error);
+}
+
 loam_status loam_reader_open(loam *m, const char *request, size_t n, loam_reader **reader)
 {
     loam__chat_default defaults[3];
@@ -14,8 +29,7 @@ loam_status loam_reader_open(loam *m, const char *request, size_t n, loam_reader
     loam_status st = loam__enter(m, false);
     if (st != LOAM_OK) return st;
     if ((st = loam__chat_template(m, defaults)) == LOAM_OK)
-        st = loam__reader_new(&m->base, m->chat_template, m->n_chat_template, request, n, defaults,
-                              reader);
+        st = open_beside(m, request, n, defaults, reader);
     return loam__leave(m, st);
 }
 
