@@ -10,6 +10,7 @@ Model          load, tokenize, answer; sequences to prefill, decode, sample, for
 Model.chat     chat.completions.create(...) with the shapes of the openai package; Model.aio for asyncio
 loam.llama     a Llama class with llama-cpp-python's everyday calls
 loam.openai    clients as the openai package has them
+Reader         a model's text, taken apart into content, reasoning and tool calls
 plan           will it fit, before anything is loaded
 GGUF           what a file holds
 Error          all that is raised; a class for each status of the library"""
@@ -28,6 +29,7 @@ from .openai import AsyncOpenAI, OpenAI
 from .options import Device, Options
 from .plan import Geometry, Plan, Target, plan, qualities, quality
 from .queue import Event, Queue, QueueStats, Usage
+from .reader import ReadEvent, Reader
 from .sampling import Sampling
 from .sequence import SavedSequence, Sequence
 from .template import render_template
@@ -39,7 +41,7 @@ __all__ = [
     *errors.__all__,
     "Answer", "AsyncOpenAI", "CacheUsage", "Device", "Event", "Format", "GGUF", "Geometry", "Info",
     "LOG_DEBUG", "LOG_ERROR", "LOG_INFO", "LOG_WARN", "Llama", "Model", "OpenAI", "Options", "Plan",
-    "ProfilePart", "Queue", "QueueStats", "Sampling", "SavedSequence", "Sequence", "Source", "Target",
-    "Tensor", "TextStream", "Usage", "decode_blocks", "errors", "format_of", "plan", "qualities", "quality",
-    "render_template", "status_name",
+    "ProfilePart", "Queue", "QueueStats", "ReadEvent", "Reader", "Sampling", "SavedSequence", "Sequence",
+    "Source", "Target", "Tensor", "TextStream", "Usage", "decode_blocks", "errors", "format_of", "plan",
+    "qualities", "quality", "render_template", "status_name",
 ]

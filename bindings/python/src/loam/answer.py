@@ -8,10 +8,11 @@ from queue import Empty, SimpleQueue
 from typing import Callable, Optional, Union
 
 from .queue import Event, Usage
+from .reader import Reader
 from .sampling import Sampling
 from .sequence import TokenIds
 
-Prompt = Callable[[], TokenIds]  # tokens, made on the thread that steps the queue
+Prompt = Callable[["Request"], TokenIds]  # tokens, made on the thread that steps the queue
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Request:
     ignore_end: bool
     skip_control: bool
     tokens: Optional[TokenIds] = None  # once the prompt was asked for them
+    reader: Optional[Reader] = None  # made with them
     number: Optional[int] = None  # once it stands in line
     cancelled: bool = False
     items: SimpleQueue[Item] = field(default_factory=SimpleQueue)
@@ -96,6 +98,11 @@ class Answer:
         """start() for a task."""
         if not self._started:
             self._take(await self._aget())
+
+    @property
+    def reader(self) -> Optional[Reader]:
+        """Of answer_chat(read=True), once it stands in line: to be given the text."""
+        return self._request.reader
 
     # ---- ending ----
 

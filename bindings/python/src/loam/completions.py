@@ -1,6 +1,7 @@
 """chat.completions.create() and completions.create() with the shapes of the openai package."""
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence as List
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Literal, Optional, Typ
 
 from .answer import Answer
 from .errors import UnsupportedError
+from .reader import Reader, ReadEvent
 from .sampling import Sampling
 from .shapes import (
     ChatChoice,
@@ -19,7 +21,11 @@ from .shapes import (
     Completion,
     CompletionChoice,
     CompletionUsage,
+    Function,
+    FunctionDelta,
     PromptTokensDetails,
+    ToolCall,
+    ToolCallDelta,
 )
 
 if TYPE_CHECKING:
@@ -94,14 +100,27 @@ def _as_dict(message: Any) -> Any:
     """A message in the form that templates know: objects of create()'s answers may be given back, and
     text in parts becomes one text."""
     if hasattr(message, "model_dump"):
-        message = message.model_dump(exclude_none=True)
+        message = {"content": "", **message.model_dump(exclude_none=True)}
     content = message.get("content")
     if isinstance(content, (list, tuple)):
         other = [part.get("type") for part in content if part.get("type") != "text"]
         if other:
             raise UnsupportedError(f"a message has content of the type {other[0]}; loam reads text only")
         message = {**message, "content": "".join(part["text"] for part in content)}
+    if message.get("tool_calls"):
+        message = {**message, "tool_calls": [_call_as_dict(call) for call in message["tool_calls"]]}
     return message
+
+
+def _call_as_dict(call: Any) -> Any:
+    """A tool call whose arguments are an object, as templates want them, where they are JSON."""
+    if hasattr(call, "model_dump"):
+        call = call.model_dump(exclude_none=True)
+    try:
+        function = call["function"]
+        return {**call, "function": {**function, "arguments": json.loads(function["arguments"])}}
+    except (KeyError, TypeError, ValueError):
+        return call
 
 
 # ---- what comes out ----
@@ -130,7 +149,10 @@ class _Job(Generic[Whole, Chunk]):
     def first(self, index: int) -> Iterable[Chunk]:
         return ()
 
-    def piece(self, index: int, text: str, finish: Optional[str]) -> Chunk:
+    def pieces(self, index: int, text: str) -> Iterable[Chunk]:
+        raise NotImplementedError
+
+    def finish(self, index: int) -> Iterable[Chunk]:
         raise NotImplementedError
 
     def last(self) -> Chunk:
@@ -140,8 +162,8 @@ class _Job(Generic[Whole, Chunk]):
         for index, answer in enumerate(self.answers):
             yield from self.first(index)
             for text in answer:
-                yield self.piece(index, text, None)
-            yield self.piece(index, "", answer.finish_reason)
+                yield from self.pieces(index, text)
+            yield from self.finish(index)
         if self.include_usage:
             yield self.last()
 
@@ -150,8 +172,10 @@ class _Job(Generic[Whole, Chunk]):
             for chunk in self.first(index):
                 yield chunk
             async for text in answer:
-                yield self.piece(index, text, None)
-            yield self.piece(index, "", answer.finish_reason)
+                for chunk in self.pieces(index, text):
+                    yield chunk
+            for chunk in self.finish(index):
+                yield chunk
         if self.include_usage:
             yield self.last()
 
@@ -160,9 +184,27 @@ class _ChatJob(_Job[ChatCompletion, ChatCompletionChunk]):
     prefix = "chatcmpl"
 
     def whole(self, texts: list[str]) -> ChatCompletion:
-        choices = [ChatChoice(i, ChatCompletionMessage(text), str(answer.finish_reason))
-                   for i, (text, answer) in enumerate(zip(texts, self.answers))]
+        choices = [self._choice(i, text) for i, text in enumerate(texts)]
         return ChatCompletion(choices=choices, usage=self.usage(), **self.head)
+
+    def _reader(self, index: int) -> Reader:
+        reader = self.answers[index].reader
+        assert reader is not None  # the answer has started
+        return reader
+
+    def _choice(self, index: int, text: str) -> ChatChoice:
+        with self._reader(index) as reader:
+            reader.push(text)
+            reader.end()
+            read = reader.message()
+        calls = [ToolCall(call["id"], Function(**call["function"])) for call in read.get("tool_calls", ())]
+        message = ChatCompletionMessage(read["content"] or (None if calls else ""), tool_calls=calls or None,
+                                        reasoning_content=read.get("reasoning_content"))
+        return ChatChoice(index, message, self._reason(index, bool(calls)))
+
+    def _reason(self, index: int, calls: bool) -> str:
+        reason = str(self.answers[index].finish_reason)
+        return "tool_calls" if calls and reason == "stop" else reason
 
     def _chunk(self, index: int, delta: ChoiceDelta, finish: Optional[str] = None) -> ChatCompletionChunk:
         return ChatCompletionChunk(choices=[ChunkChoice(index, delta, finish)], **self.head)
@@ -170,11 +212,34 @@ class _ChatJob(_Job[ChatCompletion, ChatCompletionChunk]):
     def first(self, index: int) -> Iterable[ChatCompletionChunk]:
         return [self._chunk(index, ChoiceDelta(role="assistant", content=""))]
 
-    def piece(self, index: int, text: str, finish: Optional[str]) -> ChatCompletionChunk:
-        return self._chunk(index, ChoiceDelta(content=None if finish else text), finish)
+    def pieces(self, index: int, text: str) -> Iterable[ChatCompletionChunk]:
+        reader = self._reader(index)
+        reader.push(text)
+        for event in reader.events():
+            yield self._chunk(index, _delta(event))
+
+    def finish(self, index: int) -> Iterable[ChatCompletionChunk]:
+        with self._reader(index) as reader:
+            reader.end()
+            for event in reader.events():
+                yield self._chunk(index, _delta(event))
+            calls = "tool_calls" in reader.message()
+        yield self._chunk(index, ChoiceDelta(), self._reason(index, calls))
 
     def last(self) -> ChatCompletionChunk:
         return ChatCompletionChunk(choices=[], usage=self.usage(), **self.head)
+
+
+def _delta(event: ReadEvent) -> ChoiceDelta:
+    if event.kind == "content":
+        return ChoiceDelta(content=event.text)
+    if event.kind == "reasoning":
+        return ChoiceDelta(reasoning_content=event.text)
+    if event.kind == "call":
+        call = ToolCallDelta(event.call, FunctionDelta("", event.text), event.id, "function")
+    else:
+        call = ToolCallDelta(event.call, FunctionDelta(event.text))
+    return ChoiceDelta(tool_calls=[call])
 
 
 class _TextJob(_Job[Completion, Completion]):
@@ -185,7 +250,13 @@ class _TextJob(_Job[Completion, Completion]):
                    for i, (text, answer) in enumerate(zip(texts, self.answers))]
         return Completion(choices=choices, usage=self.usage(), **self.head)
 
-    def piece(self, index: int, text: str, finish: Optional[str]) -> Completion:
+    def pieces(self, index: int, text: str) -> Iterable[Completion]:
+        return [self._chunk(index, text, None)]
+
+    def finish(self, index: int) -> Iterable[Completion]:
+        return [self._chunk(index, "", self.answers[index].finish_reason)]
+
+    def _chunk(self, index: int, text: str, finish: Optional[str]) -> Completion:
         return Completion(choices=[CompletionChoice(index, text, finish)], **self.head)
 
     def last(self) -> Completion:
@@ -258,7 +329,7 @@ class _Resource:
         if given.get("tools") and given.get("tool_choice") != "none":
             variables["tools"] = list(given["tools"])
         plain = [_as_dict(message) for message in messages]
-        answers = [model.answer_chat(plain, sampling=how, **_limits(given), **variables)
+        answers = [model.answer_chat(plain, sampling=how, read=True, **_limits(given), **variables)
                    for how in _samplings(given)]
         return _ChatJob(answers, name, include_usage)
 

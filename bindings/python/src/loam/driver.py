@@ -132,7 +132,7 @@ class Driver:
 
     def _submit(self, request: Request) -> int:
         if request.tokens is None:
-            request.tokens = request.prompt()
+            request.tokens = request.prompt(request)
         room = max(self._context - len(request.tokens), 0)
         return self._queue.submit(
             request.tokens,

@@ -16,7 +16,7 @@ from .gguf import GGUF
 from .model import Model
 from .sampling import Sampling
 from .sequence import SavedSequence, Sequence
-from .shapes import Shape
+from .shapes import Shape, without_none
 
 _NO_MEANING = frozenset("""n_gpu_layers split_mode main_gpu tensor_split use_mmap use_mlock n_batch n_ubatch
     n_threads_batch flash_attn offload_kqv op_offload swa_full last_n_tokens_size numa verbose no_perf
@@ -28,9 +28,10 @@ def _as_dict(shape: Shape) -> dict[str, Any]:
     """The keys that llama-cpp-python gives: messages and deltas have only what is there."""
     whole = shape.model_dump()
     for choice in whole["choices"]:
-        for part in ("message", "delta"):
-            if part in choice:
-                choice[part] = {key: value for key, value in choice[part].items() if value is not None}
+        if "message" in choice:
+            choice["message"] = {"content": None, **without_none(choice["message"])}
+        if "delta" in choice:
+            choice["delta"] = without_none(choice["delta"])
         if choice["finish_reason"] is not None and "delta" in choice:
             choice["delta"] = {}
     if whole["usage"] is None:
@@ -106,8 +107,8 @@ class Llama:
                                presence_penalty: float = 0.0, frequency_penalty: float = 0.0,
                                repeat_penalty: float = 1.0, model: Optional[str] = None,
                                **arguments: Any) -> Any:
-        """Answer a conversation: a dict with choices[0]["message"]["content"], or an iterator of dicts
-        with choices[0]["delta"]."""
+        """Answer a conversation: a dict with choices[0]["message"], which has "content" and where there
+        are some "reasoning_content" and "tool_calls", or an iterator of dicts with choices[0]["delta"]."""
         _refuse(arguments)
         settings = self._settings(max_tokens, temperature, top_p, min_p, stop, frequency_penalty,
                                   presence_penalty, repeat_penalty, top_k, seed, model)

@@ -18,6 +18,7 @@ from .handle import SLICE, Handle
 from .hooks import Buffer, Source, native_sources
 from .options import Options, native_options
 from .queue import Queue, QueueStats
+from .reader import Reader
 from .sampling import GREEDY, Sampling
 from .sequence import SavedSequence, Sequence, TokenIds, token_array
 from .text import TextStream
@@ -193,6 +194,13 @@ class Model:
         request = _chat_request(messages, add_generation_prompt, variables)
         return self._handle.fill_tokens(len(request) + 64, lib.loam_chat_tokenize, request, len(request))
 
+    def reader(self, messages: Messages, *, add_generation_prompt: bool = True, **variables: Any) -> Reader:
+        """Takes the answer to what render_chat() makes of these apart. Errors: as render_chat()."""
+        request = _chat_request(messages, add_generation_prompt, variables)
+        made = ffi.new("loam_reader **")
+        self._handle.call(lib.loam_reader_open, request, len(request), made)
+        return Reader(made[0], [])
+
     # ---- sequences ----
 
     def open(self) -> Sequence:
@@ -246,17 +254,22 @@ class Model:
         max_tokens  at most so many; None or 0: as many as the context has room for
         stop        the first of these to be complete ends the answer in front of it
         priority    larger ones start first"""
-        def tokens() -> TokenIds:
+        def tokens(_: Request) -> TokenIds:
             return self.tokenize(prompt) if isinstance(prompt, str) else prompt
         return self._drive().submit(Request(tokens, max_tokens, sampling, _stops(stop), priority, ignore_end,
                                             skip_control), self)
 
     def answer_chat(self, messages: Messages, *, max_tokens: Optional[int] = None, sampling: Sampling = GREEDY,
-                    stop: Union[str, List[str]] = (), priority: int = 0, **variables: Any) -> Answer:
-        """answer() for a conversation: `variables` are those of the chat template, such as tools."""
-        def tokens() -> TokenIds:
+                    stop: Union[str, List[str]] = (), priority: int = 0, read: bool = False,
+                    **variables: Any) -> Answer:
+        """answer() for a conversation: `variables` are those of the chat template, such as tools.
+
+        read    leave control tokens in the text, and open the answer's `reader`, which wants them"""
+        def tokens(request: Request) -> TokenIds:
+            if read:
+                request.reader = self.reader(messages, **variables)
             return self.tokenize_chat(messages, **variables)
-        return self._drive().submit(Request(tokens, max_tokens, sampling, _stops(stop), priority, False, True),
+        return self._drive().submit(Request(tokens, max_tokens, sampling, _stops(stop), priority, False, not read),
                                     self)
 
     def _drive(self) -> Driver:

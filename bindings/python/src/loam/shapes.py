@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return [_without_none(item) for item in value] if isinstance(value, list) else value
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    return [without_none(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Shape:
 
     def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
         whole = asdict(self)
-        return dict(_without_none(whole)) if exclude_none else whole
+        return dict(without_none(whole)) if exclude_none else whole
 
     def model_dump_json(self, *, indent: Optional[int] = None, exclude_none: bool = False) -> str:
         return json.dumps(self.model_dump(exclude_none=exclude_none), indent=indent, ensure_ascii=False)
@@ -42,10 +42,24 @@ class CompletionUsage(Shape):
 
 
 @dataclass
+class Function(Shape):
+    name: str
+    arguments: str  # JSON
+
+
+@dataclass
+class ToolCall(Shape):
+    id: str
+    function: Function
+    type: str = "function"
+
+
+@dataclass
 class ChatCompletionMessage(Shape):
     content: Optional[str]
     role: str = "assistant"
-    tool_calls: Optional[list[Any]] = None
+    reasoning_content: Optional[str] = None  # not openai's, as that of a delta
+    tool_calls: Optional[list[ToolCall]] = None
     refusal: Optional[str] = None
 
 
@@ -68,10 +82,25 @@ class ChatCompletion(Shape):
 
 
 @dataclass
+class FunctionDelta(Shape):
+    arguments: str  # more of them
+    name: Optional[str] = None
+
+
+@dataclass
+class ToolCallDelta(Shape):
+    index: int
+    function: FunctionDelta
+    id: Optional[str] = None  # this, the type and the name are in a call's first delta
+    type: Optional[str] = None
+
+
+@dataclass
 class ChoiceDelta(Shape):
     content: Optional[str] = None
     role: Optional[str] = None
-    tool_calls: Optional[list[Any]] = None
+    reasoning_content: Optional[str] = None
+    tool_calls: Optional[list[ToolCallDelta]] = None
 
 
 @dataclass
