@@ -133,7 +133,6 @@ def test_reader__raises_what_is_wrong() -> None:
 
 
 def test_reader__in_a_cycle_is_closed() -> None:
-    """The collector may have emptied a Python function before the pointer that it would free."""
     for _ in range(50):
         reader: Any = hermes()
         reader.itself = reader
@@ -150,6 +149,15 @@ def test_reader__of_a_model(model: loam.Model) -> None:
         assert reader.message()["content"].strip() == "so"
     with pytest.raises(TypeError):
         model.reader([{"role": "user", "content": object()}])
+
+
+def test_reader__outlives_its_model(path: str) -> None:
+    with loam.Model(path, context=64) as m:
+        reader = m.reader(HI)
+    with reader:
+        reader.push("Hello")
+        reader.end()
+        assert reader.message()["content"] == "Hello"
 
 
 # ---- chat completions ----

@@ -42,7 +42,7 @@ class Reader:
     context manager that closes it. Threads: one at a time."""
 
     def __init__(self, pointer: Any, keep: list[Any]) -> None:
-        self._reader: Optional[Any] = ffi.gc(pointer, lib.loam_reader_close)  # no lambda: see the tests
+        self._reader: Optional[Any] = ffi.gc(pointer, lib.loam_reader_close)
         self._keep = keep  # what the library may call while it reads
         self._event = ffi.new("loam_read_event *")
         lib.loam_read_event_init(self._event)
