@@ -14,14 +14,6 @@ typedef struct head {
 
 static const char magic[8] = "loamvk2";
 
-uint64_t loam__vk_hash(uint64_t h, const void *bytes, uint64_t n)
-{
-    const uint8_t *at = bytes;
-    for (uint64_t i = 0; i < n; i++)
-        h = (h ^ at[i]) * 1099511628211u;
-    return h;
-}
-
 static void name_device(const loam__vk_device *d, uint8_t uuid[16])
 {
     VkPhysicalDeviceProperties p;
@@ -44,7 +36,7 @@ static const uint8_t *find(const loam__vk_device *d, head *found)
         if (memcmp(h.magic, magic, sizeof magic) != 0 || h.bytes > left) return NULL;
         *found = h;
         if (memcmp(h.device, uuid, 16) == 0)
-            return loam__vk_hash(LOAM__VK_HASH, at, h.bytes) == h.checksum ? at : NULL;
+            return loam__fnv(LOAM__FNV, at, h.bytes) == h.checksum ? at : NULL;
         at += h.bytes;
         left -= h.bytes;
     }
@@ -89,7 +81,7 @@ static loam_status put_device(loam__vk_device *d, uint8_t *to, uint64_t room, ui
     memcpy(to + sizeof h, d->verdicts, (size_t)verdict_bytes);
     memcpy(h.magic, magic, sizeof magic);
     h.bytes = verdict_bytes + size;
-    h.checksum = loam__vk_hash(LOAM__VK_HASH, to + sizeof h, h.bytes);
+    h.checksum = loam__fnv(LOAM__FNV, to + sizeof h, h.bytes);
     name_device(d, h.device);
     memcpy(to, &h, sizeof h);
     return LOAM_OK;

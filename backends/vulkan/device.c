@@ -143,7 +143,6 @@ static const char *examine(loam__vk_device *d)
     d->f.GetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
     d->type = p.properties.deviceType;
     d->max_allocation_bytes = m3.maxMemoryAllocationSize;
-    d->max_invocations = p.properties.limits.maxComputeWorkGroupInvocations;
     if (d->type == VK_PHYSICAL_DEVICE_TYPE_CPU &&
         p.properties.limits.maxTexelBufferElements >= LEAST_TEXELS &&
         p.properties.limits.minTexelBufferOffsetAlignment <= 64)

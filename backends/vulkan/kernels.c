@@ -42,8 +42,8 @@ static VkResult new_pipeline(loam__vk_device *d, loam__vk_pipeline *p)
 /* From an earlier run, or tried now. */
 static loam_status judge(loam__vk_device *d, loam__vk_pipeline *p)
 {
-    uint64_t kernel = loam__vk_hash(LOAM__VK_HASH, p->code->words, p->code->bytes);
-    kernel = loam__vk_hash(kernel, p->constants, sizeof p->constants);
+    uint64_t kernel = loam__fnv(LOAM__FNV, p->code->words, p->code->bytes);
+    kernel = loam__fnv(kernel, p->constants, sizeof p->constants);
     for (uint32_t i = 0; i < d->n_verdicts; i++) {
         if (d->verdicts[i].kernel != kernel) continue;
         p->right = d->verdicts[i].right != 0;

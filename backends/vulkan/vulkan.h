@@ -194,8 +194,7 @@ struct loam__vk_device {
     uint32_t family;
     VkPhysicalDeviceType type;
     VkPhysicalDeviceMemoryProperties memory;
-    uint64_t max_allocation_bytes, max_buffer_bytes;
-    uint32_t max_invocations;
+    uint64_t max_allocation_bytes;
     uint32_t subgroup; /* invocations of one */
     bool has_budget;
     bool fixes_subgroup; /* a pipeline can ask for that size */
@@ -245,9 +244,6 @@ loam_status loam__vk_given_read(loam__vk *vk);
 void loam__vk_close(loam__vk *vk);
 uint64_t loam__vk_available(const loam__vk_device *d, uint64_t *all);
 VkResult loam__vk_cache_new(loam__vk_device *d);
-/* FNV-1a (Fowler, Noll, Vo), begun with LOAM__VK_HASH. */
-#define LOAM__VK_HASH 14695981039346656037u
-uint64_t loam__vk_hash(uint64_t h, const void *bytes, uint64_t n);
 loam_status loam__vk_cache_get(loam__vk *vk, uint8_t *bytes, uint64_t capacity, uint64_t *n);
 /* A status with a sentence that names the device. */
 loam_status loam__vk_failed(loam__vk_device *d, VkResult result, const char *what);

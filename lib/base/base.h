@@ -83,6 +83,18 @@ static inline uint64_t loam__align_up(uint64_t n)
     return (n + LOAM__ALIGN - 1) / LOAM__ALIGN * LOAM__ALIGN;
 }
 
+/* ---- FNV-1a, 64 bits (Fowler, Noll, Vo): begun with LOAM__FNV, gone on with what it gave ---- */
+
+#define LOAM__FNV UINT64_C(14695981039346656037)
+
+static inline uint64_t loam__fnv(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ p[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
 /* ---- structs that cross the ABI (options.c) ---- */
 
 #define LOAM__STRUCT_MAX 4096u

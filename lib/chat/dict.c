@@ -11,11 +11,8 @@ dict *loam__dict_new(vm *m)
 
 static uint64_t hash_bytes(const char *p, size_t n)
 {
-    uint64_t h = UINT64_C(
-        0xcbf29ce484222325); /* FNV-1a, and a last mix because the low bits pick the slot */
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * UINT64_C(0x100000001b3);
-    return h ^ (h >> 29);
+    uint64_t h = loam__fnv(LOAM__FNV, p, n);
+    return h ^ (h >> 29); /* the low bits pick the slot */
 }
 
 static uint64_t mix(uint64_t h)

@@ -5,12 +5,9 @@
 /* With as many chains as names, a chain of 32 has a chance below 1e-30 (Poisson, mean 1). */
 #define CHAIN_MAX 32
 
-/* FNV-1a, 64 bits folded to 32 (Fowler, Noll, Vo). */
 static uint32_t hash_of(const char *name)
 {
-    uint64_t h = 14695981039346656037u;
-    for (const unsigned char *p = (const unsigned char *)name; *p; p++)
-        h = (h ^ *p) * 1099511628211u;
+    uint64_t h = loam__fnv(LOAM__FNV, name, strlen(name));
     return (uint32_t)(h ^ h >> 32);
 }
 

@@ -216,24 +216,17 @@ static loam_status check_request(loam__run *run, const loam__request *q)
     return LOAM_OK;
 }
 
-/* FNV-1a (Fowler, Noll, Vo) over what the call asks for. */
-static uint64_t hash(uint64_t h, const void *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
-    return h;
-}
-
+/* Over what the call asks for. */
 static uint64_t fingerprint(const loam__request *q)
 {
     uintptr_t where = (uintptr_t)q->all_logits;
-    uint64_t h = hash(14695981039346656037u, &where, sizeof where);
+    uint64_t h = loam__fnv(LOAM__FNV, &where, sizeof where);
     for (size_t i = 0; i < q->n_items; i++) {
         const loam__item *item = &q->items[i];
-        h = hash(h, &item->seq, sizeof item->seq);
-        h = hash(h, &item->n, sizeof item->n);
-        h = hash(h, &item->logits, sizeof item->logits);
-        h = hash(h, item->tokens, item->n * sizeof *item->tokens);
+        h = loam__fnv(h, &item->seq, sizeof item->seq);
+        h = loam__fnv(h, &item->n, sizeof item->n);
+        h = loam__fnv(h, &item->logits, sizeof item->logits);
+        h = loam__fnv(h, item->tokens, item->n * sizeof *item->tokens);
     }
     return h;
 }
