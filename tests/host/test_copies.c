@@ -1,9 +1,9 @@
 /* "Two copies of the engine clash in one process", "threads or device memory left after unload":
  * the shared library is opened at run time, twice at once and a hundred times in a row. */
 #define _GNU_SOURCE
+#include "folder.h"
 #include "models.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
 
@@ -117,17 +117,6 @@ static void test_copies__two_work_side_by_side(void **state)
     close_copy(&copies[1]);
 }
 
-static size_t count(const char *folder)
-{
-    size_t n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static size_t mappings(void)
 {
     size_t n = 0;
@@ -154,10 +143,11 @@ static void test_unload__leaves_nothing_after_a_hundred_times(void **state)
 {
     (void)state;
     open_use_close(10); /* the C library keeps some stacks and heaps for the next threads */
-    size_t tasks = count("/proc/self/task"), files = count("/proc/self/fd"), before = mappings();
+    size_t tasks = entries("/proc/self/task"), files = entries("/proc/self/fd"),
+           before = mappings();
     open_use_close(100);
-    assert_int_equal(count("/proc/self/task"), tasks);
-    assert_int_equal(count("/proc/self/fd"), files);
+    assert_int_equal(entries("/proc/self/task"), tasks);
+    assert_int_equal(entries("/proc/self/fd"), files);
     assert_true(mappings() < before + FEW);
 }
 

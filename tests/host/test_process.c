@@ -3,12 +3,12 @@
  * "loads only from a path (and not one with non-ASCII characters)"; and what the host may lend: job
  * system, log, file access, cancellation, a time budget. */
 #define _GNU_SOURCE
+#include "folder.h"
 #include "models.h"
 
 #include <loam/gguf.h>
 #include <loam/plan.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,17 +17,6 @@
 #include <unistd.h>
 
 static const char *const model = OWN("tiny-llama.gguf");
-
-static size_t entries(const char *folder)
-{
-    size_t n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
 
 static void run_a_little(loam *m)
 {
